@@ -4,6 +4,8 @@ import logging
 import sys
 from collections.abc import Callable
 
+from tqdm.contrib.logging import logging_redirect_tqdm
+
 from surface_crack.errors import SurfaceCrackError
 
 EXIT_USER = 1  # a mistake of the user's, explained in one line
@@ -14,7 +16,8 @@ def run(name: str, main: Callable[[], None]) -> None:
     """Run `main`, and leave with a one-line message where the user can mend what went wrong."""
     logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stderr)
     try:
-        main()
+        with logging_redirect_tqdm():  # log lines go above a progress bar, not through it
+            main()
     except SurfaceCrackError as error:
         logging.getLogger(name).error("error: %s", error)
         sys.exit(EXIT_USER)

@@ -1,0 +1,108 @@
+"""Stage 2: decode every photo once, check it, and pack all of them into one array.
+
+reads   raw (params.yaml)            a folder, a zip, or a folder that holds several of these
+writes  data/prepared/images.npy     uint8 (N, S, S, 3) RGB, S = image_size
+        data/prepared/index.csv      path, source, label, width, height, sha256; line n+1 is photo n
+        data/prepared/rejected.csv   what could not be used, and why
+        metrics/data.json            counts, and a digest that names the data
+        plots/classes.csv            photos per source and class
+        plots/negative.png, plots/positive.png   what the photos look like
+
+Photos come sorted by source and path, so the same data gives the same bytes on every machine.
+"""
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from surface_crack import paths
+from surface_crack.artifacts import write_csv, write_json
+from surface_crack.console import run
+from surface_crack.errors import DataError
+from surface_crack.packing import Row, pack
+from surface_crack.params import read_params
+from surface_crack.photos import Listing, Rejected, class_labels, list_photos
+from surface_crack.sheet import contact_sheet
+
+log = logging.getLogger("prepare")
+CLASSES = {0: "negative", 1: "positive"}
+
+
+def main() -> None:
+    p = read_params("prepare")
+    listing = list_photos(Path(p.raw), class_labels(p.negative, p.positive), p.exclude)
+
+    rows: list[Row] = []
+    rejected = listing.rejected
+    progress = tqdm(total=len(listing.photos), unit="photo", desc="prepare", disable=None)
+    for result in pack(listing.photos, p.image_size, paths.IMAGES):
+        if isinstance(result, Row):
+            rows.append(result)
+        else:
+            rejected.append(result)
+        progress.update()
+    progress.close()
+
+    write_csv(paths.REJECTED, Rejected._fields, sorted(rejected) + sorted(listing.clutter))
+    check(rows, rejected, p.max_rejected)
+    write_csv(paths.INDEX, Row._fields, rows)
+    write_json(paths.METRICS / "data.json", summary(rows, listing))
+    count = Counter((row.source, CLASSES[row.label]) for row in rows)
+    write_csv(
+        paths.PLOTS / "classes.csv",
+        ("source", "class", "photos"),
+        [(source, name, photos) for (source, name), photos in sorted(count.items())],
+    )
+    used = {(row.source, row.path) for row in rows}
+    for label, name in CLASSES.items():
+        photos = [x for x in listing.photos if x.label == label and (x.source, x.path) in used]
+        contact_sheet(photos, paths.PLOTS / f"{name}.png")
+    log.info("%d photos, %d rejected, see %s", len(rows), len(rejected), paths.REJECTED)
+
+
+def check(rows: Sequence[Row], rejected: Sequence[Rejected], max_rejected: float) -> None:
+    """Raises DataError if too many files are unusable, or a class has no usable one."""
+    share = len(rejected) / (len(rows) + len(rejected))
+    if share > max_rejected:
+        first = min(rejected)
+        raise DataError(
+            f"{len(rejected)} of {len(rows) + len(rejected)} files cannot be used, more than "
+            f"max_rejected {max_rejected:g}; the first is {first.path!r} ({first.reason}); "
+            f"all are in {paths.REJECTED}"
+        )
+    for label, name in CLASSES.items():
+        if all(row.label != label for row in rows):
+            raise DataError(f"no {name} photo can be read, see {paths.REJECTED}")
+
+
+def summary(rows: Sequence[Row], listing: Listing) -> dict[str, object]:
+    """The numbers of metrics/data.json."""
+    labels_of: dict[str, set[int]] = {}
+    for row in rows:
+        labels_of.setdefault(row.sha256, set()).add(row.label)
+    sides = sorted({(row.width, row.height) for row in rows})
+    digest = hashlib.sha256()
+    for row in sorted(rows, key=lambda row: (row.sha256, row.label)):
+        digest.update(f"{row.sha256} {row.label}\n".encode())
+    return {
+        "photos": len(rows),
+        "negative": sum(row.label == 0 for row in rows),
+        "positive": sum(row.label == 1 for row in rows),
+        "sources": len({row.source for row in rows}),
+        "rejected": len(listing.rejected),
+        "excluded": listing.excluded,
+        "system_files": len(listing.clutter),
+        "exact_copies": len(rows) - len(labels_of),
+        "copies_with_both_labels": sum(len(labels) > 1 for labels in labels_of.values()),
+        "smallest": "{} x {}".format(*min(sides, key=lambda side: side[0] * side[1])),
+        "largest": "{} x {}".format(*max(sides, key=lambda side: side[0] * side[1])),
+        "digest": digest.hexdigest(),
+    }
+
+
+if __name__ == "__main__":
+    run("prepare", main)

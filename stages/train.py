@@ -1,0 +1,127 @@
+"""Stage 4: fit the network and keep the weights of the best validation epoch.
+
+reads   data/prepared/images.npy     uint8 (N, S, S, 3), mapped into memory
+        data/split/train.csv, val.csv       rows and labels; never those of the test part
+        data/split/statistics.json   pixel mean and std, data digest
+writes  models/crack.safetensors     best weights, with the params that shaped them
+        metrics/train.json           which epoch won, and its scores
+        plots/history.csv            one row per epoch, rewritten after each
+
+"Best" is the lowest validation loss, in fp32. The learning rate is planned for all `epochs`;
+after `patience` epochs without a better one, training stops.
+"""
+
+import logging
+import math
+import os
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # lets CUDA repeat itself
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from surface_crack import paths
+from surface_crack.artifacts import read_json, write_csv, write_json
+from surface_crack.augment import augment
+from surface_crack.console import run
+from surface_crack.dataset import load_part
+from surface_crack.model import build_model
+from surface_crack.model_file import save_model
+from surface_crack.params import read_params
+from surface_crack.training import (
+    lr_factor,
+    make_optimizer,
+    pick_device,
+    pick_precision,
+    predict,
+    score,
+    train_epoch,
+)
+
+log = logging.getLogger("train")
+COLUMNS = ("epoch", "train_loss", "val_loss", "train_accuracy", "val_accuracy", "lr")
+
+
+def main() -> None:
+    p = read_params("train")
+    torch.use_deterministic_algorithms(True)
+    torch.manual_seed(p.seed)  # weights and dropout
+    shuffle = np.random.default_rng(p.seed)  # batch order, apart from the above
+    draw = torch.Generator().manual_seed(p.seed)  # augmentation, apart from both
+
+    train, val = load_part("train"), load_part("val")
+    statistics = read_json(paths.STATISTICS)
+    device = pick_device()
+    precision = pick_precision(p.precision, device)
+    model = build_model(p.model, statistics["mean"], statistics["std"], p.dropout)
+    model = model.to(device, memory_format=torch.channels_last)
+    parameters = sum(weights.numel() for weights in model.parameters())
+    log.info("%s, %d parameters, %s on %s", p.model, parameters, precision, device.type)
+
+    optimizer = make_optimizer(p.model, model, p.lr, p.weight_decay)
+    steps = math.ceil(len(train) / p.batch_size) * p.epochs
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: lr_factor(step, steps, p.warmup)
+    )
+    progress = tqdm(total=steps, unit="step", desc="train", disable=None)
+
+    def after_step() -> None:
+        schedule.step()
+        progress.update()
+
+    config = {
+        **vars(p),
+        "classes": ["negative", "positive"],
+        "data_digest": statistics["data_digest"],
+        "image_size": train.images.shape[1],
+    }
+    history: list[tuple[float, ...]] = []
+    best: dict[str, float] = {}
+    for epoch in range(1, p.epochs + 1):
+        rate = optimizer.param_groups[0]["lr"]
+        train_score = train_epoch(
+            model,
+            train,
+            p.batch_size,
+            optimizer,
+            shuffle=shuffle,
+            label_smoothing=p.label_smoothing,
+            precision=precision,
+            augment=lambda images: augment(
+                images, draw, turns=p.turns, brightness=p.brightness, contrast=p.contrast
+            ),
+            after_step=after_step,
+        )
+        val_score = score(predict(model, val), val.labels)
+        row = (train_score.loss, val_score.loss, train_score.accuracy, val_score.accuracy)
+        history.append((epoch, *(round(number, 6) for number in row), float(f"{rate:.4g}")))
+        write_csv(paths.HISTORY, COLUMNS, history)  # whole file, atomically: watch it grow
+        if not best or val_score.loss < best["val_loss"]:
+            best = {"epoch": epoch, "val_loss": val_score.loss, "val_accuracy": val_score.accuracy}
+            save_model(paths.MODEL, model, config)
+        log.info(
+            "epoch %2d/%d  loss %.4f, validation %.4f  accuracy %.2f %%, validation %.2f %%%s",
+            *(epoch, p.epochs, *row[:2], 100 * row[2], 100 * row[3]),
+            "  (best)" if best["epoch"] == epoch else "",
+        )
+        if epoch - best["epoch"] >= p.patience:
+            log.info("no better validation loss for %d epochs: stopping", p.patience)
+            break
+    progress.close()
+
+    write_json(
+        paths.METRICS / "train.json",
+        {
+            "best_epoch": best["epoch"],
+            "epochs": len(history),
+            "parameters": parameters,
+            "precision": str(precision).removeprefix("torch."),
+            "val_accuracy": round(best["val_accuracy"], 6),
+            "val_loss": round(best["val_loss"], 6),
+        },
+    )
+
+
+if __name__ == "__main__":
+    run("train", main)

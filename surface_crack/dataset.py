@@ -1,0 +1,55 @@
+"""The packed photos and the parts they were dealt into, as arrays."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from surface_crack import paths
+from surface_crack.artifacts import write_text
+from surface_crack.errors import DataError
+
+
+class Part(NamedTuple):
+    """Photos of one part. `images` is the whole packed array, mapped from disk, not a copy."""
+
+    images: NDArray[np.uint8]  # (N, S, S, 3) RGB of all parts
+    rows: NDArray[np.int64]  # (n,) which of them belong to this part
+    labels: NDArray[np.int64]  # (n,) 1 crack, 0 none
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def read_index() -> pd.DataFrame:
+    """index.csv; line n is photo n. File names are never taken for missing values."""
+    return _read_csv(paths.INDEX, {"path": str, "source": str, "sha256": str})
+
+
+def read_history() -> pd.DataFrame:
+    """history.csv, a row per epoch."""
+    return _read_csv(paths.HISTORY, {})
+
+
+def load_part(name: str) -> Part:
+    """`name` is train, val or test. Raises DataError if a file is missing."""
+    rows = _read_csv(paths.SPLIT / f"{name}.csv", {"row": np.int64, "label": np.int64})
+    try:
+        images = np.load(paths.IMAGES, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{paths.IMAGES} cannot be read ({error}): run `dvc repro`") from None
+    return Part(images, rows["row"].to_numpy(), rows["label"].to_numpy())
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """A table as CSV, its index first; whole or not at all."""
+    write_text(path, frame.to_csv(lineterminator="\n"))
+
+
+def _read_csv(path: Path, types: dict[str, type]) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype=types, keep_default_na=False)  # type: ignore[arg-type]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}): run `dvc repro`") from None

@@ -1,0 +1,64 @@
+"""Pictures drawn by matplotlib, the same bytes whatever the user's own settings of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from surface_crack.artifacts import replacing
+
+TRAIN, VALIDATION, CRACK = "#4c78a8", "#f58518", "#b3261e"
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as temporary:
+        FigureCanvasAgg(figure)
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def curves(history: pd.DataFrame, path: Path) -> None:
+    """The notebook's accuracy and loss graphs. `history` has the columns of history.csv."""
+    with mpl.rc_context(mpl.rcParamsDefault):
+        figure = Figure(figsize=(10, 4), dpi=100, layout="constrained")
+        left, right = figure.subplots(1, 2)
+        for axes, name, label in (
+            (left, "loss", "loss (cross-entropy, nats)"),
+            (right, "accuracy", "accuracy (%)"),
+        ):
+            scale = 100 if name == "accuracy" else 1
+            for part, colour in (("train", TRAIN), ("val", VALIDATION)):
+                values = scale * history[f"{part}_{name}"]
+                title = {"train": "training", "val": "validation"}[part]
+                axes.plot(history["epoch"], values, "o-", color=colour, ms=3, label=title)
+            axes.set_title(name.capitalize())
+            axes.set_xlabel("epoch")
+            axes.set_ylabel(label)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.grid(alpha=0.3)
+            axes.legend()
+        _save(figure, path)
+
+
+def gallery(
+    photos: Sequence[NDArray[np.uint8]],
+    captions: Sequence[str],
+    title: str,
+    path: Path,
+    columns: int = 6,
+) -> None:
+    """uint8 (S, S, 3) photos with a caption each, under one title; no photo leaves the title."""
+    rows = max(1, -(-len(photos) // columns))
+    with mpl.rc_context(mpl.rcParamsDefault):
+        figure = Figure(figsize=(2 * columns, 0.6 + 2.4 * rows), dpi=100, layout="constrained")
+        figure.suptitle(title, fontsize=12)
+        for place, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+            axes.axis("off")
+            if place < len(photos):
+                axes.imshow(photos[place], interpolation="nearest")
+                axes.set_title(captions[place], fontsize=8)
+        _save(figure, path)

@@ -1,0 +1,125 @@
+"""The networks: one photo in, one crack logit out.
+
+CrackNet is fully convolutional and uses no padding, so that a tile's features depend on its own
+pixels alone: a whole photo scored in one pass agrees with its tiles scored one by one.
+Pixel mean and std are buffers. They are saved with the weights, so no caller can forget to
+normalise, or normalise with another data set's numbers.
+
+Blocks follow the conv-norm-ReLU order of Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.ops import Conv2dNormActivation
+from torchvision.transforms.v2.functional import rgb_to_grayscale
+
+STRIDE = 8  # input pixels per feature position: where tiles of a dense pass may start
+
+
+class _Normalised(nn.Module):
+    """What both networks share: pixels in [0, 255] -> zero mean, unit variance per channel."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise ValueError(f"mean and std must be 3 RGB values, std > 0; got {mean}, {std}")
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """uint8 (B, 3, H, W) -> float32 (B, 3, H, W)."""
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"want uint8 (B, 3, H, W), got {images.dtype} {tuple(images.shape)}")
+        return (images.float() - self.mean) / self.std
+
+
+class CrackNet(_Normalised):
+    """61 k parameters, about 3 million multiply-adds for 64 x 64 pixels.
+
+    The head sees the mean and the maximum of each feature: a crack is thin, so the mean alone
+    washes it out; the maximum alone reacts to one dark spot.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], dropout: float) -> None:
+        super().__init__(mean, std)
+        self.features = nn.Sequential(  # 64 x 64 pixels become
+            _block(3, 16, kernel=4, stride=4),  # 16 x 16
+            _block(16, 32, kernel=3),  # 14 x 14
+            _block(32, 32, kernel=2, stride=2),  # 7 x 7
+            _block(32, 64, kernel=3),  # 5 x 5
+            _block(64, 64, kernel=3),  # 3 x 3
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(2 * 64, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 (B, 3, H, W) -> float32 logits (B,)."""
+        x = self.features(self.normalise(images))  # (B, C, h, w)
+        return self._score(x.mean(dim=(2, 3)), x.amax(dim=(2, 3)))
+
+    def tiles(self, images: Tensor, size: int) -> Tensor:
+        """Score all whole tiles of `size` pixels in one pass.
+
+        uint8 (B, 3, H, W) -> float32 logits (B, H // size, W // size), equal to `forward` on
+        each tile. Raises ValueError if `size` is no multiple of STRIDE.
+        """
+        if size % STRIDE:
+            raise ValueError(f"size must be a multiple of {STRIDE}, got {size}")
+        x = self.features(self.normalise(images))  # (B, C, h, w)
+        cells, step = cells_of(size), size // STRIDE
+        mean = functional.avg_pool2d(x, cells, step)  # (B, C, rows, columns)
+        top = functional.max_pool2d(x, cells, step)
+        return self._score(mean.permute(0, 2, 3, 1), top.permute(0, 2, 3, 1))
+
+    def _score(self, mean: Tensor, top: Tensor) -> Tensor:
+        """(..., C) twice -> logits (...)."""
+        pooled = torch.cat([mean, top], dim=-1)
+        return self.head(self.dropout(pooled)).squeeze(-1).float()  # type: ignore[no-any-return]
+
+
+def cells_of(size: int) -> int:
+    """How many feature positions a tile of `size` pixels gives along each side."""
+    return ((size // 4) - 2) // 2 - 4
+
+
+def _block(c_in: int, c_out: int, *, kernel: int, stride: int = 1) -> Conv2dNormActivation:
+    """(B, c_in, H, W) -> (B, c_out, (H - kernel) // stride + 1, likewise W)."""
+    return Conv2dNormActivation(c_in, c_out, kernel, stride, padding=0)
+
+
+class NotebookNet(_Normalised):
+    """The network of the notebook that this project began with, as its baseline.
+
+    120 x 120 pixels, grey, three convolutions, 7.5 M parameters, nearly all in the first dense
+    layer. That layer fixes the input size: this network cannot score a photo in one pass.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], dropout: float) -> None:
+        super().__init__(mean, std)
+        layers: list[nn.Module] = []
+        for c_in, c_out in ((1, 64), (64, 64), (64, 128)):  # 120 -> 60 -> 30 -> 15
+            layers += [nn.Conv2d(c_in, c_out, 3, padding=1), nn.ReLU()]
+            layers += [nn.BatchNorm2d(c_out), nn.MaxPool2d(2)]
+        self.features = nn.Sequential(*layers, nn.Flatten())
+        self.head = nn.Sequential(
+            nn.Linear(128 * 15 * 15, 256), nn.ReLU(), nn.Dropout(dropout), nn.Linear(256, 1)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 (B, 3, 120, 120) -> float32 logits (B,)."""
+        x = rgb_to_grayscale(self.normalise(images))  # (B, 1, 120, 120)
+        return self.head(self.features(x)).squeeze(1).float()  # type: ignore[no-any-return]
+
+
+Model = CrackNet | NotebookNet
+
+
+def build_model(name: str, mean: Sequence[float], std: Sequence[float], dropout: float) -> Model:
+    """`name` is cracknet or notebook, as in params.yaml."""
+    return {"cracknet": CrackNet, "notebook": NotebookNet}[name](mean, std, dropout)

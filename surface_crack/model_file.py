@@ -1,0 +1,40 @@
+"""The model as a file: weights without pickle, and beside them how they came about.
+
+safetensors writes several metadata keys in random order, so there is exactly one, `config`:
+canonical JSON. The same run gives the same bytes.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from surface_crack.artifacts import write_bytes
+from surface_crack.errors import DataError
+from surface_crack.model import Model, build_model
+
+
+def save_model(path: Path, model: nn.Module, config: dict[str, Any]) -> None:
+    """`config` needs at least `model` and `dropout`, from which `load_model` builds the network."""
+    text = json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    tensors = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
+    write_bytes(path, save(tensors, {"config": text}))
+
+
+def load_model(path: Path) -> tuple[Model, dict[str, Any]]:
+    """(network with its weights, on the CPU, in eval mode; config). Raises DataError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            config = json.loads(file.metadata()["config"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        model = build_model(config["model"], (0, 0, 0), (1, 1, 1), config["dropout"])
+        model.load_state_dict(weights)
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing: run `dvc repro`") from None
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path} is not a model of this project ({reason})") from None
+    return model.eval(), config

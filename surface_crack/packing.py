@@ -1,0 +1,101 @@
+"""Decode many photos with all cores into one packed array on disk.
+
+One file instead of one per photo: DVC hashes it in a second, and training maps it into memory.
+"""
+
+import hashlib
+import os
+import zipfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, NamedTuple, TypeVar
+
+import numpy as np
+
+from surface_crack.artifacts import replacing
+from surface_crack.decode import Decoded, NotAPhoto, decode
+from surface_crack.errors import DataError
+from surface_crack.photos import Photo, Reader, Rejected
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+class Row(NamedTuple):
+    """One line of index.csv: photo number n is images.npy[n]."""
+
+    path: str
+    source: str
+    label: int
+    width: int  # of the original, upright, pixels
+    height: int
+    sha256: str  # of the file's bytes: equal for exact copies
+
+
+def cores() -> int:
+    """How many cores this process may use, which a container may have limited."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def in_order(work: Callable[[In], Out], items: Iterable[In], workers: int) -> Iterator[Out]:
+    """`map` on threads, with results in the order of `items` and only a few of them waiting."""
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Out]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) >= 16 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def open_photo(reader: Reader, photo: Photo, size: int) -> tuple[Decoded, str]:
+    """(pixels, SHA-256 of the file). Raises NotAPhoto with the reason if there are no pixels."""
+    try:
+        content = reader.read(photo)
+    except (OSError, DataError, RuntimeError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise NotAPhoto(f"cannot be read: {' '.join(str(error).split())}") from None
+    return decode(content, size), hashlib.sha256(content).hexdigest()
+
+
+def pack(
+    photos: Iterable[Photo], size: int, target: Path, workers: int | None = None
+) -> Iterator[Row | Rejected]:
+    """Write the photos to `target`, uint8 (N, size, size, 3), and tell of each how it went.
+
+    The file appears when the iterator is exhausted. Memory does not grow with the photos: pixels
+    go to disk as they come, in the order of `photos`.
+    """
+    with Reader() as reader, replacing(target) as temporary, temporary.open("wb") as file:
+
+        def work(photo: Photo) -> tuple[Photo, Decoded | None, str]:
+            try:
+                decoded, digest = open_photo(reader, photo, size)
+            except NotAPhoto as reason:
+                return photo, None, str(reason)
+            return photo, decoded, digest
+
+        _write_header(file, 0, size)
+        start, count = file.tell(), 0
+        for photo, decoded, text in in_order(work, photos, workers or cores()):
+            if decoded is None:
+                yield Rejected(photo.source, photo.path, text)
+                continue
+            file.write(decoded.pixels.tobytes())
+            count += 1
+            yield Row(photo.path, photo.source, photo.label, decoded.width, decoded.height, text)
+        file.seek(0)
+        _write_header(file, count, size)
+        assert file.tell() == start, "NumPy pads the header so that the row count can grow"
+
+
+def _write_header(file: IO[bytes], count: int, size: int) -> None:
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
+    np.lib.format.write_array_header_1_0(file, header)

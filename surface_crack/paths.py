@@ -1,0 +1,19 @@
+"""Where each artifact lives, relative to the project's root. dvc.yaml says which stage makes it."""
+
+from pathlib import Path
+
+SAMPLE = Path("data/sample/synthetic.zip")  # its name is the photos' source: no table can hide it
+
+IMAGES = Path("data/prepared/images.npy")
+INDEX = Path("data/prepared/index.csv")
+REJECTED = Path("data/prepared/rejected.csv")
+
+SPLIT = Path("data/split")  # train.csv, val.csv, test.csv
+STATISTICS = Path("data/split/statistics.json")
+
+MODEL = Path("models/crack.safetensors")
+PREDICTIONS = Path("data/evaluated/predictions.csv")
+
+METRICS = Path("metrics")  # data.json, split.json, train.json, evaluate.json, report.*
+PLOTS = Path("plots")
+HISTORY = Path("plots/history.csv")

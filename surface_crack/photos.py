@@ -1,0 +1,239 @@
+"""Which photos there are, and their bytes: a folder, a zip read in place, or a folder of several.
+
+The class of a photo is the name of its folder. What is below a source's root stays in the photo's
+`path`, so `Decks/Cracked/7018-5.jpg` still tells the kind of surface. A file that is no photo is
+never dropped in silence: it is listed with its reason.
+"""
+
+import os
+import re
+import stat
+import threading
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple, Self
+
+from surface_crack.errors import DataError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".heic"}
+CLUTTER = {"thumbs.db", "desktop.ini", "__macosx"}  # left behind by operating systems
+MAX_BYTES = 256 * 2**20  # of one file; more is no photo but a bomb
+
+
+class Photo(NamedTuple):
+    """One candidate: not yet opened, so it may still turn out to be no photo."""
+
+    source: str  # stem of its archive's or folder's name
+    path: str  # inside the source, with '/'
+    label: int  # 1 crack, 0 none
+    container: Path  # the zip or folder to read it from
+    entry: int = 0  # number of the entry in the zip: names may occur twice
+
+
+class Rejected(NamedTuple):
+    """A file that is not used, and why."""
+
+    source: str
+    path: str
+    reason: str
+
+
+@dataclass
+class Listing:
+    """What a `raw` path holds, in an order that does not depend on the disk's."""
+
+    photos: list[Photo] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    clutter: list[Rejected] = field(default_factory=list)  # system files: listed, not held against
+    excluded: int = 0
+
+
+class _File(NamedTuple):
+    path: str
+    entry: int
+    problem: str  # '' if it can be read
+
+
+def class_labels(negative: Sequence[str], positive: Sequence[str]) -> dict[str, int]:
+    """Folder name -> label, compared without regard to case."""
+    return {name.casefold(): 0 for name in negative} | {name.casefold(): 1 for name in positive}
+
+
+def list_photos(raw: Path, labels: Mapping[str, int], exclude: str = "") -> Listing:
+    """Find the photos under `raw`, sorted by source and path.
+
+    `labels` maps casefolded folder names to 0 or 1; photos whose path matches the regular
+    expression `exclude` are counted and left out. Raises DataError if `raw` is missing or no
+    archive, if a photo lies in a folder that is in neither class, or if a class has no photo.
+    """
+    listing = Listing()
+    drop = re.compile(exclude) if exclude else None
+    for source, container, files in _sources(raw):
+        for file in sorted(files):
+            _sort_in(listing, source, container, file, labels, drop)
+    listing.photos.sort()
+    _check_classes(raw, listing, labels)
+    return listing
+
+
+def _sort_in(
+    listing: Listing,
+    source: str,
+    container: Path,
+    file: _File,
+    labels: Mapping[str, int],
+    drop: re.Pattern[str] | None,
+) -> None:
+    parts = PurePosixPath(file.path).parts
+    label = labels.get(parts[-2].casefold()) if len(parts) > 1 else None
+    if any(part.casefold() in CLUTTER or part.startswith(".") for part in parts if part != ".."):
+        listing.clutter.append(Rejected(source, file.path, "a file of the operating system's"))
+    elif drop and drop.search(file.path):
+        listing.excluded += 1
+    elif file.problem:
+        listing.rejected.append(Rejected(source, file.path, file.problem))
+    elif label is not None:
+        listing.photos.append(Photo(source, file.path, label, container, file.entry))
+    elif _looks_like_a_photo(file.path):
+        folder = parts[-2] if len(parts) > 1 else container.name
+        raise DataError(
+            f"folder {folder!r} of {file.path!r} in {container} is in neither class: add it to "
+            "negative or positive in params.yaml, or leave it out with exclude"
+        )
+    else:
+        listing.clutter.append(Rejected(source, file.path, "not a photo, outside the class folders"))
+
+
+def _check_classes(raw: Path, listing: Listing, labels: Mapping[str, int]) -> None:
+    found = {photo.label for photo in listing.photos}
+    if not found:
+        raise DataError(f"no photo found in {raw}: want <class folder>/<photo>, see params.yaml")
+    for label, name in ((0, "negative"), (1, "positive")):
+        if label not in found:
+            folders = ", ".join(folder for folder, value in labels.items() if value == label)
+            raise DataError(f"no {name} photo in {raw}: want a folder named one of {folders}")
+
+
+def _sources(raw: Path) -> list[tuple[str, Path, Iterable[_File]]]:
+    """(name, zip or folder, its files) of each source.
+
+    A folder is a collection of sources if a zip lies directly in it, or if its sub-folders are
+    built differently (`metu/Negative` beside `sdnet/Decks/Cracked`); else it is one source.
+    """
+    if raw.is_file():
+        return [(raw.stem, raw, _zip_files(raw))]
+    if not raw.is_dir():
+        raise DataError(f"raw {str(raw)!r} does not exist: set raw in params.yaml")
+    name = Path(os.path.abspath(raw)).stem  # not resolve(): DVC may have made it a link
+    children = sorted(raw.iterdir())
+    zips = [child for child in children if child.suffix.lower() == ".zip" and child.is_file()]
+    if not zips:
+        files = list(_folder_files(raw))
+        if not _built_differently(files):
+            return [(name, raw, files)]
+    folders = [child for child in children if child.is_dir() and not child.name.startswith(".")]
+    names = [child.stem for child in zips + folders]
+    for twice in names:
+        if names.count(twice) > 1:
+            raise DataError(f"{raw} holds the source {twice!r} twice: rename or remove one")
+    loose = [file for file in _folder_files(raw, deep=False) if raw / file.path not in zips]
+    return [
+        *((child.stem, child, _zip_files(child)) for child in zips),
+        *((child.stem, child, _folder_files(child)) for child in folders),
+        (name, raw, loose),
+    ]
+
+
+def _built_differently(files: Iterable[_File]) -> bool:
+    depths = {file.path.count("/") for file in files if _looks_like_a_photo(file.path)}
+    return len(depths) > 1 and min(depths) > 1
+
+
+def _looks_like_a_photo(path: str) -> bool:
+    return PurePosixPath(path).suffix.lower() in SUFFIXES
+
+
+def _folder_files(root: Path, *, deep: bool = True) -> Iterator[_File]:
+    """Everything in `root`, and below it if `deep`, that is not a plain folder."""
+    for folder, folders, names in os.walk(root):
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        for name in names + links:
+            path = Path(folder) / name
+            yield _File(path.relative_to(root).as_posix(), 0, _folder_problem(path))
+        if not deep:
+            return
+
+
+def _folder_problem(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if not stat.S_ISREG(status.st_mode):
+        return "not a regular file"
+    if status.st_size > MAX_BYTES:
+        return f"larger than {MAX_BYTES >> 20} MiB"
+    return ""
+
+
+def _zip_files(archive: Path) -> Iterator[_File]:
+    """Every entry of a zip that is not a folder. Raises DataError if it is no zip."""
+    seen: set[str] = set()
+    with _open_zip(archive) as opened:
+        for number, info in enumerate(opened.infolist()):
+            if not info.is_dir():
+                yield _File(info.filename, number, _zip_problem(info, info.filename in seen))
+                seen.add(info.filename)
+
+
+def _zip_problem(info: zipfile.ZipInfo, again: bool) -> str:
+    path = PurePosixPath(info.filename)
+    if path.is_absolute() or ".." in path.parts:
+        return "a name that leads out of the archive"
+    if again:
+        return "a second entry of the same name"
+    if info.flag_bits & 0x1:
+        return "encrypted"
+    if info.file_size > MAX_BYTES:
+        return f"larger than {MAX_BYTES >> 20} MiB"
+    return ""
+
+
+def _open_zip(archive: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(archive)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DataError(f"{archive} is not a zip that can be read ({error})") from None
+
+
+class Reader:
+    """Reads photos from several threads.
+
+    A ZipFile shared by threads waits for its own lock, so each thread opens one of its own.
+    """
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+        self._opened: list[zipfile.ZipFile] = []
+
+    def read(self, photo: Photo) -> bytes:
+        """The file's bytes. Raises OSError or zipfile.BadZipFile if they cannot be had."""
+        if photo.container.is_dir():
+            return (photo.container / photo.path).read_bytes()
+        archives: dict[Path, zipfile.ZipFile] | None = getattr(self._local, "archives", None)
+        if archives is None:
+            archives = self._local.archives = {}
+        if photo.container not in archives:
+            archives[photo.container] = _open_zip(photo.container)
+            self._opened.append(archives[photo.container])
+        archive = archives[photo.container]
+        return archive.read(archive.infolist()[photo.entry])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for archive in self._opened:
+            archive.close()

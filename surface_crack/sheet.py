@@ -1,0 +1,33 @@
+"""A contact sheet: what the photos of a class look like at a glance."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from surface_crack.artifacts import replacing
+from surface_crack.decode import NotAPhoto
+from surface_crack.packing import open_photo
+from surface_crack.photos import Photo, Reader
+
+COLUMNS, ROWS = 8, 4
+SIDE, GAP = 128, 4  # of a thumbnail and between them, pixels
+
+
+def contact_sheet(photos: Sequence[Photo], target: Path) -> None:
+    """Write COLUMNS x ROWS photos, taken evenly from all, as a PNG."""
+    wanted = min(len(photos), COLUMNS * ROWS)
+    step = SIDE + GAP
+    rows = -(-wanted // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * step - GAP, rows * step - GAP), "white")
+    with Reader() as reader:
+        for place in range(wanted):
+            photo = photos[place * len(photos) // wanted]
+            try:
+                decoded, _ = open_photo(reader, photo, SIDE)
+            except NotAPhoto:  # readable a moment ago; a gap tells enough
+                continue
+            corner = place % COLUMNS * step, place // COLUMNS * step
+            sheet.paste(Image.fromarray(decoded.pixels), corner)
+    with replacing(target) as temporary:
+        sheet.save(temporary, format="PNG", optimize=True)
