@@ -55,9 +55,7 @@ def main() -> None:
     log.info("accuracy %.2f %%, loss %.4f", 100 * numbers["accuracy"], numbers["loss"])
 
 
-def draw_plots(
-    test: Part, probability: np.ndarray, threshold: float, table: pd.DataFrame
-) -> None:
+def draw_plots(test: Part, probability: np.ndarray, threshold: float, table: pd.DataFrame) -> None:
     decided = metrics.decide(probability, threshold)
     for name, frame in (
         ("confusion", metrics.confusion_table(test.labels, decided)),

@@ -28,16 +28,17 @@ def main() -> None:
     p = read_params("split")
     index = read_index()
     shares = p.val_share, p.test_share
-    parts = split_rows(index["sha256"], index["label"], index["source"], shares, p.seed)
+    hashes, labels, sources = (index[name].tolist() for name in ("sha256", "label", "source"))
+    parts = split_rows(hashes, labels, sources, shares, p.seed)
 
     counts: dict[str, dict[str, int]] = {}
     for part, rows in parts.items():
-        labels = index["label"].to_numpy()[rows]
-        write_csv(paths.SPLIT / f"{part}.csv", ("row", "label"), zip(rows, labels, strict=True))
+        of_part = [labels[row] for row in rows]
+        write_csv(paths.SPLIT / f"{part}.csv", ("row", "label"), zip(rows, of_part, strict=True))
         counts[part] = {
             "photos": len(rows),
-            "negative": int((labels == 0).sum()),
-            "positive": int((labels == 1).sum()),
+            "negative": of_part.count(0),
+            "positive": of_part.count(1),
         }
         log.info("%-5s %6d photos, %6d with a crack", part, len(rows), counts[part]["positive"])
 

@@ -55,7 +55,7 @@ def main() -> None:
     device = pick_device()
     precision = pick_precision(p.precision, device)
     model = build_model(p.model, statistics["mean"], statistics["std"], p.dropout)
-    model = model.to(device, memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)
     parameters = sum(weights.numel() for weights in model.parameters())
     log.info("%s, %d parameters, %s on %s", p.model, parameters, precision, device.type)
 

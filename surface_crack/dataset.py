@@ -50,6 +50,6 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
 
 def _read_csv(path: Path, types: dict[str, type]) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, dtype=types, keep_default_na=False)  # type: ignore[arg-type]
+        return pd.read_csv(path, dtype=types, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}): run `dvc repro`") from None

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP", "GIF")
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 MIN_SIDE = 8  # pixels; less shows no surface
 MAX_PIXELS = 200_000_000  # of one photo; more is no photo but a bomb
 TRANSPOSE = {  # what makes a photo with this EXIF orientation upright
@@ -49,7 +49,7 @@ def decode(content: bytes, size: int) -> Decoded:
             return _decode(image, size)
     except NotAPhoto:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise NotAPhoto("not an image, or of a kind that is not read") from None
     except Exception as error:  # Pillow raises nearly anything on damaged files
         raise NotAPhoto(f"damaged: {_one_line(error)}") from None

@@ -47,8 +47,8 @@ ALLOWED_HOSTS = (
     "digitalcommons.usu.edu",
 )
 RAR, ZIP = b"Rar!\x1a\x07", b"PK\x03\x04"  # how such files begin
-UNPACKERS = {  # in this order: Debian's free 7z knows RAR by name only
-    "bsdtar": "-x --no-same-owner --no-same-permissions -f {archive} -C {folder}",
+UNPACKERS = {  # in this order: Debian's free 7zz opens no RAR
+    "bsdtar": "-x -f {archive} -C {folder}",
     "unar": "-quiet -no-directory -force-overwrite -output-directory {folder} {archive}",
     "7zz": "x -y -bd -o{folder} {archive}",
     "7z": "x -y -bd -o{folder} {archive}",
@@ -184,12 +184,6 @@ def download(name: str, folder: Path, url: str | None = None) -> Path:
     return fetch(dataset, folder, Rules(hosts=None, schemes=schemes))
 
 
-def next_steps(archive: Path) -> str:
-    """What to type once `archive` is there, two lines."""
-    path = archive.as_posix()
-    return f"dvc add {path}\ndvc exp run -S raw={path}   # or write `raw: {path}` in params.yaml"
-
-
 def fetch(dataset: DataSet, folder: Path, rules: Rules) -> Path:
     """`download` for any data set and any rules. Raises DownloadError, see there."""
     archive = folder / f"{dataset.name}.zip"
@@ -295,7 +289,7 @@ def _receive(url: str, part: Path, size: int | None, rules: Rules) -> None:
             raise
         if error.total == offset:
             return  # it was whole already
-        _discard(part)  # no such place in the file there, so this is no piece of it
+        # There is no such place in the file, so this is no piece of it: from the start.
         offset, response = 0, _open(url, 0, _tag_file(part), rules)
     with response:
         start, total = _extent(response, offset, url)

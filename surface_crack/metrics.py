@@ -65,7 +65,7 @@ def summary(
     decided = decide(probability, threshold)
     table = report_table(labels, decided).rename(columns={"f1-score": "f1"})
     scores: dict[str, Any] = {
-        name.removesuffix(" avg"): {
+        str(name).removesuffix(" avg"): {
             column: int(value) if column == "support" else round(float(value), 6)
             for column, value in row.items()
         }

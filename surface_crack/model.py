@@ -16,7 +16,7 @@ from torch.nn import functional
 from torchvision.ops import Conv2dNormActivation
 from torchvision.transforms.v2.functional import rgb_to_grayscale
 
-STRIDE = 8  # input pixels per feature position: where tiles of a dense pass may start
+from surface_crack.params import STRIDE
 
 
 class _Normalised(nn.Module):
@@ -122,4 +122,7 @@ Model = CrackNet | NotebookNet
 
 def build_model(name: str, mean: Sequence[float], std: Sequence[float], dropout: float) -> Model:
     """`name` is cracknet or notebook, as in params.yaml."""
-    return {"cracknet": CrackNet, "notebook": NotebookNet}[name](mean, std, dropout)
+    if name == "notebook":
+        return NotebookNet(mean, std, dropout)
+    assert name == "cracknet", name
+    return CrackNet(mean, std, dropout)

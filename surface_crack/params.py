@@ -21,7 +21,8 @@ from surface_crack.errors import ParamsError
 
 PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
-STRIDE = 8  # of CrackNet, in input pixels: tiles of a dense pass must start on it
+STRIDE = 8  # of CrackNet: input pixels per feature position, where tiles of a dense pass may start
+MIN_SIZE = 48  # of CrackNet, pixels: one feature position
 NOTEBOOK_SIZE = 120  # the only image size that the notebook's network takes, pixels
 
 
@@ -114,7 +115,7 @@ class Params:
     exclude: Annotated[str, PATTERN]
     negative: Annotated[tuple[str, ...], FOLDER_NAMES]
     positive: Annotated[tuple[str, ...], FOLDER_NAMES]
-    image_size: Annotated[int, integer(40, 512, multiple_of=STRIDE)]
+    image_size: Annotated[int, integer(MIN_SIZE, 512, multiple_of=STRIDE)]
     max_rejected: Annotated[float, number(0, 1)]
     sample_photos: Annotated[int, integer(20, 100_000)]
     sample_seed: Annotated[int, integer(0, 2**31 - 1)]
@@ -158,8 +159,12 @@ class _Yaml12(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own way)
 
 
+def _constructor(make: Callable[[str], Any]) -> Callable[[Any, yaml.ScalarNode], Any]:
+    return lambda _, node: make(node.value)
+
+
 for _tag, _regex, _first, _make in (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""], lambda text: None),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""], lambda _: None),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF"), lambda text: text[0] in "tT"),
     ("int", r"[-+]?[0-9]+", list("-+0123456789"), int),
     (
@@ -169,10 +174,10 @@ for _tag, _regex, _first, _make in (
         lambda text: float(text.replace(".inf", "inf").replace(".nan", "nan").lower()),
     ),
 ):
-    _Yaml12.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_regex})$"), _first)
-    _Yaml12.add_constructor(
-        f"tag:yaml.org,2002:{_tag}", lambda loader, node, make=_make: make(node.value)
+    _Yaml12.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_regex})$"), _first
     )
+    _Yaml12.add_constructor(f"tag:yaml.org,2002:{_tag}", _constructor(_make))
 
 
 class Entry(NamedTuple):
@@ -184,8 +189,8 @@ class Entry(NamedTuple):
 
 def _entries(text: str, file: Path) -> dict[str, Entry]:
     """The top-level keys. Raises ParamsError on broken YAML, duplicate keys, and non-mappings."""
-    loader = _Yaml12(text)
     try:
+        loader = _Yaml12(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise ParamsError(f"{file} must hold `key: value` lines, got something else")
@@ -201,10 +206,8 @@ def _entries(text: str, file: Path) -> dict[str, Entry]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
-        problem = getattr(error, "problem", None) or "unreadable"
+        problem = getattr(error, "problem", None) or "a character it cannot hold"
         raise ParamsError(f"{file} line {line} is not valid YAML: {problem}") from None
-    finally:
-        loader.dispose()
     return entries
 
 

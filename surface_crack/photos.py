@@ -103,7 +103,9 @@ def _sort_in(
             "negative or positive in params.yaml, or leave it out with exclude"
         )
     else:
-        listing.clutter.append(Rejected(source, file.path, "not a photo, outside the class folders"))
+        listing.clutter.append(
+            Rejected(source, file.path, "not a photo, outside the class folders")
+        )
 
 
 def _check_classes(raw: Path, listing: Listing, labels: Mapping[str, int]) -> None:
@@ -126,7 +128,7 @@ def _sources(raw: Path) -> list[tuple[str, Path, Iterable[_File]]]:
         return [(raw.stem, raw, _zip_files(raw))]
     if not raw.is_dir():
         raise DataError(f"raw {str(raw)!r} does not exist: set raw in params.yaml")
-    name = Path(os.path.abspath(raw)).stem  # not resolve(): DVC may have made it a link
+    name = raw.absolute().stem  # not resolve(): DVC may have made it a link
     children = sorted(raw.iterdir())
     zips = [child for child in children if child.suffix.lower() == ".zip" and child.is_file()]
     if not zips:

@@ -39,14 +39,17 @@ CLASSES = ("Negative", "Positive")
 
 # What sets the difficulty. Meant: a small CNN at 64 x 64 pixels, trained on 840 of 1,200 photos,
 # is right on 96 to 99 % of the others.
-CRACK_WIDTHS = ((6, 10), (10, 20), (16, 36), (20, 48))  # quarter pixels; one range is drawn
-CRACK_DARKNESS = (190, 250)  # of 256: how much of the light a crack swallows
+CRACK_WIDTH = (14, 44)  # quarter pixels
+CRACK_DARKNESS = (215, 252)  # of 256: how much of the light a crack swallows
 CRACK_ROUGHNESS = (12, 45)  # of 256: first displacement of a midpoint, in lengths of the crack
-MAP_CRACKING = 10  # per cent of the cracked photos
-DISTRACTORS = (0, 0, 1, 1, 2)  # how many there are in a photo of either class; one is drawn
-LOOKALIKES = 40  # per cent of the distractors are dark lines, as cracks are
-MARK_DARKNESS = (40, 150)  # of 256: what such a line swallows
+HAIRLINES = 8  # per cent of the cracks are thin, CRACK_WIDTH // 4, and pale
+MAP_CRACKING = 8  # per cent of the cracked photos
+DISTRACTORS = (0, 0, 0, 1, 1, 2)  # how many there are in a photo of either class; one is drawn
+LOOKALIKES = 25  # per cent of the distractors are lines, as cracks are
+LINE_DARKNESS = (40, 150)  # of 256: what such a line swallows
 CRUMBLING = 15  # per cent of the joints and scratches have ragged edges, as a crack has
+PORES = (0, 2, 5, 12, 30)  # air voids in a photo; one is drawn
+PORE_DARKNESS = (30, 150)  # of 256
 
 TINTS = (  # of 256: how concrete reflects red, green and blue
     (256, 256, 254),
@@ -257,7 +260,7 @@ def straight(stream: PCG64, start: Ints, end: Ints, width: int) -> Ints:
 def joint(stream: PCG64, wall: Wall) -> None:
     start, end = crossing(stream)
     mask = mask_of([straight(stream, start, end, die(stream, 4, 36))])
-    carve(wall, mask, die(stream, *MARK_DARKNESS), die(stream, 10, 90))
+    carve(wall, mask, die(stream, *LINE_DARKNESS), die(stream, 10, 90))
 
 
 def panel(stream: PCG64, wall: Wall) -> None:
@@ -281,7 +284,7 @@ def scratch(stream: PCG64, wall: Wall) -> None:
     if chance(stream, 40):
         tint(wall, mask_of(lines), STAINS[4], die(stream, 150, 400))
     else:
-        carve(wall, mask_of(lines), die(stream, *MARK_DARKNESS), die(stream, 0, 60))
+        carve(wall, mask_of(lines), die(stream, *LINE_DARKNESS), die(stream, 0, 60))
 
 
 def shadow(stream: PCG64, wall: Wall) -> None:
@@ -365,7 +368,7 @@ OTHERS = (panel, shadow, tie_hole, streaks, trowel)
 
 def concrete(stream: PCG64) -> Wall:
     """Bare concrete with its finish, aggregate, pores and stains, under uneven light."""
-    rough = one_of(stream, (4, 8, 14, 24, 48))
+    rough = one_of(stream, (4, 6, 10, 16, 40))
     height = dice(stream, -64, 64, SIZE, SIZE) * rough >> 5
     for cell, strength in ((2, 14), (4, 16), (7, 20), (15, 26), (40, 50)):
         height += noise(stream, cell) * (rough * strength * die(stream, 2, 10)) >> 14
@@ -402,30 +405,28 @@ def concrete(stream: PCG64) -> Wall:
 
 def pores(stream: PCG64, wall: Wall) -> None:
     holes = []
-    for _ in range(one_of(stream, (2, 5, 12, 30, 60))):
+    for _ in range(one_of(stream, PORES)):
         radius = one_of(stream, (2, 3, 3, 4, 5, 8, 14))
         holes.append(blob(stream, dice(stream, 0, 4 * SIZE, 2), radius, 4))
-    carve(wall, mask_of(holes), die(stream, 60, 220), die(stream, 20, 80))
+    carve(wall, mask_of(holes), die(stream, *PORE_DARKNESS), die(stream, 10, 60))
 
 
 def crack(stream: PCG64, wall: Wall) -> None:
-    if chance(stream, MAP_CRACKING):
-        polygons = net(stream)
-    else:
-        polygons = branches(stream)
-    mask = mask_of(polygons)
+    width, darkness = die(stream, *CRACK_WIDTH), die(stream, *CRACK_DARKNESS)
+    if chance(stream, HAIRLINES):
+        width, darkness = width // 4, darkness * 3 // 4
+    mask = mask_of(net(stream) if chance(stream, MAP_CRACKING) else branches(stream, width))
     if chance(stream, 35):  # chips broken off along the crack
         near = np.minimum(blurred(mask, 5) * 6, 255)
         chips = ramp(noise(stream, 7), die(stream, -100, 250), 80) * near >> 8
         wall.height[:] -= chips * die(stream, 10, 40) >> 4
         tint(wall, chips, one_of(stream, STAINS), die(stream, 0, 90))
-    carve(wall, mask, die(stream, *CRACK_DARKNESS), die(stream, 0, 100))
+    carve(wall, mask, darkness, die(stream, 0, 100))
 
 
-def branches(stream: PCG64) -> list[Ints]:
+def branches(stream: PCG64, width: int) -> list[Ints]:
     """One crack through the frame, or with an end in it, and what forks off."""
-    width, roughness = die(stream, *one_of(stream, CRACK_WIDTHS)), die(stream, *CRACK_ROUGHNESS)
-    gaps = one_of(stream, (0, 0, 40, 120))
+    roughness, gaps = die(stream, *CRACK_ROUGHNESS), one_of(stream, (0, 0, 40, 120))
     through, way = dice(stream, 80, 4 * SIZE - 80, 2), ray(stream, 1000)
     polygons = []
     for side in (1, -1):
@@ -436,13 +437,14 @@ def branches(stream: PCG64) -> list[Ints]:
         for _ in range(one_of(stream, (0, 0, 0, 1, 2))):
             fork = path[die(stream, 0, len(path) - 1)]
             limb = fractal(stream, fork, fork + ray(stream, die(stream, 120, 700)), roughness)
-            polygons.append(ragged(stream, limb, width * die(stream, 60, 170) >> 8, gaps, (False, True)))
+            thinner = width * die(stream, 60, 170) >> 8
+            polygons.append(ragged(stream, limb, thinner, gaps, (False, True)))
     return polygons
 
 
 def net(stream: PCG64) -> list[Ints]:
     """Map cracking: the edges of a crooked honeycomb, some of them missing."""
-    cell, width, missing = die(stream, 130, 300), die(stream, 3, 9), die(stream, 0, 40)
+    cell, width, missing = die(stream, 130, 300), die(stream, 6, 16), die(stream, 0, 30)
     n = 4 * SIZE // cell + 4
     corners = dice(stream, -cell // 3, cell // 3, n, n, 2) - cell
     corners += np.stack(np.meshgrid(np.arange(n), np.arange(n)), axis=2).astype(np.int32) * cell

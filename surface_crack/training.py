@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,7 +31,8 @@ def pick_precision(wanted: str, device: torch.device) -> torch.dtype:
         if device.type == "cuda":
             good = torch.cuda.is_bf16_supported(including_emulation=False)
         else:  # AMX; older torch cannot tell, and then fp32 is the safe answer
-            good = getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False)
+            abilities: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+            good = bool(abilities().get("amx_bf16"))
         return torch.bfloat16 if good else torch.float32
     return {"fp32": torch.float32, "bf16": torch.bfloat16}[wanted]
 
@@ -94,7 +95,7 @@ def train_epoch(
         target = labels * (1 - label_smoothing) + label_smoothing / 2
         loss = binary_cross_entropy_with_logits(logits, target)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         after_step()
         loss_sum += loss.detach() * len(labels)
@@ -114,7 +115,7 @@ def predict(model: nn.Module, part: Part) -> NDArray[np.float32]:
     device = next(model.parameters()).device
     every = np.arange(len(part))
     logits = [model(images.to(device)).cpu() for images, _ in batches(part, every, EVAL_BATCH)]
-    return torch.cat(logits).numpy()  # type: ignore[no-any-return]
+    return torch.cat(logits).numpy()
 
 
 def score(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Score:

@@ -10,7 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 FLAGS = [
     "--headless",
     "--no-sandbox",  # containers run as root
@@ -31,7 +33,7 @@ class Page(NamedTuple):
     """A page after its scripts have run."""
 
     dom: str  # serialised HTML
-    console: list[str]  # what scripts logged, uncaught errors and files that did not load
+    console: list[str]  # what scripts logged, and their uncaught errors
 
 
 def run(page: Path, *flags: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Write offline.html: page.html with the three Vega libraries inside it, so that plots need no network.
+"""Write offline.html: page.html with the three Vega libraries in it, so that plots need no network.
 
     npm pack vega@5.20.2 vega-lite@5.2.0 vega-embed@6.18.2
     python .dvc/plots/build_offline.py FOLDER_WITH_THE_TARBALLS
@@ -22,7 +22,7 @@ SHA512 = {  # first 32 hex digits, of the tarballs on registry.npmjs.org
 
 
 def read_tarball(folder: Path, release: str) -> tuple[str, str]:
-    """Return the minified library and its licence; ValueError if the tarball is not the pinned one."""
+    """Return the minified library and its licence; ValueError if it is not the pinned one."""
     path = folder / f"{release}.tgz"
     if not hashlib.sha512(path.read_bytes()).hexdigest().startswith(SHA512[release]):
         raise ValueError(f"{path} is not {release} as published on npm")
@@ -36,7 +36,9 @@ def read_tarball(folder: Path, release: str) -> tuple[str, str]:
 
 def script(release: str, code: str, licence: str) -> str:
     """Wrap a library in a script element that ends where it should and asks for no source map."""
-    code = re.sub(r"\n?//# sourceMappingURL=\S+", "", code).strip().replace("</script", r"<\/script")
+    code = (
+        re.sub(r"\n?//# sourceMappingURL=\S+", "", code).strip().replace("</script", r"<\/script")
+    )
     return f"<script>\n/*! {release}\n{licence.strip()}\n*/\n{code}\n</script>"
 
 

@@ -1,0 +1,63 @@
+# `make help` lists the targets. Everything installs into .venv, nothing outside.
+
+VENV   ?= .venv
+PYTHON ?= $(shell command -v python3 || command -v python)
+DATA   ?= ../shared/data
+
+# The stages call `python`, so the environment must come first on PATH. DVC finds it there, too.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help repro install test slow check format browser clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+repro: install ## install, run the pipeline, print the report and say where the plots are
+	@surface-crack check
+	dvc repro
+	@$(MAKE) --no-print-directory dvc_plots/index.html
+	@echo; cat metrics/report.txt
+	@echo; echo "Plots: $(CURDIR)/dvc_plots/index.html"
+
+install: $(VENV)/.pipeline ## make .venv with what the pipeline needs
+
+test: $(VENV)/.test check ## lint, types and tests
+	$(VENV)/bin/python -m pytest -m "not slow"
+
+slow: $(VENV)/.test ## the tests that take longer, on real photos where DATA has them
+	SURFACE_CRACK_DATA="$(DATA)" $(VENV)/bin/python -m pytest -m slow
+
+check: $(VENV)/.test ## lint and types
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+format: $(VENV)/.test ## put the code into its format
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+browser: ## install Debian's Chromium for the tests of the plots page
+	command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq -y chromium >/dev/null; }
+
+clean: ## remove the environment and caches; data, models and DVC's cache stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dvc_plots
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+dvc_plots/index.html: dvc.lock dvc.yaml .dvc/plots/offline.html
+	@dvc plots show >/dev/null && touch $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Python 3.11 or newer is needed, got: $$($(PYTHON) --version 2>&1). Set PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.pipeline: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e ".[pipeline]"
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.pipeline
+	$(PIP) -e ".[pipeline,test]"
+	@touch $@

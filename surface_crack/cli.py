@@ -1,0 +1,66 @@
+"""The `surface-crack` command: what the pipeline itself does not do.
+
+Each subcommand imports what it needs only when it runs, so that `--help` answers at once.
+"""
+
+import argparse
+import logging
+from importlib.metadata import version
+from pathlib import Path
+
+from surface_crack.console import run
+
+log = logging.getLogger("surface-crack")
+
+
+def main() -> None:
+    run("surface-crack", lambda: dispatch(parser().parse_args()))
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="surface-crack", description=(__doc__ or "").split("\n")[0])
+    top.add_argument("--version", action="version", version=version("surface-crack"))
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("check", help="check params.yaml and the photos before `dvc repro`")
+    download = commands.add_parser("download", help="fetch a data set of real photos")
+    download.add_argument("name", choices=("metu", "sdnet"))
+    download.add_argument("--url", help="fetch from this address instead of the known ones")
+    download.add_argument("--to", type=Path, default=Path("data/raw"), help="folder (%(default)s)")
+    return top
+
+
+def dispatch(arguments: argparse.Namespace) -> None:
+    if arguments.command == "check":
+        check()
+    else:
+        fetch(arguments.name, arguments.to, arguments.url)
+
+
+def check() -> None:
+    """Raises ParamsError or DataError for what would stop the pipeline, before DVC deletes."""
+    from surface_crack import paths
+    from surface_crack.params import check_params
+    from surface_crack.photos import class_labels, list_photos
+
+    p = check_params()
+    raw = Path(p.raw)
+    if raw == paths.SAMPLE:
+        log.info("params.yaml is fine; data: the synthetic sample")
+        return
+    listing = list_photos(raw, class_labels(p.negative, p.positive), p.exclude)
+    positive = sum(photo.label for photo in listing.photos)
+    log.info(
+        "params.yaml is fine; %s: %d photos, %d of them in folders of cracks",
+        *(raw, len(listing.photos), positive),
+    )
+
+
+def fetch(name: str, folder: Path, url: str | None) -> None:
+    """Download, and say what comes next. Raises DownloadError."""
+    from surface_crack.download import download
+
+    archive = download(name, folder, url)
+    log.info("%s is ready. To use it, set in params.yaml:", archive)
+    log.info("    raw: %s", archive.as_posix())
+    log.info("For `dvc exp run --temp` and `--queue`, let DVC track it first:")
+    log.info("    dvc add %s", archive.as_posix())

@@ -1,0 +1,105 @@
+"""Bytes to pixels: every mode, every orientation, every kind of damage."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from surface_crack.decode import NotAPhoto, decode
+from tests.makers import encoded, picture
+
+SMOOTH = Image.linear_gradient("L").resize((64, 64))  # brightness grows from top to bottom
+
+
+MODES = {
+    "1": "PNG",
+    "L": "PNG",
+    "LA": "PNG",
+    "P": "PNG",
+    "RGB": "PNG",
+    "RGBA": "PNG",
+    "CMYK": "TIFF",
+    "YCbCr": "TIFF",
+    "LAB": "TIFF",
+    "I;16": "PNG",
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_ends_as_rgb(mode: str) -> None:
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(SMOOTH).astype(np.uint16) * 257)
+    elif mode == "LAB":
+        flat = np.full((64, 64), 128, np.uint8)
+        image = Image.merge("LAB", (SMOOTH, *(2 * [Image.fromarray(flat)])))
+    else:
+        image = SMOOTH.convert("RGB").convert(mode)
+    pixels = decode(encoded(image, MODES[mode]), 32).pixels
+    assert pixels.shape == (32, 32, 3)
+    assert pixels.dtype == np.uint8
+    rows = pixels.mean(axis=(1, 2))  # brightness still grows from top to bottom
+    assert rows[:4].mean() < 40
+    assert 100 < rows[14:18].mean() < 155
+    assert rows[-4:].mean() > 215
+
+
+def test_transparent_pixels_show_white() -> None:
+    hidden = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
+    assert decode(encoded(hidden, "PNG"), 8).pixels.min() == 255
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_undone(orientation: int) -> None:
+    upright = SMOOTH.crop((0, 0, 64, 32))  # wide; dark at the top
+    undo = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]
+    stored = upright if undo is None else upright.transpose(Image.Transpose(undo))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    decoded = decode(encoded(stored, "JPEG", exif=exif, quality=95), 32)
+    assert (decoded.width, decoded.height) == (64, 32)
+    want = np.asarray(upright.resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(decoded.pixels[..., 0].astype(int) - want).max() <= 8
+
+
+def test_broken_exif_does_not_cost_the_photo() -> None:
+    content = encoded(picture(1), exif=b"Exif\0\0garbage")
+    assert decode(content, 16).pixels.shape == (16, 16, 3)
+
+
+def test_the_resize_is_antialiased() -> None:
+    """A fine checkerboard becomes grey; picking every n-th pixel would leave it black or white."""
+    board = np.indices((256, 256)).sum(axis=0) % 2 * 255
+    image = Image.fromarray(board.astype(np.uint8))
+    for kind in ("PNG", "JPEG"):
+        pixels = decode(encoded(image, kind), 40).pixels
+        assert 110 < pixels.min() <= pixels.max() < 145
+
+
+def test_the_original_size_is_kept() -> None:
+    assert decode(encoded(Image.new("L", (30, 20))), 8)[1:] == (30, 20)
+
+
+JPEG = encoded(picture(3, side=64))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty file"),
+        (b"<html><body>not found</body></html>", "not an image, or of a kind that is not read"),
+        (b"\0" * 4096, "not an image, or of a kind that is not read"),
+        (JPEG[: len(JPEG) // 2], "damaged: .*truncated"),
+        (JPEG[:20], "damaged|not an image"),
+        (encoded(Image.new("L", (1, 1)), "PNG"), "too small: 1 x 1 pixels"),
+        (encoded(Image.new("L", (20_000, 20_000)), "PNG"), "too large: 20000 x 20000 pixels|bomb"),
+        (encoded(Image.new("F", (16, 16)), "TIFF"), "float pixels"),
+        (encoded(Image.fromarray(np.full((16, 16), 70_000, np.int32)), "TIFF"), "32-bit pixels"),
+        (
+            encoded(picture(1), "GIF", save_all=True, append_images=[picture(2)]),
+            "holds 2 pictures: save them one by one",
+        ),
+    ],
+)
+def test_what_is_no_photo_is_told_in_one_line(content: bytes, reason: str) -> None:
+    with pytest.raises(NotAPhoto, match=reason) as caught:
+        decode(content, 32)
+    assert "\n" not in str(caught.value)

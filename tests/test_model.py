@@ -1,0 +1,83 @@
+"""The networks: shapes, sizes, and that a whole photo scores like its tiles."""
+
+import pytest
+import torch
+from torch import nn
+
+from surface_crack.model import CrackNet, NotebookNet, build_model
+
+GREY = [150.0, 150.0, 150.0], [40.0, 40.0, 40.0]  # mean, std
+
+
+def random_images(*shape: int) -> torch.Tensor:
+    return torch.randint(
+        0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+
+
+def random_cracknet() -> CrackNet:
+    """Random weights, and normalisation layers that do not happen to be the identity."""
+    torch.manual_seed(0)
+    model = CrackNet(*GREY, dropout=0.5)
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            assert layer.running_mean is not None
+            assert layer.running_var is not None
+            nn.init.normal_(layer.running_mean)
+            nn.init.uniform_(layer.running_var, 0.5, 2)
+    return model.eval()
+
+
+@pytest.mark.parametrize("size", [48, 64, 96, 128])
+def test_one_pass_over_a_photo_gives_the_logits_of_its_tiles(size: int) -> None:
+    model = random_cracknet()
+    photo = random_images(2, 3, 2 * size + 17, 3 * size + 5)  # ragged edges hold no whole tile
+    with torch.inference_mode():
+        dense = model.tiles(photo, size)
+        assert dense.shape == (2, 2, 3)
+        for row in range(2):
+            for column in range(3):
+                top, left = row * size, column * size
+                tile = photo[:, :, top : top + size, left : left + size]
+                torch.testing.assert_close(dense[:, row, column], model(tile), atol=1e-4, rtol=0)
+
+
+def test_tiles_must_start_on_the_stride() -> None:
+    with pytest.raises(ValueError, match="multiple of 8, got 60"):
+        random_cracknet().tiles(random_images(1, 3, 120, 120), 60)
+
+
+def test_sizes_are_as_documented() -> None:
+    count = {
+        name: sum(weights.numel() for weights in build_model(name, *GREY, 0.1).parameters())
+        for name in ("cracknet", "notebook")
+    }
+    assert count == {"cracknet": 65_313, "notebook": 7_485_249}
+
+
+def test_the_notebooks_network_gives_one_logit_a_photo() -> None:
+    model = NotebookNet(*GREY, dropout=0.5).eval()
+    assert model(random_images(2, 3, 120, 120)).shape == (2,)
+
+
+def test_normalisation_travels_with_the_weights() -> None:
+    model = random_cracknet()
+    other = CrackNet([0.0] * 3, [1.0] * 3, dropout=0.0).eval()
+    other.load_state_dict(model.state_dict())
+    images = random_images(2, 3, 64, 64)
+    assert torch.equal(model(images), other(images))
+
+
+@pytest.mark.parametrize(
+    "images",
+    [torch.zeros(1, 3, 64, 64), random_images(1, 64, 64, 3), random_images(3, 64, 64)],
+    ids=["float", "channels last", "no batch"],
+)
+def test_anything_but_a_batch_of_uint8_rgb_is_refused(images: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match=r"want uint8 \(B, 3, H, W\), got"):
+        random_cracknet()(images)
+
+
+def test_a_zero_std_is_refused() -> None:
+    with pytest.raises(ValueError, match="std > 0"):
+        CrackNet([0.0] * 3, [1.0, 0.0, 1.0], dropout=0.0)

@@ -1,0 +1,81 @@
+"""Many photos into one array: order, hashes, rejects, and nothing left behind by a failure."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from surface_crack.decode import decode
+from surface_crack.packing import Row, in_order, pack
+from surface_crack.photos import Rejected, class_labels, list_photos
+from tests.makers import metu_like, write_folder, write_zip
+
+LABELS = class_labels(["Negative"], ["Positive"])
+
+
+def test_rows_and_pixels_belong_together(tmp_path: Path) -> None:
+    files = metu_like(5) | {"Positive/00001.jpg": b"rotten", "Positive/00002.jpg": b""}
+    photos = list_photos(write_zip(tmp_path / "raw.zip", files), LABELS).photos
+    results = list(pack(photos, 16, tmp_path / "images.npy"))
+    rows = [result for result in results if isinstance(result, Row)]
+    images = np.load(tmp_path / "images.npy", mmap_mode="r")
+    assert images.dtype == np.uint8
+    assert images.shape == (8, 16, 16, 3) == (len(rows), 16, 16, 3)
+    for row, pixels in zip(rows, images, strict=True):
+        assert np.array_equal(pixels, decode(files[row.path], 16).pixels)
+        assert row.sha256 == hashlib.sha256(files[row.path]).hexdigest()
+        assert row.label == int(row.path.startswith("Positive"))
+    assert [result for result in results if isinstance(result, Rejected)] == [
+        Rejected("raw", "Positive/00001.jpg", "not an image, or of a kind that is not read"),
+        Rejected("raw", "Positive/00002.jpg", "empty file"),
+    ]
+
+
+def test_neither_workers_nor_container_change_the_bytes(tmp_path: Path) -> None:
+    files = metu_like(20)
+    stores = [write_zip(tmp_path / "raw.zip", files), write_folder(tmp_path / "raw", files)]
+    packed = []
+    for number, (store, workers) in enumerate([(stores[0], 1), (stores[0], 3), (stores[1], 2)]):
+        target = tmp_path / f"{number}.npy"
+        rows = list(pack(list_photos(store, LABELS).photos, 16, target, workers))
+        packed.append((rows, target.read_bytes()))
+    assert packed[0] == packed[1] == packed[2]
+
+
+def test_a_file_that_vanishes_is_listed(tmp_path: Path) -> None:
+    photos = list_photos(write_folder(tmp_path / "raw", metu_like(2)), LABELS).photos
+    (tmp_path / "raw/Positive/00001.jpg").unlink()
+    results = list(pack(photos, 16, tmp_path / "images.npy"))
+    assert [type(result).__name__ for result in results] == ["Row", "Row", "Row", "Rejected"]
+    assert "No such file" in str(results[-1])
+
+
+def test_a_failure_leaves_no_file(tmp_path: Path) -> None:
+    photos = list_photos(write_zip(tmp_path / "raw.zip", metu_like(40)), LABELS).photos
+    packing = pack(photos, 16, tmp_path / "out/images.npy")
+    next(packing)
+    assert list((tmp_path / "out").iterdir()) != []
+    packing.close()  # type: ignore[attr-defined]
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_in_order_keeps_the_order_and_runs_only_a_little_ahead() -> None:
+    asked = 0
+
+    def numbers() -> Iterator[int]:
+        nonlocal asked
+        for number in range(1000):
+            asked = number
+            yield number
+
+    results = in_order(lambda number: number * 2, numbers(), workers=2)
+    assert next(results) == 0
+    assert asked < 40
+    assert list(results) == list(range(2, 2000, 2))
+
+
+def test_in_order_passes_an_error_on() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(in_order(lambda number: 1 // number, range(5), workers=2))

@@ -1,0 +1,140 @@
+"""Finding photos: the same rows from a zip, a folder, and a folder of both."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from surface_crack.errors import DataError
+from surface_crack.photos import Reader, class_labels, list_photos
+from tests.makers import jpeg, metu_like, write_folder, write_zip
+
+LABELS = class_labels(["Negative", "Non-cracked", "UD"], ["Positive", "Cracked", "CD"])
+SDNET = {"Decks/Cracked/7-1.jpg": jpeg(1, True), "Decks/Non-cracked/7-2.jpg": jpeg(2)}
+SDNET |= {"Walls/Cracked/8-1.jpg": jpeg(3, True), "Walls/Non-cracked/8-2.jpg": jpeg(4)}
+
+
+def rows(raw: Path, exclude: str = "") -> list[tuple[str, str, int]]:
+    return [photo[:3] for photo in list_photos(raw, LABELS, exclude).photos]
+
+
+def test_zip_and_folder_give_the_same_rows(tmp_path: Path) -> None:
+    files = metu_like(3)
+    shuffled = dict(reversed(files.items()))
+    from_zip = rows(write_zip(tmp_path / "metu.zip", shuffled))
+    assert from_zip == rows(write_folder(tmp_path / "metu", files))
+    assert from_zip[0] == ("metu", "Negative/00000.jpg", 0)
+    assert [label for *_, label in from_zip] == [0, 0, 0, 1, 1, 1]
+
+
+def test_the_folder_above_stays_in_the_path(tmp_path: Path) -> None:
+    assert ("sdnet", "Decks/Cracked/7-1.jpg", 1) in rows(write_zip(tmp_path / "sdnet.zip", SDNET))
+    other = {"D/CD/7-1.jpg": jpeg(1, True), "D/UD/7-2.jpg": jpeg(2)}
+    assert rows(write_folder(tmp_path / "x", other)) == [
+        ("x", "D/CD/7-1.jpg", 1),
+        ("x", "D/UD/7-2.jpg", 0),
+    ]
+
+
+@pytest.mark.parametrize("unpacked", ["", "metu", "sdnet", "metu sdnet"])
+def test_a_collection_gives_the_rows_of_its_parts(tmp_path: Path, unpacked: str) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name, files in (("metu", metu_like(2)), ("sdnet", SDNET)):
+        if name in unpacked.split():
+            write_folder(raw / name, files)
+        else:
+            write_zip(raw / f"{name}.zip", files)
+    single = rows(write_zip(tmp_path / "metu.zip", metu_like(2)))
+    single += rows(write_zip(tmp_path / "sdnet.zip", SDNET))
+    assert rows(raw) == single
+
+
+def test_a_source_twice_is_refused(tmp_path: Path) -> None:
+    write_zip(tmp_path / "raw/metu.zip", metu_like(1))
+    write_folder(tmp_path / "raw/metu", metu_like(1))
+    with pytest.raises(DataError, match="holds the source 'metu' twice"):
+        rows(tmp_path / "raw")
+
+
+def test_exclude_leaves_rows_out_and_counts_them(tmp_path: Path) -> None:
+    listing = list_photos(write_zip(tmp_path / "s.zip", SDNET), LABELS, r"^Walls/")
+    assert {photo.path for photo in listing.photos} == {name for name in SDNET if "Decks" in name}
+    assert listing.excluded == 2
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, "no photo found in"),
+        ({"Negative/1.jpg": b"x"}, "no positive photo in .* one of positive, cracked, cd"),
+        ({"Positive/1.jpg": b"x"}, "no negative photo in"),
+        (
+            {**metu_like(1), "Maybe/1.jpg": b"x"},
+            "folder 'Maybe' of 'Maybe/1.jpg' in .*raw.* neither",
+        ),
+        ({**metu_like(1), "1.jpg": b"x"}, "folder 'raw.*' of '1.jpg' in .* is in neither class"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["zip", "folder"])
+def test_what_cannot_be_used_is_one_line(
+    tmp_path: Path, files: dict[str, bytes], message: str, kind: str
+) -> None:
+    (tmp_path / "raw").mkdir()
+    raw = tmp_path / "raw" if kind == "folder" else tmp_path / "raw.zip"
+    (write_folder if kind == "folder" else write_zip)(raw, files)
+    with pytest.raises(DataError, match=message) as caught:
+        rows(raw)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_such_path_and_no_archive(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist: set raw in params.yaml"):
+        rows(tmp_path / "none")
+    (tmp_path / "page.zip").write_text("<html>")
+    with pytest.raises(DataError, match="is not a zip that can be read"):
+        rows(tmp_path / "page.zip")
+
+
+def test_every_file_is_a_photo_or_listed_with_a_reason(tmp_path: Path) -> None:
+    raw = write_folder(tmp_path / "raw", metu_like(1))
+    extra = {"Negative/notes.txt": b"hm", "readme.md": b"x", "Negative/Thumbs.db": b"x"}
+    extra |= {"__MACOSX/Negative/._1.jpg": b"x", ".DS_Store": b"x", "Negative/.hidden.jpg": b"x"}
+    write_folder(raw, extra)
+    os.mkfifo(raw / "Negative/pipe.jpg")
+    (raw / "Negative/a.jpg").mkdir()
+    write_folder(raw / "Negative/a.jpg", {"inner.txt": b"x"})
+    (raw / "Positive/gone.jpg").symlink_to(raw / "nowhere")
+    (raw / "Positive/loop").symlink_to(raw)
+    listing = list_photos(raw, LABELS)
+    assert [photo.path for photo in listing.photos] == [
+        "Negative/00000.jpg",
+        "Negative/notes.txt",  # in a class folder, so decoding says what it is
+        "Positive/00000.jpg",
+    ]
+    assert {(entry.path, entry.reason) for entry in listing.rejected} == {
+        ("Negative/pipe.jpg", "not a regular file"),
+        ("Positive/gone.jpg", "cannot be read: No such file or directory"),
+        ("Positive/loop", "not a regular file"),
+    }
+    assert {entry.path for entry in listing.clutter} == {
+        *(set(extra) - {"Negative/notes.txt"}),
+        "Negative/a.jpg/inner.txt",
+    }
+
+
+def test_doubtful_names_in_a_zip_are_listed(tmp_path: Path) -> None:
+    raw = write_zip(
+        tmp_path / "raw.zip", metu_like(1) | {"../Negative/x.jpg": b"x", "/Negative/y.jpg": b""}
+    )
+    with zipfile.ZipFile(raw, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("Negative/00000.jpg", b"other")
+    listing = list_photos(raw, LABELS)
+    assert len(listing.photos) == 2
+    assert {entry.reason for entry in listing.rejected} == {
+        "a name that leads out of the archive",
+        "a second entry of the same name",
+    }
+    with Reader() as reader:
+        assert reader.read(listing.photos[0]) == metu_like(1)["Negative/00000.jpg"]

@@ -1,0 +1,89 @@
+"""Who trains, who chooses, who judges: nobody twice, copies together, shares kept."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from surface_crack.errors import DataError
+from surface_crack.splitting import PARTS, pixel_statistics, split_rows
+
+SHARES = (0.15, 0.15)
+
+
+def many(count: int) -> tuple[list[str], list[int], list[str]]:
+    """Groups, labels and sources of `count` photos without copies."""
+    return (
+        [f"hash {number}" for number in range(count)],
+        [number % 2 for number in range(count)],
+        [("metu", "sdnet")[number % 3 == 0] for number in range(count)],
+    )
+
+
+@settings(deadline=None)
+@given(
+    copies=st.lists(st.integers(0, 40), min_size=60, max_size=120),
+    seed=st.integers(0, 2**31 - 1),
+)
+def test_every_row_once_and_copies_on_one_side(copies: list[int], seed: int) -> None:
+    groups = [f"hash {number}" for number in copies] + [f"single {n}" for n in range(60)]
+    labels = [n % 2 for n in copies] + [n % 2 for n in range(60)]
+    parts = split_rows(groups, labels, ["a"] * len(groups), SHARES, seed)
+    rows = np.concatenate([parts[part] for part in PARTS])
+    assert sorted(rows) == list(range(len(groups)))
+    for part in PARTS:
+        inside = {groups[row] for row in parts[part]}
+        outside = {groups[row] for row in set(range(len(groups))) - set(parts[part])}
+        assert not inside & outside
+
+
+def test_shares_are_kept_in_each_class_and_source() -> None:
+    groups, labels, sources = many(3000)
+    parts = split_rows(groups, labels, sources, (0.2, 0.1), 0)
+    for part, share in (("val", 0.2), ("test", 0.1), ("train", 0.7)):
+        for label in (0, 1):
+            for source in ("metu", "sdnet"):
+                of_part = sum(labels[r] == label and sources[r] == source for r in parts[part])
+                of_all = sum(
+                    x == label and y == source for x, y in zip(labels, sources, strict=True)
+                )
+                assert of_part == pytest.approx(share * of_all, abs=1)
+
+
+def test_the_seed_decides_and_the_order_of_rows_does_not() -> None:
+    groups, labels, sources = many(600)
+    one = split_rows(groups, labels, sources, SHARES, 1)
+    assert any(
+        set(one["test"]) != set(split_rows(groups, labels, sources, SHARES, s)["test"])
+        for s in (2,)
+    )
+    turned = split_rows(groups[::-1], labels[::-1], sources[::-1], SHARES, 1)
+    for part in PARTS:
+        assert {groups[row] for row in one[part]} == {groups[::-1][row] for row in turned[part]}
+
+
+def test_one_photo_more_moves_hardly_any_other() -> None:
+    groups, labels, sources = many(2000)
+    before = split_rows(groups, labels, sources, SHARES, 0)
+    after = split_rows([*groups, "new"], [*labels, 1], [*sources, "metu"], SHARES, 0)
+    place = {int(row): part for part in PARTS for row in before[part]}
+    moved = sum(place.get(int(row), part) != part for part in PARTS for row in after[part])
+    assert moved <= 2  # one at each cut
+
+
+def test_a_part_without_a_class_is_refused() -> None:
+    with pytest.raises(DataError, match="the val part gets no positive photo: there are 2"):
+        split_rows(list("abcdefghij"), [0] * 8 + [1] * 2, ["x"] * 10, SHARES, 0)
+
+
+def test_pixel_statistics_agree_with_numpy_and_see_only_their_rows() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (600, 4, 4, 3), np.uint8)
+    images[500:] = 255  # not among the rows
+    rows = np.arange(0, 500)
+    mean, std = pixel_statistics(images, rows)
+    assert mean == pytest.approx(images[:500].mean(axis=(0, 1, 2)), abs=1e-4)
+    assert std == pytest.approx(images[:500].std(axis=(0, 1, 2)), abs=1e-4)
+
+
+def test_a_flat_channel_gets_a_std_that_can_be_divided_by() -> None:
+    assert pixel_statistics(np.zeros((2, 4, 4, 3), np.uint8), np.arange(2))[1] == [1.0, 1.0, 1.0]
