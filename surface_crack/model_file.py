@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import nn
 
 from surface_crack.artifacts import write_bytes
@@ -27,9 +27,10 @@ def save_model(path: Path, model: nn.Module, config: dict[str, Any]) -> None:
 def load_model(path: Path) -> tuple[Model, dict[str, Any]]:
     """(network with its weights, on the CPU, in eval mode; config). Raises DataError."""
     try:
-        with safe_open(path, framework="pt") as file:
-            config = json.loads(file.metadata()["config"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        content = path.read_bytes()
+        weights = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        config = json.loads(header["__metadata__"]["config"])
         model = build_model(config["model"], (0, 0, 0), (1, 1, 1), config["dropout"])
         model.load_state_dict(weights)
     except FileNotFoundError:

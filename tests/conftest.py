@@ -1,0 +1,33 @@
+"""Fixtures that several test modules share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.project import ROOT, Project, new_project
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A small run of the whole pipeline, committed. Copy it before changing it."""
+    root = tmp_path_factory.mktemp("finished") / "project"
+    project = new_project(root, sample_photos=120, epochs=2, image_size=48)
+    project.dvc("repro")
+    project.commit("first run")
+    return project
+
+
+@pytest.fixture()
+def project(finished: Project, tmp_path: Path) -> Project:
+    """A copy of the finished run, free to change."""
+    return finished.copy(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with real photos; the test is skipped where there is none."""
+    folder = Path(os.environ.get("SURFACE_CRACK_DATA", ROOT.parent / "shared/data"))
+    if not (folder / "metu.zip").exists():
+        pytest.skip("no real photos: set SURFACE_CRACK_DATA to a folder with metu.zip")
+    return folder.resolve()

@@ -1,0 +1,204 @@
+"""The pipeline as users run it: the real `dvc` in a temporary repository."""
+
+import csv
+import json
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.project import ROOT, Project, new_project
+
+STAGES = ["sample", "prepare", "split", "train", "evaluate"]
+
+
+def declared(stage: str) -> dict[str, Any]:
+    """One stage of dvc.yaml, its files as plain paths."""
+    entry = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]
+    for kind in ("deps", "outs", "metrics", "plots"):
+        files = entry.get(kind, [])
+        entry[kind] = [file if isinstance(file, str) else next(iter(file)) for file in files]
+    entry["made"] = entry["outs"] + entry["metrics"] + entry["plots"]
+    return dict(entry)
+
+
+def test_every_stage_has_a_description_and_calls_its_module() -> None:
+    for stage in STAGES:
+        assert declared(stage)["cmd"] == f"python -m stages.{stage}"
+        assert declared(stage)["desc"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_touches_exactly_what_it_declares(
+    project: Project, stage: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "log.json"
+    project.run(sys.executable, str(ROOT / "tests/watch_stage.py"), stage, str(log))
+    seen = json.loads(log.read_text())
+    entry = declared(stage)
+    raw = "data/sample/synthetic.zip"
+    deps = {raw if dep == "${raw}" else dep for dep in entry["deps"]}
+    modules = {dep for dep in deps if dep.endswith(".py")}
+    assert set(seen["imported"]) == modules
+    assert set(seen["written"]) == set(entry["made"])
+    files = set(seen["read"]) - {"params.yaml", "dvc.yaml"}  # DVC watches their content itself
+    assert files - set(entry["made"]) == deps - modules
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_uses_every_parameter_that_it_declares(stage: str) -> None:
+    """Reading one that is not declared fails at once, see test_params.py."""
+    page = (ROOT / f"stages/{stage}.py").read_text()
+    for name in declared(stage)["params"]:
+        assert f"p.{name}" in page, f"{stage} does not use {name}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_page_opens_with_the_files_it_writes(stage: str) -> None:
+    page = (ROOT / f"stages/{stage}.py").read_text()
+    contract = page.split('"""')[1]
+    for path in declared(stage)["made"]:
+        assert Path(path).name.split(".")[0] in contract, path
+
+
+def test_light_stages_import_no_torch(project: Project) -> None:
+    for stage in ("sample", "prepare", "split"):
+        heavy = "{'torch', 'sklearn', 'matplotlib'} & set(sys.modules)"
+        out = project.run(sys.executable, "-c", f"import sys, stages.{stage}; print({heavy})")
+        assert out.strip() == "set()", stage
+
+
+def test_a_second_repro_runs_nothing(project: Project) -> None:
+    assert project.ran(project.dvc("repro")) == []
+    assert project.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "stages"),
+    [
+        ("lr", 0.002, ["train", "evaluate"]),
+        ("threshold", 0.3, ["evaluate"]),
+        ("image_size", 64, ["prepare", "split", "train", "evaluate"]),
+        ("sample_seed", 1, STAGES),
+        ("seed", 1, ["split", "train", "evaluate"]),
+    ],
+)
+def test_a_parameter_reruns_only_what_it_touches(
+    project: Project, key: str, value: object, stages: list[str]
+) -> None:
+    project.set(**{key: value})
+    assert project.ran(project.dvc("repro")) == stages
+
+
+def test_an_earlier_lr_comes_from_the_run_cache(project: Project) -> None:
+    model = project.root / "models/crack.safetensors"
+    before = model.read_bytes()
+    project.set(lr=0.002)
+    project.dvc("repro")
+    assert model.read_bytes() != before
+    project.git("checkout", "params.yaml")
+    output = project.dvc("repro")
+    assert project.ran(output) == []
+    assert "Stage 'train' is cached" in output
+    assert model.read_bytes() == before
+    assert project.git("status", "--porcelain") == ""
+
+
+def test_experiments_compare(project: Project) -> None:
+    output = project.dvc("exp", "run", "--set-param", "lr=0.0005", "--name", "slow")
+    assert project.ran(output) == ["train", "evaluate"]
+    assert "lr" in project.dvc("params", "diff")
+    assert "0.0005" in project.dvc("params", "diff")
+    assert "accuracy" in project.dvc("metrics", "diff")
+    shown = list(csv.DictReader(StringIO(project.dvc("exp", "show", "--csv"))))
+    assert {row["lr"] for row in shown} == {"0.01", "0.0005"}
+    page = project.dvc("plots", "diff", "HEAD").strip().splitlines()[-1]
+    assert page.startswith("file://")
+    assert '"rev": "HEAD"' in Path(page.removeprefix("file://")).read_text()
+
+    project.dvc("exp", "run", "-S", "lr=1e-5", "--name", "slower")
+    assert "lr: 1e-05" in (project.root / "params.yaml").read_text()
+    project.git("stash", "-q", "--include-untracked")
+    project.dvc("exp", "apply", "slow")
+    assert "lr: 0.0005" in (project.root / "params.yaml").read_text()
+    assert project.ran(project.dvc("repro")) == []
+
+
+def test_temporary_and_queued_experiments(project: Project) -> None:
+    project.dvc("exp", "run", "--temp", "-S", "lr=0.003", "--name", "elsewhere")
+    assert project.git("status", "--porcelain") == ""
+    project.dvc("exp", "run", "--queue", "-S", "lr=0.02,0.001")
+    project.dvc("queue", "start")
+    for task in (line.split()[0] for line in project.dvc("queue", "status").splitlines()[1:3]):
+        project.dvc("queue", "logs", "--follow", task, check=False)
+    deadline = 100
+    while "Running" in project.dvc("queue", "status") or "Queued" in project.dvc("queue", "status"):
+        deadline -= 1
+        assert deadline, project.dvc("queue", "status")
+    shown = list(csv.DictReader(StringIO(project.dvc("exp", "show", "--csv"))))
+    assert {row["lr"] for row in shown} == {"0.01", "0.003", "0.02", "0.001"}
+    assert all(float(row["metrics/evaluate.json:accuracy"] or row["accuracy"]) for row in shown)
+
+
+def test_push_and_pull_into_another_clone(project: Project, tmp_path: Path) -> None:
+    project.dvc("remote", "add", "--default", "store", str(tmp_path / "store"))
+    project.commit("a remote")
+    project.dvc("push")
+    project.git("clone", "-q", str(project.root), str(tmp_path / "clone"))
+    clone = Project(tmp_path / "clone")
+    clone.dvc("pull")
+    for path in ("models/crack.safetensors", "metrics/report.txt", "plots/mistakes.png"):
+        assert (clone.root / path).read_bytes() == (project.root / path).read_bytes()
+    assert clone.ran(clone.dvc("repro")) == []
+
+
+def test_metrics_and_plots_are_in_git_and_pictures_are_not(project: Project) -> None:
+    tracked = set(project.git("ls-files", "metrics", "plots").split())
+    assert {"metrics/evaluate.json", "plots/history.csv", "plots/confusion.csv"} <= tracked
+    assert not [path for path in tracked if path.endswith(".png")]
+
+
+def test_the_model_is_an_artifact(project: Project) -> None:
+    path = yaml.safe_load((ROOT / "dvc.yaml").read_text())["artifacts"]["crack-classifier"]["path"]
+    assert (project.root / path).exists()
+
+
+def test_a_mistake_in_params_is_one_line_before_anything_is_deleted(project: Project) -> None:
+    project.set(lr="1e-3x")
+    output = project.run("surface-crack", "check", check=False)
+    line = next(n for n, x in enumerate((project.root / "params.yaml").open(), 1) if "1e-3x" in x)
+    assert output == (
+        "surface-crack: error: lr must be a number in (0, 1], got '1e-3x' "
+        f"(params.yaml line {line})\n"
+    )
+    assert (project.root / "models/crack.safetensors").exists()
+    output = project.dvc("repro", check=False)
+    assert "train: error: lr must be a number in (0, 1], got '1e-3x'" in output
+    assert "Traceback" not in output
+
+
+def test_a_learning_rate_too_high_is_told_in_one_line(project: Project) -> None:
+    """Not even AdamW makes a loss infinite on these photos, so the weights start broken."""
+    project.set(lr=1, precision="fp32")
+    output = project.dvc("repro", check=False)
+    assert "Traceback" not in output
+
+
+def test_the_lock_file_fits_the_code(tmp_path: Path) -> None:
+    """What git holds belongs together: nothing would run in a fresh clone."""
+    project = new_project(tmp_path / "project")
+    for path in ("dvc.lock", "metrics", "plots"):
+        source = ROOT / path
+        assert source.exists(), f"{path} is not there: run `dvc repro` and commit it"
+        target = project.root / path
+        if source.is_dir():
+            target.mkdir(exist_ok=True)
+            for file in (*source.glob("*.json"), *source.glob("*.csv")):
+                (target / file.name).write_bytes(file.read_bytes())
+        else:
+            target.write_bytes(source.read_bytes())
+    output = project.dvc("repro", "--dry", "--allow-missing")
+    assert project.ran(output) == [], output

@@ -1,0 +1,56 @@
+"""Run one stage and tell what it really opened and imported: `python watch_stage.py STAGE LOG`.
+
+Python's audit hooks see every file that Python code opens, https://peps.python.org/pep-0578/.
+"""
+
+import json
+import os
+import runpy
+import sys
+from pathlib import Path
+
+ROOT = Path.cwd()
+READ: set[str] = set()
+WRITTEN: set[str] = set()
+
+
+def inside(path: object) -> str | None:
+    """The path relative to the project, or None if it lies outside it."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        return None
+    full = Path(os.path.abspath(os.fsdecode(path)))
+    return full.relative_to(ROOT).as_posix() if full.is_relative_to(ROOT) else None
+
+
+def hook(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "open" and (path := inside(arguments[0])):
+        flags = arguments[2] if isinstance(arguments[2], int) else 0
+        (WRITTEN if flags & (os.O_WRONLY | os.O_RDWR) else READ).add(path)
+    elif event == "os.rename":  # a finished file gets its name
+        for path, names in ((arguments[0], WRITTEN.discard), (arguments[1], WRITTEN.add)):
+            if name := inside(path):
+                names(name)
+
+
+def main() -> None:
+    stage, log = sys.argv[1:]
+    sys.path.insert(0, str(ROOT))
+    sys.argv = [f"stages/{stage}.py"]
+    sys.addaudithook(hook)
+    runpy.run_module(f"stages.{stage}", run_name="__main__", alter_sys=True)
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    imported = {path for file in files if file and (path := inside(file))}
+    imported.add(f"stages/{stage}.py")  # ran as __main__
+    Path(log).write_text(
+        json.dumps(
+            {
+                "read": sorted(path for path in READ if not path.endswith((".py", ".pyc"))),
+                "written": sorted(path for path in WRITTEN if not path.endswith(".pyc")),
+                "imported": sorted(imported),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
