@@ -3,42 +3,31 @@
 writes  <folder>/<name>.zip                  <anything>/<class folder>/<image>
         <folder>/<name>-<8 hex digits>.part  a broken download; the next run goes on from it
 
-Ranges and validators follow RFC 9110, sections 13.1.5 and 14. None of the addresses could be
-reached from where this was written: they are the ones that public projects use.
+None of the addresses could be reached from where this was written: they are the ones that public
+projects use. How one of them is fetched: `surface_crack.transfer`.
 """
 
 import hashlib
 import logging
-import re
 import shutil
 import subprocess
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from http.client import HTTPException, HTTPMessage, HTTPResponse
-from itertools import chain
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import IO, cast
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from tqdm import tqdm
 
 from surface_crack.artifacts import replacing
 from surface_crack.errors import DataError, DownloadError
 from surface_crack.photos import Photo, Reader, class_labels, list_photos
+from surface_crack.transfer import Rules, StatusError, discard, fetch_url, leftovers, short_url
 
-TIMEOUT = 30.0  # seconds to connect, and for a read that brings nothing
-ATTEMPTS = 4  # requests for one file, as long as each of them brings something
-CHUNK = 1 << 18  # bytes
-# Some hosts answer 403 to "Python-urllib".
-USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) surface-crack"
-# Each with its subdomains. Mendeley redirects to its own bucket, the hub to storage hosts that
-# change with time and place, all of them below hf.co or (earlier) huggingface.co.
+# Mendeley redirects to its own bucket, the hub to storage hosts that change with time and place,
+# all of them below hf.co or (earlier) huggingface.co.
 ALLOWED_HOSTS = (
     "data.mendeley.com",
     "prod-dcd-datasets-public-files-eu-west-1.s3.eu-west-1.amazonaws.com",
@@ -131,40 +120,8 @@ SDNET = DataSet(
 DATA_SETS = {dataset.name: dataset for dataset in (METU, SDNET)}
 
 
-class _StatusError(DownloadError):
-    """The server answered with an error. `total`: bytes in the file, where a 416 says it."""
-
-    def __init__(self, message: str, code: int, total: int | None) -> None:
-        super().__init__(message)
-        self.code, self.total = code, total
-
-
-class _BrokenError(DownloadError):
-    """The line went dead: what has arrived is good, and another request may bring the rest."""
-
-
 class _ContentError(DownloadError):
     """It came whole and is not the data set, so it is no use to keep it."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """Where a request may go, redirects included. `hosts` None: the user named the address."""
-
-    hosts: tuple[str, ...] | None = ALLOWED_HOSTS
-    schemes: tuple[str, ...] = ("https",)
-    timeout: float = TIMEOUT  # seconds
-
-    def check(self, url: str) -> None:
-        """Raises DownloadError unless `url` has an allowed scheme and host."""
-        try:
-            scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
-        except ValueError:
-            scheme, host = "", None
-        if scheme not in self.schemes or not host:
-            raise DownloadError(f"an address must start with {self.schemes[-1]}://, got {url!r}")
-        if self.hosts is not None and not any(f".{host}".endswith(f".{h}") for h in self.hosts):
-            raise DownloadError(f"{host} is not a known host of this data (--url lifts the list)")
 
 
 def download(name: str, folder: Path, url: str | None = None) -> Path:
@@ -178,7 +135,7 @@ def download(name: str, folder: Path, url: str | None = None) -> Path:
     if name not in DATA_SETS:
         raise DownloadError(f"the data set must be one of {', '.join(DATA_SETS)}, got {name!r}")
     if url is None:
-        return fetch(DATA_SETS[name], folder, Rules())
+        return fetch(DATA_SETS[name], folder, Rules(ALLOWED_HOSTS))
     dataset = replace(DATA_SETS[name], mirrors=((RemoteFile((url,)),),))
     schemes = ("https", "http") if urlsplit(url).scheme == "http" else ("https",)
     return fetch(dataset, folder, Rules(hosts=None, schemes=schemes))
@@ -194,7 +151,7 @@ def fetch(dataset: DataSet, folder: Path, rules: Rules) -> Path:
             log.info("%s is there already, with the right number of images", archive)
         else:
             _fetch_from_any(dataset, archive, rules)
-            for leftover in _leftovers(archive):
+            for leftover in leftovers(archive):
                 leftover.unlink()
     except _ContentError as error:
         raise DownloadError(f"{archive} lies there but {error}: delete it and run again") from None
@@ -212,8 +169,9 @@ def _fetch_from_any(dataset: DataSet, archive: Path, rules: Rules) -> None:
             return _fetch_from(mirror, dataset, archive, rules)
         except DownloadError as error:
             reasons.append(str(error))
-            log.warning("%s", error)
-    kept = ", ".join(path.name for path in _leftovers(archive) if path.suffix == ".part")
+            if mirror is not dataset.mirrors[-1]:
+                log.warning("%s: trying the next address", error)
+    kept = ", ".join(path.name for path in leftovers(archive) if path.suffix == ".part")
     raise DownloadError(
         f"{dataset.name} could not be fetched: {'; '.join(reasons)}. "
         + (f"Run again to go on from {kept} in {archive.parent}. " if kept else "")
@@ -238,158 +196,40 @@ def _fetch_from(
             _check_contents(merged, dataset)
     except _ContentError as error:
         for part in parts:
-            _discard(part)
-        raise DownloadError(f"{_short(mirror[0].urls[0])} {error}") from None
+            discard(part)
+        raise DownloadError(f"{short_url(mirror[0].urls[0])} {error}") from None
 
 
 def _fetch_file(remote: RemoteFile, archive: Path, rules: Rules) -> Path:
     """The whole file, as a `.part` beside `archive`, with the size and hash it should have."""
     for url in remote.urls:
         try:
-            part = _fetch_url(url, remote.size, archive, rules)
-        except _StatusError as error:
+            part = fetch_url(url, remote.size, archive, rules, _check_head)
+        except StatusError as error:
             if error.code == 404 and url != remote.urls[-1]:
                 continue
             raise
         with part.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         for what, got, want in (
-            ("size in bytes", _bytes_in(part), remote.size),
+            ("size in bytes", part.stat().st_size, remote.size),
             ("SHA-256", digest, remote.sha256),
         ):
             if want is not None and got != want:
-                _discard(part)
-                raise DownloadError(f"{_short(url)} has the {what} {got} instead of {want}")
+                discard(part)
+                raise DownloadError(f"{short_url(url)} has the {what} {got} instead of {want}")
         return part
     raise AssertionError("a remote file without an address")
 
 
-def _fetch_url(url: str, size: int | None, archive: Path, rules: Rules) -> Path:
-    """All that the server has at `url`, in as many requests as it takes."""
-    digest = hashlib.sha256(url.encode()).hexdigest()[:8]  # so each address has its own file
-    part = archive.with_name(f"{archive.stem}-{digest}.part")
-    for attempt in range(1, ATTEMPTS + 1):
-        before = _bytes_in(part)
-        try:
-            _receive(url, part, size, rules)
-            break
-        except _BrokenError:
-            if attempt == ATTEMPTS or _bytes_in(part) <= before:
-                raise
-    return part
-
-
-def _receive(url: str, part: Path, size: int | None, rules: Rules) -> None:
-    """One request, for what `part` still lacks."""
-    offset = _bytes_in(part)
-    try:
-        response = _open(url, offset, _tag_file(part), rules)
-    except _StatusError as error:
-        if error.code != 416 or offset == 0:
-            raise
-        if error.total == offset:
-            return  # it was whole already
-        # There is no such place in the file, so this is no piece of it: from the start.
-        offset, response = 0, _open(url, 0, _tag_file(part), rules)
-    with response:
-        start, total = _extent(response, offset, url)
-        if size is not None and total is not None and total != size:
-            raise DownloadError(f"{_short(url)} has the size in bytes {total} instead of {size}")
-        _write(response, start, total, part, url)
-    if total is not None and _bytes_in(part) < total:
-        raise _BrokenError(f"{_short(url)} broke off at {_bytes_in(part):,} of {total:,} bytes")
-
-
-def _write(response: HTTPResponse, start: int, total: int | None, part: Path, url: str) -> None:
-    """Append the answer to `part`, or begin it anew: only once it is seen to be an archive."""
-    pieces = _pieces(response, url)
-    head = next(pieces, b"")
-    if start == 0:
-        _check_head(head, url)
-        _tag_file(part).write_text(_validator(response.headers), encoding="latin-1")
-    with (
-        part.open("ab" if start else "wb") as file,
-        tqdm(
-            total=total, initial=start, desc=_short(url), unit="B", unit_scale=True, disable=None
-        ) as bar,
-    ):
-        for piece in chain([head], pieces):
-            file.write(piece)
-            bar.update(len(piece))
-
-
-def _pieces(response: HTTPResponse, url: str) -> Iterator[bytes]:
-    """The body as it arrives. `read1` hands out what is there, so a stall loses nothing of it."""
-    try:
-        piece = response.read(len(RAR))
-        while piece:
-            yield piece
-            piece = response.read1(CHUNK)
-    except (OSError, HTTPException) as error:
-        raise _BrokenError(f"{_short(url)} broke off ({_reason(error)})") from None
-
-
-def _check_head(head: bytes, url: str) -> None:
-    if len(head) < len(RAR):
-        raise _BrokenError(f"{_short(url)} broke off after {len(head)} bytes")
+def _check_head(head: bytes, source: str) -> None:
+    """Raises DownloadError unless an archive begins with `head`, and one that can be unpacked."""
     if head.startswith(RAR):
-        _unpackers(_short(url))  # fail now and not after the download
+        _unpackers(source)  # fail now and not after the download
     elif not head.startswith(ZIP):
         page = head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<")
         got = "an HTML page (a login or a robot check?)" if page else f"a file that begins {head!r}"
-        raise DownloadError(f"{_short(url)} gave {got} instead of a zip or RAR archive")
-
-
-class _CheckedRedirects(HTTPRedirectHandler):
-    def __init__(self, rules: Rules) -> None:
-        self.rules = rules
-
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> Request | None:
-        try:
-            self.rules.check(newurl)
-        except DownloadError as error:
-            fp.close()
-            raise DownloadError(f"{_short(req.full_url)} redirects elsewhere: {error}") from None
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _open(url: str, offset: int, tag_file: Path, rules: Rules) -> HTTPResponse:
-    rules.check(url)
-    # A plain GET of SDNET2018 was seen to fail where a range request worked: always ask for one.
-    headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Range": f"bytes={offset}-"}
-    if offset and tag_file.exists() and (tag := tag_file.read_text(encoding="latin-1")):
-        headers["If-Range"] = tag
-    opener = build_opener(_CheckedRedirects(rules))
-    try:
-        response = opener.open(Request(url, headers=headers), timeout=rules.timeout)
-    except HTTPError as error:
-        with error:
-            total = re.fullmatch(r"bytes \*/(\d+)", error.headers.get("Content-Range", ""))
-            message = f"{_short(url)} answered HTTP {error.code} {error.reason}"
-            raise _StatusError(message, error.code, int(total[1]) if total else None) from None
-    except (OSError, HTTPException, ValueError) as error:
-        raise _BrokenError(f"{_short(url)} cannot be reached ({_reason(error)})") from None
-    return cast(HTTPResponse, response)
-
-
-def _extent(response: HTTPResponse, offset: int, url: str) -> tuple[int, int | None]:
-    """(first byte of the answer, bytes in the whole file or None if the server does not say)."""
-    if response.status != 206:  # the server knows no ranges, or the file has changed: all of it
-        length = response.headers.get("Content-Length", "")
-        return 0, int(length) if length.isdecimal() else None
-    said = response.headers.get("Content-Range", "")
-    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", said)
-    if match is None or int(match[1]) != offset:
-        raise DownloadError(f"{_short(url)} sent the range {said!r} when asked for bytes {offset}-")
-    return offset, None if match[2] == "*" else int(match[2])
-
-
-def _validator(headers: HTTPMessage) -> str:
-    """What `If-Range` may name: a strong ETag, or else the date of the last change."""
-    tag = headers.get("ETag", "")
-    return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
+        raise DownloadError(f"{source} gave {got} instead of a zip or RAR archive")
 
 
 def _check_contents(archive: Path, dataset: DataSet) -> None:
@@ -398,7 +238,7 @@ def _check_contents(archive: Path, dataset: DataSet) -> None:
     for label, folders in enumerate((dataset.negative, dataset.positive)):
         if found[label] != dataset.counts[label]:
             want = f"{dataset.counts[label]:,}"
-            raise _ContentError(f"has {found[label]:,} images in {'/'.join(folders)}, not {want}")
+            raise _ContentError(f"has {found[label]:,} image(s) in {'/'.join(folders)}, not {want}")
 
 
 def _check_checksums(archive: Path) -> None:
@@ -475,32 +315,3 @@ def _unpackers(archive: str) -> list[str]:
 def _is_rar(part: Path) -> bool:
     with part.open("rb") as file:
         return file.read(len(RAR)) == RAR
-
-
-def _bytes_in(part: Path) -> int:
-    return part.stat().st_size if part.exists() else 0
-
-
-def _tag_file(part: Path) -> Path:
-    """Where the validator of `part` is kept."""
-    return part.with_suffix(".part-tag")
-
-
-def _discard(part: Path) -> None:
-    part.unlink(missing_ok=True)
-    _tag_file(part).unlink(missing_ok=True)
-
-
-def _leftovers(archive: Path) -> list[Path]:
-    return sorted(archive.parent.glob(f"{archive.stem}-????????.part*"))
-
-
-def _short(url: str) -> str:
-    address = urlsplit(url)
-    return f"{address.netloc}/.../{PurePosixPath(address.path).name}"
-
-
-def _reason(error: Exception) -> str:
-    """One line: urllib wraps the error that matters in another."""
-    inner = getattr(error, "reason", error)
-    return " ".join(str(inner).split()) or type(inner).__name__

@@ -39,17 +39,20 @@ CLASSES = ("Negative", "Positive")
 
 # What sets the difficulty. Meant: a small CNN at 64 x 64 pixels, trained on 840 of 1,200 photos,
 # is right on 96 to 99 % of the others.
-CRACK_WIDTH = (14, 44)  # quarter pixels
-CRACK_DARKNESS = (215, 252)  # of 256: how much of the light a crack swallows
+CRACK_WIDTH = (22, 54)  # quarter pixels
+CRACK_DARKNESS = (225, 254)  # of 256: how much of the light a crack swallows
 CRACK_ROUGHNESS = (12, 45)  # of 256: first displacement of a midpoint, in lengths of the crack
-HAIRLINES = 8  # per cent of the cracks are thin, CRACK_WIDTH // 4, and pale
-MAP_CRACKING = 8  # per cent of the cracked photos
-DISTRACTORS = (0, 0, 0, 1, 1, 2)  # how many there are in a photo of either class; one is drawn
-LOOKALIKES = 25  # per cent of the distractors are lines, as cracks are
-LINE_DARKNESS = (40, 150)  # of 256: what such a line swallows
+HAIRLINES = 2  # per cent of the cracks are a quarter as wide, and paler
+MAP_CRACKING = 5  # per cent of the cracked photos
+DISTRACTORS = (0, 0, 0, 1, 2)  # how many there are in a photo of either class
+LOOKALIKES = 15  # per cent of the distractors are lines, as cracks are
+LINE_DARKNESS = (30, 130)  # of 256: what such a line swallows
 CRUMBLING = 15  # per cent of the joints and scratches have ragged edges, as a crack has
-PORES = (0, 2, 5, 12, 30)  # air voids in a photo; one is drawn
-PORE_DARKNESS = (30, 150)  # of 256
+PORES = (1, 2, 5, 12, 25)  # air voids in a photo; one of the counts is drawn
+PORE_DARKNESS = (150, 254)  # of 256
+EXPOSURE = (110, 185)  # grey levels, the mean of a photo
+CONTRAST = (130, 300)  # of 256, for a photo of standard deviation 24
+SHADOW_DARKNESS = (25, 100)  # of 256
 
 TINTS = (  # of 256: how concrete reflects red, green and blue
     (256, 256, 254),
@@ -95,10 +98,10 @@ def die(stream: PCG64, low: int, high: int) -> int:
 
 
 def dice(stream: PCG64, low: int, high: int, *shape: int) -> Ints:
-    """int32 `shape`, each in [low, high]."""
-    words = stream.random_raw(math.prod(shape)) >> np.uint64(32)
-    throws = words * np.uint64(high - low + 1) >> np.uint64(32)
-    return (low + throws.astype(np.int32)).reshape(shape)
+    """int32 `shape`, each in [low, high], which lie less than 32,768 apart."""
+    n = math.prod(shape)
+    quarters = stream.random_raw(n // 4 + 1).astype("<u8").view("<u2")[:n].astype(np.int32)
+    return (low + (quarters * (high - low + 1) >> 16)).reshape(shape)
 
 
 def one_of(stream: PCG64, choices: Sequence[T]) -> T:
@@ -207,7 +210,7 @@ def ragged(stream: PCG64, path: Ints, width: int, gaps: int, taper: tuple[bool, 
     n = len(path)
     place = np.arange(n, dtype=np.int32) * 8
     ends = np.minimum(place if taper[0] else 256, place[::-1] if taper[1] else 256)
-    swell = stretch(dice(stream, 40 - gaps, 300, n // 6 + 3), 6, die(stream, 0, 5), n)
+    swell = stretch(dice(stream, 110 - gaps, 300, n // 6 + 3), 6, die(stream, 0, 5), n)
     width_here = np.clip(swell, 0, 256) * np.minimum(ends * 2, 256) * width >> 16
     left, right = (width_here * dice(stream, 50, 200, n) >> 8 for _ in range(2))
     return ribbon(path, left, right)
@@ -294,7 +297,7 @@ def shadow(stream: PCG64, wall: Wall) -> None:
     else:
         mask = mask_of([straight(stream, start, end, die(stream, 12, 120))])
     mask = blurred(mask, die(stream, 1, 7))
-    wall.light[:] -= wall.light * (mask * die(stream, 60, 150) >> 8) >> 8
+    wall.light[:] -= wall.light * (mask * die(stream, *SHADOW_DARKNESS) >> 8) >> 8
 
 
 def cable(stream: PCG64, wall: Wall) -> None:
@@ -368,7 +371,7 @@ OTHERS = (panel, shadow, tie_hole, streaks, trowel)
 
 def concrete(stream: PCG64) -> Wall:
     """Bare concrete with its finish, aggregate, pores and stains, under uneven light."""
-    rough = one_of(stream, (4, 6, 10, 16, 40))
+    rough = one_of(stream, (4, 6, 10, 16, 32))
     height = dice(stream, -64, 64, SIZE, SIZE) * rough >> 5
     for cell, strength in ((2, 14), (4, 16), (7, 20), (15, 26), (40, 50)):
         height += noise(stream, cell) * (rough * strength * die(stream, 2, 10)) >> 14
@@ -391,7 +394,7 @@ def concrete(stream: PCG64) -> Wall:
             mask = grains * np.clip(side * tone, 0, 255) >> 8
             tint(wall, mask, one_of(stream, STAINS), die(stream, 30, 220))
         wall.height[:] += grains * die(stream, 0, rough) >> 5
-    for _ in range(die(stream, 0, 3)):
+    for _ in range(die(stream, 0, 2)):
         field, slope = clouds(stream, die(stream, 30, 170)), one_of(stream, (6, 12, 40))
         mask = ramp(field, die(stream, 0, 400), slope)
         tint(wall, mask, one_of(stream, STAINS), die(stream, 20, 130))
@@ -406,7 +409,7 @@ def concrete(stream: PCG64) -> Wall:
 def pores(stream: PCG64, wall: Wall) -> None:
     holes = []
     for _ in range(one_of(stream, PORES)):
-        radius = one_of(stream, (2, 3, 3, 4, 5, 8, 14))
+        radius = one_of(stream, (2, 2, 3, 4, 6, 8))
         holes.append(blob(stream, dice(stream, 0, 4 * SIZE, 2), radius, 4))
     carve(wall, mask_of(holes), die(stream, *PORE_DARKNESS), die(stream, 10, 60))
 
@@ -426,11 +429,11 @@ def crack(stream: PCG64, wall: Wall) -> None:
 
 def branches(stream: PCG64, width: int) -> list[Ints]:
     """One crack through the frame, or with an end in it, and what forks off."""
-    roughness, gaps = die(stream, *CRACK_ROUGHNESS), one_of(stream, (0, 0, 40, 120))
-    through, way = dice(stream, 80, 4 * SIZE - 80, 2), ray(stream, 1000)
+    roughness, gaps = die(stream, *CRACK_ROUGHNESS), one_of(stream, (0, 0, 0, 80))
+    through, way = dice(stream, 160, 4 * SIZE - 160, 2), ray(stream, 1000)
     polygons = []
     for side in (1, -1):
-        ends_here = chance(stream, 15)
+        ends_here = chance(stream, 8)
         reach = side * (way * die(stream, 40, 130) >> 8 if ends_here else way)
         path = fractal(stream, through, through + reach, roughness)
         polygons.append(ragged(stream, path, width, gaps, (False, ends_here)))
@@ -459,6 +462,16 @@ def net(stream: PCG64) -> list[Ints]:
     return polygons
 
 
+def developed(photo: Ints, exposure: int, contrast: int) -> Ints:
+    """To that mean, in grey levels, and nearer to a common contrast, as a camera's program does.
+
+    A crack darkens a photo and adds contrast; without this step its mean and spread tell the label.
+    """
+    dark = photo - int(photo.sum(dtype=np.int64)) // photo.size
+    spread = math.isqrt(int(np.square(dark).sum(dtype=np.int64)) // photo.size)
+    return 16 * exposure + (dark * (contrast * 16 * 36 // (12 * 16 + spread)) >> 8)
+
+
 def photograph(stream: PCG64, wall: Wall) -> NDArray[np.uint8]:
     """Light, exposure, blur and noise -> uint8 (SIZE, SIZE, 3)."""
     x, y = one_of(stream, LIGHTS)
@@ -466,7 +479,7 @@ def photograph(stream: PCG64, wall: Wall) -> NDArray[np.uint8]:
     slope += y * np.diff(wall.height, axis=0, append=wall.height[-1:])
     lit = wall.light * (256 + np.clip(slope >> 3, -120, 90)) >> 8
     photo = wall.colour * lit >> 8
-    photo = photo * (16 * 256 * die(stream, 100, 190) // int(photo.mean(dtype=np.int64))) >> 8
+    photo = developed(photo, die(stream, *EXPOSURE), die(stream, *CONTRAST))
     for _ in range(one_of(stream, (1, 1, 2, 3))):
         soft = softened(photo)
         photo += (soft - photo) * die(stream, 100, 256) >> 8

@@ -39,7 +39,8 @@ def main() -> None:
     sys.addaudithook(hook)
     runpy.run_module(f"stages.{stage}", run_name="__main__", alter_sys=True)
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    imported = {path for file in files if file and (path := inside(file))}
+    known = [file for file in files if file and Path(file).exists()]  # torch invents some
+    imported = {path for file in known if (path := inside(file))}
     imported.add(f"stages/{stage}.py")  # ran as __main__
     Path(log).write_text(
         json.dumps(
