@@ -18,7 +18,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-@pytest.fixture()
+@pytest.fixture
 def project(finished: Project, tmp_path: Path) -> Project:
     """A copy of the finished run, free to change."""
     return finished.copy(tmp_path / "project")

@@ -305,7 +305,7 @@ def test_a_host_off_the_list_is_not_even_asked(site: Site, tmp_path: Path) -> No
 def test_the_user_may_name_any_host(site: Site, tmp_path: Path) -> None:
     site.answers["/a"] = redirect(site.url("/b").replace("127.0.0.1", "localhost"))
     site.answers["/b"] = site.file(ARCHIVE)
-    with pytest.raises(DownloadError, match="has 2 image(s) in Negative, not 20,000"):
+    with pytest.raises(DownloadError, match=r"has 2 image\(s\) in Negative, not 20,000"):
         download("metu", tmp_path, site.url("/a"))
     assert [asked.path for asked in site.asked] == ["/a", "/b"]
 

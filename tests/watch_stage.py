@@ -18,7 +18,7 @@ def inside(path: object) -> str | None:
     """The path relative to the project, or None if it lies outside it."""
     if not isinstance(path, str | bytes | os.PathLike):
         return None
-    full = Path(os.path.abspath(os.fsdecode(path)))
+    full = Path(os.path.normpath(ROOT / os.fsdecode(path)))  # links stay as they are named
     return full.relative_to(ROOT).as_posix() if full.is_relative_to(ROOT) else None
 
 
@@ -27,9 +27,10 @@ def hook(event: str, arguments: tuple[object, ...]) -> None:
         flags = arguments[2] if isinstance(arguments[2], int) else 0
         (WRITTEN if flags & (os.O_WRONLY | os.O_RDWR) else READ).add(path)
     elif event == "os.rename":  # a finished file gets its name
-        for path, names in ((arguments[0], WRITTEN.discard), (arguments[1], WRITTEN.add)):
-            if name := inside(path):
-                names(name)
+        if old := inside(arguments[0]):
+            WRITTEN.discard(old)
+        if new := inside(arguments[1]):
+            WRITTEN.add(new)
 
 
 def main() -> None:
