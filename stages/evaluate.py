@@ -8,13 +8,16 @@ writes  metrics/evaluate.json        accuracy, loss, precision, recall, F1, area
         metrics/report.txt, report.csv          scikit-learn's classification report
         data/evaluated/predictions.csv          every test photo with its probability
         plots/confusion.csv, roc.csv, precision_recall.csv
-        plots/mistakes.png, curves.png          the worst mistakes; accuracy and loss graphs
+        plots/mistakes.png, predictions.png     the worst mistakes; all kinds of answers
+        plots/curves.png             accuracy and loss graphs
 """
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from surface_crack import figures, metrics, paths
 from surface_crack.artifacts import write_json, write_text
@@ -25,7 +28,13 @@ from surface_crack.params import read_params
 from surface_crack.training import pick_device, predict, score
 
 log = logging.getLogger("evaluate")
-WORST = 18  # mistakes in the picture
+SHOWN = 18  # photos in a picture
+VERDICTS = {  # (label, decided)
+    (0, 0): "no crack",
+    (1, 1): "crack",
+    (0, 1): "false alarm",
+    (1, 0): "missed crack",
+}
 
 
 def main() -> None:
@@ -67,18 +76,30 @@ def draw_plots(test: Part, probability: np.ndarray, threshold: float, table: pd.
 
     wrong = np.flatnonzero(decided != test.labels)
     confidence = np.abs(probability - threshold)[wrong]  # in the wrong answer
-    worst = wrong[np.argsort(-confidence, kind="stable")][:WORST]
-    captions = [
-        f"{'missed crack' if row.label else 'false alarm'}, P {row.probability:.3f}\n"
-        f"{row.source}/{row.path}"
-        for row in table.iloc[worst].itertuples()
-    ]
-    figures.gallery(
-        [test.images[row] for row in test.rows[worst]],
-        captions,
-        f"The {len(worst)} worst of {len(wrong)} mistakes among {len(test)} test photos",
-        paths.PLOTS / "mistakes.png",
-    )
+    worst = wrong[np.argsort(-confidence, kind="stable")][:SHOWN]
+    title = f"The {len(worst)} worst of {len(wrong)} mistakes among {len(test)} test photos"
+    draw_gallery(test, table, worst, decided, title, paths.PLOTS / "mistakes.png")
+
+    order = np.argsort(probability, kind="stable")
+    evenly = order[np.linspace(0, len(order) - 1, min(SHOWN, len(order))).astype(int)]
+    title = "Test photos from the surest sound surface to the surest crack, at even steps"
+    draw_gallery(test, table, evenly, decided, title, paths.PLOTS / "predictions.png")
+
+
+def draw_gallery(
+    test: Part,
+    table: pd.DataFrame,
+    chosen: NDArray[np.int64],
+    decided: NDArray[np.int64],
+    title: str,
+    path: Path,
+) -> None:
+    """The `chosen` test photos as the network sees them, each with what it said."""
+    captions = []
+    for row, said in zip(table.iloc[chosen].to_dict("records"), decided[chosen], strict=True):
+        verdict = VERDICTS[row["label"], int(said)]
+        captions.append(f"{verdict}, P {row['probability']:.3f}\n{row['source']}/{row['path']}")
+    figures.gallery([test.images[row] for row in test.rows[chosen]], captions, title, path)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,18 @@
 """Fixtures that several test modules share."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.project import ROOT, Project, new_project
+
+if find_spec("torch") is None:  # `make pythons` tests all the rest on other versions of Python
+    collect_ignore = [
+        f"test_{name}.py"
+        for name in ("augment", "model", "model_file", "pipeline", "real_photos", "training")
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,92 @@
+"""The `surface-crack` command, as typed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.makers import metu_like, write_zip
+from tests.project import ROOT
+
+
+def surface_crack(folder: Path, *arguments: str) -> tuple[int, str]:
+    """(exit code, what it printed) of the command, run in `folder`."""
+    code = "import sys; from surface_crack.cli import main; sys.argv[0] = 'surface-crack'; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    return tmp_path
+
+
+def set_raw(folder: Path, raw: str) -> None:
+    path = folder / "params.yaml"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(f"raw: {raw}" if x.startswith("raw:") else x for x in lines) + "\n")
+
+
+def test_help_names_the_commands() -> None:
+    code, text = surface_crack(ROOT, "--help")
+    assert code == 0
+    assert "check" in text
+    assert "download" in text
+
+
+def test_check_finds_nothing_wrong_with_the_defaults(folder: Path) -> None:
+    assert surface_crack(folder, "check") == (
+        0,
+        "surface-crack: params.yaml is fine; data: the synthetic sample\n",
+    )
+
+
+def test_check_counts_the_photos(folder: Path) -> None:
+    write_zip(folder / "mine.zip", metu_like(3))
+    set_raw(folder, "mine.zip")
+    code, text = surface_crack(folder, "check")
+    assert code == 0
+    assert text.endswith("mine.zip: 6 photos, 3 of them in folders of cracks\n")
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ("nowhere.zip", "raw 'nowhere.zip' does not exist: set raw in params.yaml"),
+        ("''", "raw must be a path, got ''"),
+        ("params.yaml", "params.yaml is not a zip that can be read"),
+    ],
+)
+def test_check_tells_a_mistake_in_one_line(folder: Path, raw: str, message: str) -> None:
+    set_raw(folder, raw)
+    code, text = surface_crack(folder, "check")
+    assert code == 1
+    assert text.startswith(f"surface-crack: error: {message}")
+    assert text.count("\n") == 1
+
+
+def test_elsewhere_it_says_where_to_run(tmp_path: Path) -> None:
+    code, text = surface_crack(tmp_path, "check")
+    assert code == 1
+    assert text == (
+        "surface-crack: error: params.yaml is missing here: run from the project's root folder\n"
+    )
+
+
+def test_a_failed_download_is_exit_code_1(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:9/nothing.zip"  # the discard port: nobody listens
+    code, text = surface_crack(tmp_path, "download", "metu", "--url", url, "--to", "raw")
+    assert code == 1
+    assert "metu could not be fetched: 127.0.0.1:9" in text
+    assert text.count("\n") == 1
+    assert list((tmp_path / "raw").iterdir()) == []

@@ -1,0 +1,46 @@
+"""The model as a file: it comes back as it went, and damage is told in one line."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from surface_crack.errors import DataError
+from surface_crack.model import CrackNet
+from surface_crack.model_file import load_model, save_model
+
+CONFIG = {"model": "cracknet", "dropout": 0.1, "lr": 0.01, "classes": ["negative", "positive"]}
+
+
+def test_a_model_comes_back_as_it_went(tmp_path: Path) -> None:
+    model = CrackNet([100.0, 110.0, 120.0], [40.0] * 3, 0.1).to(memory_format=torch.channels_last)
+    save_model(tmp_path / "a.safetensors", model, CONFIG)
+    save_model(tmp_path / "b.safetensors", model, dict(reversed(CONFIG.items())))
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    loaded, config = load_model(tmp_path / "a.safetensors")
+    assert config == CONFIG
+    assert not loaded.training
+    for name, value in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
+
+
+def test_a_damaged_model_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    with pytest.raises(DataError, match="is missing: run `dvc repro`"):
+        load_model(path)
+    save_model(path, CrackNet([0.0] * 3, [1.0] * 3, 0.1), CONFIG)
+    whole = path.read_bytes()
+    save_model(path, CrackNet([0.0] * 3, [1.0] * 3, 0.1), CONFIG | {"model": "notebook"})
+    for content in (whole[:100], b"", b"pickle", path.read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"is not a model of this project \([^\n]+\)$"):
+            load_model(path)
+
+
+def test_the_model_carries_one_metadata_key(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    save_model(path, CrackNet([0.0] * 3, [1.0] * 3, 0.1), CONFIG)
+    content = path.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert list(header["__metadata__"]) == ["config"]
