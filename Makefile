@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help repro install test slow check format browser clean
+.PHONY: help repro install test slow check format pythons browser clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -38,11 +38,24 @@ format: $(VENV)/.test ## put the code into its format
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
+pythons: ## on Python 3.12 and 3.13, where installed: resolve all, test what needs no torch
+	@for version in 3.12 3.13; do \
+	  for found in python$$version $$HOME/.pyenv/versions/$$version.*/bin/python ""; do \
+	    [ -n "$$found" ] && "$$found" --version >/dev/null 2>&1 && break; done; \
+	  [ -n "$$found" ] || { echo "Python $$version is not installed: skipped"; continue; }; \
+	  echo "Python $$version"; \
+	  "$$found" -m venv $(VENV)-$$version && \
+	  $(VENV)-$$version/bin/python -m pip install --quiet --dry-run -e ".[pipeline]" && \
+	  $(VENV)-$$version/bin/python -m pip install --quiet -c constraints.txt \
+	    -e . hypothesis matplotlib pandas pytest scikit-learn && \
+	  $(VENV)-$$version/bin/python -m pytest -q -m "not slow" || exit 1; \
+	done
+
 browser: ## install Debian's Chromium for the tests of the plots page
 	command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq -y chromium >/dev/null; }
 
 clean: ## remove the environment and caches; data, models and DVC's cache stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dvc_plots
+	rm -rf $(VENV) $(VENV)-3.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dvc_plots
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 

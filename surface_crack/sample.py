@@ -44,7 +44,7 @@ CRACK_DARKNESS = (225, 254)  # of 256: how much of the light a crack swallows
 CRACK_ROUGHNESS = (12, 45)  # of 256: first displacement of a midpoint, in lengths of the crack
 HAIRLINES = 2  # per cent of the cracks are a quarter as wide, and paler
 MAP_CRACKING = 3  # per cent of the cracked photos
-DISTRACTORS = (0, 0, 0, 1, 2)  # how many there are in a photo of either class
+DISTRACTORS = (0, 0, 0, 0, 1, 2)  # how many there are in a photo of either class
 LOOKALIKES = 12  # per cent of the distractors are lines, as cracks are
 LINE_DARKNESS = (30, 120)  # of 256: what such a line swallows
 CRUMBLING = 15  # per cent of the joints and scratches have ragged edges, as a crack has
@@ -359,7 +359,9 @@ def trowel(stream: PCG64, wall: Wall) -> None:
     arc = ((X - SIZE // 2 - far[0]) ** 2 + (Y - SIZE // 2 - far[1]) ** 2) // (2 * reach)
     arc += noise(stream, 70) >> 7
     edge = abs(arc - int(arc[SIZE // 2, SIZE // 2]) - die(stream, -60, 60))
-    line = np.clip(255 - edge * die(stream, 60, 160), 0, 255) * ramp(noise(stream, 40), -250, 16) >> 8
+    line = (
+        np.clip(255 - edge * die(stream, 60, 160), 0, 255) * ramp(noise(stream, 40), -250, 16) >> 8
+    )
     tint(wall, line, one_of(stream, STAINS), die(stream, 60, 240))
     wall.height[:] += line * die(stream, -2, 2)
 
