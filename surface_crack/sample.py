@@ -39,41 +39,34 @@ CLASSES = ("Negative", "Positive")
 
 # What sets the difficulty. Meant: a small CNN at 64 x 64 pixels, trained on 840 of 1,200 photos,
 # is right on 96 to 99 % of the others.
-CRACK_WIDTH = (26, 58)  # quarter pixels
+CRACK_WIDTH = (24, 58)  # quarter pixels
 CRACK_DARKNESS = (225, 254)  # of 256: how much of the light a crack swallows
 CRACK_ROUGHNESS = (12, 45)  # of 256: first displacement of a midpoint, in lengths of the crack
 HAIRLINES = 2  # per cent of the cracks are a quarter as wide, and paler
 MAP_CRACKING = 3  # per cent of the cracked photos
-DISTRACTORS = (0, 0, 0, 0, 1, 2)  # how many there are in a photo of either class
+DISTRACTORS = (0, 0, 0, 0, 1, 2)  # how many a photo of either class has; one of these is drawn
 LOOKALIKES = 12  # per cent of the distractors are lines, as cracks are
 LINE_DARKNESS = (30, 120)  # of 256: what such a line swallows
 CRUMBLING = 15  # per cent of the joints and scratches have ragged edges, as a crack has
-PORES = (1, 2, 5, 12, 25)  # air voids in a photo; one of the counts is drawn
-PORE_DARKNESS = (150, 254)  # of 256
-EXPOSURE = (110, 185)  # grey levels, the mean of a photo
-CONTRAST = (130, 300)  # of 256, for a photo of standard deviation 24
 SHADOW_DARKNESS = (25, 100)  # of 256
+PORES = (1, 2, 5, 12, 25)  # air voids in a photo; one of these is drawn
+PORE_DARKNESS = (150, 254)  # of 256
+ROUGHNESS = (4, 6, 10, 16, 32)  # how the sand stands out; one of these is drawn
+EXPOSURE = (110, 185)  # grey levels, the mean of a photo
+CONTRAST = (150, 300)  # of 256, for a photo with a standard deviation of COMMON / 2
+COMMON = 48  # grey levels; the less, the more alike is the spread of all photos
 
+# fmt: off
 TINTS = (  # of 256: how concrete reflects red, green and blue
-    (256, 256, 254),
-    (252, 256, 258),
-    (268, 257, 240),
-    (278, 258, 228),
-    (256, 260, 240),
-    (236, 254, 282),
-    (266, 254, 250),
-    (246, 255, 264),
-    (262, 256, 246),
+    (256, 256, 254), (252, 256, 258), (268, 257, 240), (278, 258, 228), (256, 260, 240),
+    (236, 254, 282), (266, 254, 250), (246, 255, 264), (262, 256, 246),
 )
-STAINS = (  # of 256: soot, rust, moss, damp, lime, dust
-    (160, 160, 162),
-    (235, 205, 165),
-    (195, 208, 170),
-    (195, 196, 202),
-    (305, 305, 302),
-    (285, 275, 258),
+SOOT, LIME = (160, 160, 162), (305, 305, 302)  # of 256, as are rust, moss, damp and dust
+STAINS = (SOOT, LIME, (235, 205, 165), (195, 208, 170), (195, 196, 202), (285, 275, 258))
+DEBRIS = (  # RGB
+    (70, 52, 38), (40, 36, 34), (120, 100, 74), (92, 104, 52), (190, 182, 170), (28, 28, 32),
 )
-DEBRIS = ((70, 52, 38), (40, 36, 34), (120, 100, 74), (92, 104, 52), (190, 182, 170), (28, 28, 32))
+# fmt: on
 LIGHTS = ((3, 2), (2, 3), (-2, 3), (-3, 2), (3, -1), (-3, -1), (1, 3), (-1, 3))  # towards x, y
 CIRCLE = ((8, 0), (7, 4), (4, 7), (0, 8), (-4, 7), (-7, 4))  # half of one, the rest is its mirror
 
@@ -112,6 +105,18 @@ def chance(stream: PCG64, percent: int) -> bool:
     return die(stream, 1, 100) <= percent
 
 
+# Fields ------------------------------------------------------------------------------------------
+
+
+def softened(field: Ints) -> Ints:
+    """(..., H, W) with each value averaged with its neighbours, 1 2 1 along both axes."""
+    f = np.concatenate([field[..., :1, :], field, field[..., -1:, :]], axis=-2)
+    f = f[..., :-2, :] + 2 * f[..., 1:-1, :] + f[..., 2:, :]
+    f = np.concatenate([f[..., :1], f, f[..., -1:]], axis=-1)
+    f = f[..., :-2] + 2 * f[..., 1:-1] + f[..., 2:]
+    return np.right_shift(f, 4)
+
+
 def stretch(lattice: Ints, cell: int, offset: int, length: int) -> Ints:
     """(n, ...) -> (length, ...): smooth interpolation between rows that are `cell` apart."""
     at = np.arange(offset, offset + length, dtype=np.int32)
@@ -139,17 +144,10 @@ def clouds(stream: PCG64, cell: int) -> Ints:
     return noise(stream, cell) + noise(stream, cell // 3) // 2 + noise(stream, cell // 9 + 1) // 4
 
 
-def softened(field: Ints) -> Ints:
-    """(..., H, W) with each value averaged with its neighbours, 1 2 1 along both axes."""
-    f = np.concatenate([field[..., :1, :], field, field[..., -1:, :]], axis=-2)
-    f = f[..., :-2, :] + 2 * f[..., 1:-1, :] + f[..., 2:, :]
-    f = np.concatenate([f[..., :1], f, f[..., -1:]], axis=-1)
-    return f[..., :-2] + 2 * f[..., 1:-1] + f[..., 2:] >> 4
-
-
 def ramp(field: Ints, level: int, slope: int) -> Ints:
     """A mask of 0 to 255: how far the field is above the level."""
-    return np.clip((field - level) * slope >> 4, 0, 255)
+    mask: Ints = np.clip((field - level) * slope >> 4, 0, 255)
+    return mask
 
 
 # Shapes, in quarter pixels -----------------------------------------------------------------------
@@ -214,7 +212,8 @@ def ragged(stream: PCG64, path: Ints, width: int, gaps: int, taper: tuple[bool, 
     ends = np.minimum(place if taper[0] else 256, place[::-1] if taper[1] else 256)
     swell = stretch(dice(stream, 110 - gaps, 300, n // 6 + 3), 6, die(stream, 0, 5), n)
     width_here = np.clip(swell, 0, 256) * np.minimum(ends * 2, 256) * width >> 16
-    left, right = (width_here * dice(stream, 50, 200, n) >> 8 for _ in range(2))
+    crumbs = die(stream, 0, 90)
+    left, right = (width_here * dice(stream, 128 - crumbs, 128 + crumbs, n) >> 8 for _ in range(2))
     return ribbon(path, left, right)
 
 
@@ -228,10 +227,10 @@ def tint(wall: Wall, mask: Ints, stain: Sequence[int], strength: int) -> None:
 
 
 def carve(wall: Wall, mask: Ints, darkness: int, lip: int) -> None:
-    """Open the surface; a `lip` of up to 100 rounds the rim and so lets it shine or lie in shade."""
-    near = blurred(mask, 1)
-    wall.height[:] -= near * lip >> 5
-    wall.colour[:] -= wall.colour * (darkness * (3 * mask + near) // 1020) >> 8
+    """Open the surface; a `lip` of up to 100 rounds the rim, which then shines or lies in shade."""
+    wall.height[:] -= blurred(mask, 1) * lip >> 5
+    depth = (5 * mask + 3 * blurred(mask, 3)) >> 3  # less light gets deeper in
+    wall.colour[:] -= wall.colour * (depth * darkness // 255) >> 8
 
 
 def lay(wall: Wall, mask: Ints, colour: Sequence[int], drop: tuple[int, int]) -> None:
@@ -268,14 +267,6 @@ def joint(stream: PCG64, wall: Wall) -> None:
     carve(wall, mask, die(stream, *LINE_DARKNESS), die(stream, 10, 90))
 
 
-def panel(stream: PCG64, wall: Wall) -> None:
-    """Two casts meet: a step in height and tone."""
-    start, end = crossing(stream)
-    mask = mask_of([np.stack([start, end, end + ray(stream, 4000)])])
-    tint(wall, mask, one_of(stream, STAINS), die(stream, 20, 110))
-    wall.height[:] += blurred(mask, 1) * die(stream, -3, 3)
-
-
 def scratch(stream: PCG64, wall: Wall) -> None:
     start, end = crossing(stream)
     if chance(stream, 60):
@@ -287,7 +278,7 @@ def scratch(stream: PCG64, wall: Wall) -> None:
         for i in range(one_of(stream, (1, 1, 2, 4)))
     ]
     if chance(stream, 40):
-        tint(wall, mask_of(lines), STAINS[4], die(stream, 150, 400))
+        tint(wall, mask_of(lines), LIME, die(stream, 150, 400))
     else:
         carve(wall, mask_of(lines), die(stream, *LINE_DARKNESS), die(stream, 0, 60))
 
@@ -331,7 +322,7 @@ def debris(stream: PCG64, wall: Wall) -> None:
 def outline(stream: PCG64, wall: Wall) -> None:
     """The rim that a puddle leaves when it dries."""
     field = clouds(stream, die(stream, 60, 160))
-    rim = np.clip(255 - abs(field - die(stream, -250, 350)) * die(stream, 5, 12), 0, 255)
+    rim = ramp(-abs(field - die(stream, -250, 350)), -40, die(stream, 80, 190))
     tint(wall, rim, one_of(stream, STAINS), die(stream, 60, 230))
 
 
@@ -359,55 +350,63 @@ def trowel(stream: PCG64, wall: Wall) -> None:
     arc = ((X - SIZE // 2 - far[0]) ** 2 + (Y - SIZE // 2 - far[1]) ** 2) // (2 * reach)
     arc += noise(stream, 70) >> 7
     edge = abs(arc - int(arc[SIZE // 2, SIZE // 2]) - die(stream, -60, 60))
-    line = (
-        np.clip(255 - edge * die(stream, 60, 160), 0, 255) * ramp(noise(stream, 40), -250, 16) >> 8
-    )
+    line = ramp(-edge, -3, die(stream, 900, 2500)) * ramp(noise(stream, 40), -250, 16) >> 8
     tint(wall, line, one_of(stream, STAINS), die(stream, 60, 240))
     wall.height[:] += line * die(stream, -2, 2)
 
 
 LINES = (joint, scratch, cable, debris, outline)
-OTHERS = (panel, shadow, tie_hole, streaks, trowel)
+OTHERS = (shadow, tie_hole, streaks, trowel)
 
 
 # The surface, the crack and the camera -----------------------------------------------------------
 
 
-def concrete(stream: PCG64) -> Wall:
-    """Bare concrete with its finish, aggregate, pores and stains, under uneven light."""
-    rough = one_of(stream, (4, 6, 10, 16, 32))
+def relief(stream: PCG64) -> Ints:
+    """Sand at several scales, and where a brush or a float was drawn over it."""
+    rough = one_of(stream, ROUGHNESS)
     height = dice(stream, -64, 64, SIZE, SIZE) * rough >> 5
     for cell, strength in ((2, 14), (4, 16), (7, 20), (15, 26), (40, 50)):
         height += noise(stream, cell) * (rough * strength * die(stream, 2, 10)) >> 14
-    if chance(stream, 30):  # a brush or a float was drawn over it
+    if chance(stream, 30):
         x, y = ray(stream, 64)
         across = ((X * x + Y * y) >> 6) + (noise(stream, 60) >> die(stream, 5, 8)) + 2 * SIZE
         for cell in (2, 5, 11):
-            groove = stretch(dice(stream, -512, 511, 1200 // cell + 3), cell, 0, 1200)
+            groove = stretch(dice(stream, -512, 511, 5 * SIZE // cell + 3), cell, 0, 5 * SIZE)
             height += groove[across] * die(stream, 0, 40) >> 8
+    return height
+
+
+def concrete(stream: PCG64) -> Wall:
+    """Bare concrete under uneven light: what both classes have."""
+    height = relief(stream)
     shine = 256 + dice(stream, -6, 6, SIZE, SIZE)
     for cell in (2, 4, 9, 22, 80):
         shine += noise(stream, cell) * die(stream, 2, 20) >> 9
     tints = np.array(one_of(stream, TINTS), np.int32)
-    colour = 10 * tints[:, None, None] * shine[None] >> 8
-    wall = Wall(height, colour, np.full((SIZE, SIZE), 256, np.int32))
-    if chance(stream, 60):  # stones and sand of other colours
-        grains, tone = noise(stream, die(stream, 2, 4)), noise(stream, 3)
-        grains = ramp(grains, die(stream, 150, 500), die(stream, 6, 20))
-        for side in (1, -1):
-            mask = grains * np.clip(side * tone, 0, 255) >> 8
-            tint(wall, mask, one_of(stream, STAINS), die(stream, 30, 220))
-        wall.height[:] += grains * die(stream, 0, rough) >> 5
+    middle = SIZE // 2 + dice(stream, -60, 60, 2)
+    vignette = ((X - middle[0]) ** 2 + (Y - middle[1]) ** 2) * die(stream, 0, 45) >> 14
+    slant = (X - SIZE // 2) * die(stream, -50, 50) + (Y - SIZE // 2) * die(stream, -50, 50) >> 7
+    light = 256 + slant - vignette + noise(stream, 130) * die(stream, 0, 20) // 512
+    wall = Wall(height, 10 * tints[:, None, None] * shine >> 8, light)
+    if chance(stream, 60):
+        aggregate(stream, wall)
     for _ in range(die(stream, 0, 2)):
         field, slope = clouds(stream, die(stream, 30, 170)), one_of(stream, (6, 12, 40))
         mask = ramp(field, die(stream, 0, 400), slope)
         tint(wall, mask, one_of(stream, STAINS), die(stream, 20, 130))
     pores(stream, wall)
-    middle = SIZE // 2 + dice(stream, -60, 60, 2)
-    vignette = ((X - middle[0]) ** 2 + (Y - middle[1]) ** 2) * die(stream, 0, 45) >> 14
-    slant = (X - SIZE // 2) * die(stream, -50, 50) + (Y - SIZE // 2) * die(stream, -50, 50) >> 7
-    wall.light[:] += slant - vignette + noise(stream, 130) * die(stream, 0, 20) // 512
     return wall
+
+
+def aggregate(stream: PCG64, wall: Wall) -> None:
+    """Stones and sand of other colours."""
+    grains, tone = noise(stream, die(stream, 2, 4)), noise(stream, 3)
+    grains = ramp(grains, die(stream, 150, 500), die(stream, 6, 20))
+    for side in (tone, -tone):
+        mask = grains * np.clip(side, 0, 255) >> 8
+        tint(wall, mask, one_of(stream, STAINS), die(stream, 30, 220))
+    wall.height[:] += grains * die(stream, 0, 16) >> 5
 
 
 def pores(stream: PCG64, wall: Wall) -> None:
@@ -428,6 +427,7 @@ def crack(stream: PCG64, wall: Wall) -> None:
         chips = ramp(noise(stream, 7), die(stream, -100, 250), 80) * near >> 8
         wall.height[:] -= chips * die(stream, 10, 40) >> 4
         tint(wall, chips, one_of(stream, STAINS), die(stream, 0, 90))
+    mask = mask * (232 + (noise(stream, 6) >> 5)) >> 8  # there is something to see in the depth
     carve(wall, mask, darkness, die(stream, 0, 100))
 
 
@@ -459,7 +459,7 @@ def net(stream: PCG64) -> list[Ints]:
     for i in range(n - 1):
         for j in range(n - 1):
             for end in ((i, j + 1), (i + 1, j)):
-                if end[1] == j and (i + j) % 2 or chance(stream, missing):
+                if (end[1] == j and (i + j) % 2 == 1) or chance(stream, missing):
                     continue  # every second rung: three edges meet in a corner
                 path = fractal(stream, corners[i, j], corners[end], 40)
                 polygons.append(ragged(stream, path, width, 0, (False, False)))
@@ -473,7 +473,7 @@ def developed(photo: Ints, exposure: int, contrast: int) -> Ints:
     """
     dark = photo - int(photo.sum(dtype=np.int64)) // photo.size
     spread = math.isqrt(int(np.square(dark).sum(dtype=np.int64)) // photo.size)
-    return 16 * exposure + (dark * (contrast * 16 * 42 // (18 * 16 + spread)) >> 8)
+    return 16 * exposure + (dark * (contrast * 16 * COMMON // (8 * COMMON + spread)) >> 8)
 
 
 def photograph(stream: PCG64, wall: Wall) -> NDArray[np.uint8]:
@@ -490,7 +490,8 @@ def photograph(stream: PCG64, wall: Wall) -> NDArray[np.uint8]:
     grain = dice(stream, -16, 16, 4, SIZE, SIZE)
     grain = (2 * grain[3] + grain[:3]) * one_of(stream, (0, 1, 2, 3, 5, 8)) >> 1
     photo += grain if chance(stream, 50) else softened(grain) * 2
-    return np.clip((photo + 8) >> 4, 0, 255).astype(np.uint8).transpose(1, 2, 0).copy()
+    levels: Ints = np.clip((photo + 8) >> 4, 0, 255)
+    return levels.astype(np.uint8).transpose(1, 2, 0).copy()
 
 
 # The photos --------------------------------------------------------------------------------------
@@ -535,13 +536,12 @@ def write_sample(path: Path, seed: int, photos: int, workers: int | None = None)
     """
     if photos < 2 or photos % 2:
         raise ValueError(f"photos must be even and 2 or more, got {photos}")
-    numbers = range(1, photos + 1)
     with (
         replacing(path) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
         ThreadPoolExecutor(workers or os.cpu_count()) as pool,
     ):
-        drawn = pool.map(encode, [seed] * photos, numbers)
+        drawn = pool.map(encode, [seed] * photos, range(1, photos + 1))  # 6 KB each
         for name, jpeg in tqdm(drawn, total=photos, unit="photo", disable=None):
             member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             member.create_system = 3  # Unix, also when written on Windows
