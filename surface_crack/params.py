@@ -117,7 +117,7 @@ class Params:
     positive: Annotated[tuple[str, ...], FOLDER_NAMES]
     image_size: Annotated[int, integer(MIN_SIZE, 512, multiple_of=STRIDE)]
     max_rejected: Annotated[float, number(0, 1)]
-    sample_photos: Annotated[int, integer(20, 100_000)]
+    sample_photos: Annotated[int, integer(20, 100_000, multiple_of=2)]
     sample_seed: Annotated[int, integer(0, 2**31 - 1)]
     # split
     seed: Annotated[int, integer(0, 2**31 - 1)]

@@ -39,21 +39,21 @@ CLASSES = ("Negative", "Positive")
 
 # What sets the difficulty. Meant: a small CNN at 64 x 64 pixels, trained on 840 of 1,200 photos,
 # is right on 96 to 99 % of the others.
-CRACK_WIDTH = (24, 58)  # quarter pixels
-CRACK_DARKNESS = (225, 254)  # of 256: how much of the light a crack swallows
+CRACK_WIDTH = (34, 64)  # quarter pixels
+CRACK_DARKNESS = (243, 254)  # of 256: how much of the light a crack swallows
 CRACK_ROUGHNESS = (12, 45)  # of 256: first displacement of a midpoint, in lengths of the crack
-HAIRLINES = 2  # per cent of the cracks are a quarter as wide, and paler
+HAIRLINES = 1  # per cent of the cracks are a quarter as wide, and paler
 MAP_CRACKING = 3  # per cent of the cracked photos
-DISTRACTORS = (0, 0, 0, 0, 1, 2)  # how many a photo of either class has; one of these is drawn
-LOOKALIKES = 12  # per cent of the distractors are lines, as cracks are
-LINE_DARKNESS = (30, 120)  # of 256: what such a line swallows
+DISTRACTORS = (0, 0, 0, 1, 1, 2)  # how many a photo of either class has; one of these is drawn
+LOOKALIKES = 16  # per cent of the distractors are lines, as cracks are
+LINE_DARKNESS = (25, 105)  # of 256: what such a line swallows
 CRUMBLING = 15  # per cent of the joints and scratches have ragged edges, as a crack has
 SHADOW_DARKNESS = (25, 100)  # of 256
 PORES = (1, 2, 5, 12, 25)  # air voids in a photo; one of these is drawn
 PORE_DARKNESS = (150, 254)  # of 256
 ROUGHNESS = (4, 6, 10, 16, 32)  # how the sand stands out; one of these is drawn
 EXPOSURE = (110, 185)  # grey levels, the mean of a photo
-CONTRAST = (150, 300)  # of 256, for a photo with a standard deviation of COMMON / 2
+CONTRAST = (190, 330)  # of 256, for a photo with a standard deviation of COMMON / 2
 COMMON = 48  # grey levels; the less, the more alike is the spread of all photos
 
 # fmt: off
@@ -113,8 +113,8 @@ def softened(field: Ints) -> Ints:
     f = np.concatenate([field[..., :1, :], field, field[..., -1:, :]], axis=-2)
     f = f[..., :-2, :] + 2 * f[..., 1:-1, :] + f[..., 2:, :]
     f = np.concatenate([f[..., :1], f, f[..., -1:]], axis=-1)
-    f = f[..., :-2] + 2 * f[..., 1:-1] + f[..., 2:]
-    return np.right_shift(f, 4)
+    mean: Ints = f[..., :-2] + 2 * f[..., 1:-1] + f[..., 2:] >> 4
+    return mean
 
 
 def stretch(lattice: Ints, cell: int, offset: int, length: int) -> Ints:
@@ -288,7 +288,7 @@ def shadow(stream: PCG64, wall: Wall) -> None:
     if chance(stream, 60):
         mask = mask_of([np.stack([start, end, end + ray(stream, 4000)])])
     else:
-        mask = mask_of([straight(stream, start, end, die(stream, 12, 120))])
+        mask = mask_of([straight(stream, start, end, die(stream, 50, 200))])
     mask = blurred(mask, die(stream, 1, 7))
     wall.light[:] -= wall.light * (mask * die(stream, *SHADOW_DARKNESS) >> 8) >> 8
 
@@ -334,7 +334,7 @@ def tie_hole(stream: PCG64, wall: Wall) -> None:
         wall.height[:] -= mask_of([blob(stream, centre, radius, 0)]) * 3 >> 1
     else:
         mask = mask_of([blob(stream, centre, radius, die(stream, 0, 2))])
-        carve(wall, mask, die(stream, 60, 220), die(stream, 20, 90))
+        carve(wall, mask, die(stream, 50, 140), die(stream, 20, 90))
 
 
 def streaks(stream: PCG64, wall: Wall) -> None:
@@ -355,8 +355,8 @@ def trowel(stream: PCG64, wall: Wall) -> None:
     wall.height[:] += line * die(stream, -2, 2)
 
 
-LINES = (joint, scratch, cable, debris, outline)
-OTHERS = (shadow, tie_hole, streaks, trowel)
+LINES = (joint, scratch, cable, debris)
+OTHERS = (shadow, tie_hole, streaks, trowel, outline)
 
 
 # The surface, the crack and the camera -----------------------------------------------------------
