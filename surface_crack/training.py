@@ -82,7 +82,8 @@ def train_epoch(
 ) -> Score:
     """One pass over the part. Raises TrainingError if the loss is no longer a number.
 
-    The score is that of the augmented photos while the weights move: it lags behind.
+    The score is that of the augmented photos while the weights move, so it lags behind; its loss
+    leaves label smoothing out, so that it compares with that of the validation part.
     """
     model.train()
     device = next(model.parameters()).device
@@ -98,7 +99,8 @@ def train_epoch(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         after_step()
-        loss_sum += loss.detach() * len(labels)
+        plain = binary_cross_entropy_with_logits(logits.detach(), labels)
+        loss_sum += plain * len(labels)
         right += ((logits.detach() > 0) == (labels > 0.5)).sum()
     if not math.isfinite(loss_sum.item()):
         raise TrainingError(

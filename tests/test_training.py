@@ -103,8 +103,8 @@ def test_train_loss_is_per_photo_whatever_the_batch_size(
     assert result.accuracy == 0.5  # a logit of 0 says "no crack"
 
 
-def test_label_smoothing_moves_the_target(dark_lines: Part) -> None:
-    """With logits of +-L, the loss is the cross-entropy against 1 - s/2 in closed form."""
+def test_label_smoothing_moves_the_target_and_not_the_score(dark_lines: Part) -> None:
+    """With all logits L, the gradient of the head's bias is sigmoid(L) - target."""
     model = CrackNet(*GREY, dropout=0.0)
     for weights in model.parameters():
         torch.nn.init.zeros_(weights)
@@ -112,8 +112,9 @@ def test_label_smoothing_moves_the_target(dark_lines: Part) -> None:
     positives = Part(dark_lines.images, dark_lines.rows, np.ones(96, np.int64))
     frozen = torch.optim.SGD(model.parameters(), lr=0.0)
     loss = epoch(model, positives, frozen, label_smoothing=0.2).loss
-    want = 0.9 * math.log1p(math.exp(-3)) + 0.1 * math.log1p(math.exp(3))
-    assert loss == pytest.approx(want, abs=1e-5)
+    assert loss == pytest.approx(math.log1p(math.exp(-3)), abs=1e-5)
+    assert model.head.bias.grad is not None
+    assert model.head.bias.grad.item() == pytest.approx(1 / (1 + math.exp(-3)) - 0.9, abs=1e-5)
 
 
 def test_a_score_does_not_depend_on_the_company_in_the_batch(
