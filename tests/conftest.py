@@ -19,7 +19,7 @@ if find_spec("torch") is None:  # `make pythons` tests all the rest on other ver
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A small run of the whole pipeline, committed. Copy it before changing it."""
     root = tmp_path_factory.mktemp("finished") / "project"
-    project = new_project(root, sample_photos=120, epochs=2, image_size=48)
+    project = new_project(root, sample_photos=120, epochs=2, image_size=48, lr=0.01)
     project.dvc("repro")
     project.commit("first run")
     return project

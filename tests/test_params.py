@@ -28,7 +28,7 @@ def with_value(key: str, value: str) -> str:
 
 def test_the_projects_own_file_is_fine_and_complete() -> None:
     params = parse_params(TEXT)
-    assert params.lr == 0.01
+    assert params.raw == "data/sample/synthetic.zip"
     assert params.negative[0] == "Negative"
     assert list(yaml.safe_load(TEXT)) == [field.name for field in fields(Params)]  # same order
 
