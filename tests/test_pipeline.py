@@ -113,7 +113,7 @@ def test_experiments_compare(project: Project) -> None:
     assert project.ran(output) == ["train", "evaluate"]
     assert "lr" in project.dvc("params", "diff")
     assert "0.0005" in project.dvc("params", "diff")
-    assert "accuracy" in project.dvc("metrics", "diff")
+    assert "metrics/evaluate.json" in project.dvc("metrics", "diff")
     shown = list(csv.DictReader(StringIO(project.dvc("exp", "show", "--csv"))))
     assert {row["lr"] for row in shown} == {"0.01", "0.0005"}
     page = project.dvc("plots", "diff", "HEAD").strip().splitlines()[-1]

@@ -1,6 +1,7 @@
 """The pipeline on real photos, and on a folder full of trouble."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -51,16 +52,26 @@ def test_metu_from_zip_folder_and_collection(real_data: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_metu_in_queued_and_temporary_experiments(real_data: Path, tmp_path: Path) -> None:
-    """An archive that `dvc add` tracks travels into the folders where these run."""
+def test_metu_in_temporary_experiments(real_data: Path, tmp_path: Path) -> None:
     project = new_project(tmp_path / "project", raw="data/raw/metu.zip", epochs=1)
     (project.root / "data/raw").mkdir(parents=True)
-    (project.root / "data/raw/metu.zip").write_bytes((real_data / "metu.zip").read_bytes())
+    shutil.copy(real_data / "metu.zip", project.root / "data/raw/metu.zip")
     project.dvc("add", "data/raw/metu.zip")
-    project.commit("data")
     project.dvc("repro")
-    project.commit("run")
-    project.dvc("exp", "run", "--temp", "-S", "lr=0.005", "--name", "elsewhere")
+    project.commit("first run")
+    output = project.dvc("exp", "run", "--temp", "-S", "lr=0.002", "--name", "elsewhere")
+    assert project.ran(output) == ["train", "evaluate"]
+
+
+def test_an_archive_that_dvc_tracks_travels_into_other_folders(tmp_path: Path) -> None:
+    """`dvc exp run --temp` and `--queue` work in another folder, a clone in yet another."""
+    project = new_project(tmp_path / "project", raw="data/raw/mine.zip", epochs=1, image_size=48)
+    write_zip(project.root / "data/raw/mine.zip", metu_like(40))
+    project.dvc("add", "data/raw/mine.zip")
+    project.dvc("repro")
+    project.commit("first run")
+    assert "data/raw/mine.zip" not in project.git("ls-files").splitlines()
+    project.dvc("exp", "run", "--temp", "-S", "lr=0.002", "--name", "elsewhere")
     assert "elsewhere" in project.dvc("exp", "list")
 
 
