@@ -47,7 +47,7 @@ pythons: ## on Python 3.12 and 3.13, where installed: resolve all, test what nee
 	  "$$found" -m venv $(VENV)-$$version && \
 	  $(VENV)-$$version/bin/python -m pip install --quiet --dry-run -e ".[pipeline]" && \
 	  $(VENV)-$$version/bin/python -m pip install --quiet -c constraints.txt \
-	    -e . hypothesis matplotlib pandas pytest scikit-learn && \
+	    -e . dvc hypothesis matplotlib pandas pytest scikit-learn && \
 	  $(VENV)-$$version/bin/python -m pytest -q -m "not slow" || exit 1; \
 	done
 
