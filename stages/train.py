@@ -12,7 +12,6 @@ after `patience` epochs without a better one, training stops.
 """
 
 import logging
-import math
 import os
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # lets CUDA repeat itself
@@ -36,6 +35,7 @@ from surface_crack.training import (
     pick_precision,
     predict,
     score,
+    steps_per_epoch,
     train_epoch,
 )
 
@@ -60,7 +60,7 @@ def main() -> None:
     log.info("%s, %d parameters, %s on %s", p.model, parameters, precision, device.type)
 
     optimizer = make_optimizer(p.model, model, p.lr, p.weight_decay)
-    steps = math.ceil(len(train) / p.batch_size) * p.epochs
+    steps = steps_per_epoch(len(train), p.batch_size) * p.epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: lr_factor(step, steps, p.warmup)
     )

@@ -57,13 +57,19 @@ def lr_factor(step: int, steps: int, warmup: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (step - rise) / (steps - rise))
 
 
+def steps_per_epoch(photos: int, size: int) -> int:
+    """Batches of `size`. One photo left over joins the last: a batch of one has no variance."""
+    return max(1, math.ceil((photos - 1) / size))
+
+
 def batches(part: Part, rows: NDArray[np.int64], size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """uint8 (B, 3, S, S) and float32 labels (B,) of the part's photos `rows`, in that order.
 
     Packed photos are (S, S, 3), so the permuted batch is channels_last without a copy.
     """
-    for start in range(0, len(rows), size):
-        chosen = rows[start : start + size]
+    last = steps_per_epoch(len(rows), size) - 1
+    for step in range(last + 1):
+        chosen = rows[step * size : (step + 1) * size if step < last else None]
         images = torch.from_numpy(part.images[part.rows[chosen]]).permute(0, 3, 1, 2)
         yield images, torch.from_numpy(part.labels[chosen]).float()
 

@@ -12,6 +12,7 @@ from surface_crack.errors import TrainingError
 from surface_crack.model import CrackNet
 from surface_crack.training import (
     Score,
+    batches,
     lr_factor,
     make_optimizer,
     pick_precision,
@@ -101,6 +102,20 @@ def test_train_loss_is_per_photo_whatever_the_batch_size(
     result = epoch(model, dark_lines, frozen, batch_size=size, label_smoothing=smoothing)
     assert result.loss == pytest.approx(math.log(2), abs=1e-6)
     assert result.accuracy == 0.5  # a logit of 0 says "no crack"
+
+
+@pytest.mark.parametrize(
+    ("photos", "size", "sizes"),
+    [(9, 4, [4, 5]), (10, 4, [4, 4, 2]), (8, 4, [4, 4]), (1, 4, [1]), (5, 4, [5]), (3, 8, [3])],
+)
+def test_no_photo_is_a_batch_of_its_own(
+    dark_lines: Part, photos: int, size: int, sizes: list[int]
+) -> None:
+    order = np.arange(photos)[::-1]
+    got = list(batches(dark_lines, order, size))
+    assert [len(images) for images, _ in got] == sizes
+    labels = torch.cat([labels for _, labels in got])
+    assert labels.tolist() == dark_lines.labels[order].tolist()
 
 
 def test_label_smoothing_moves_the_target_and_not_the_score(dark_lines: Part) -> None:
