@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3 || command -v python)
 DATA   ?= ../shared/data
 
 # The stages call `python`, so the environment must come first on PATH. DVC finds it there, too.
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PATH := $(abspath $(VENV))/bin:$(PATH)
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -17,7 +17,7 @@ help: ## list the targets
 repro: install ## install, run the pipeline, print the report and say where the plots are
 	@surface-crack check
 	dvc repro
-	@$(MAKE) --no-print-directory dvc_plots/index.html
+	@dvc plots show >/dev/null
 	@echo; cat metrics/report.txt
 	@echo; echo "Plots: $(CURDIR)/dvc_plots/index.html"
 
@@ -59,13 +59,10 @@ clean: ## remove the environment and caches; data, models and DVC's cache stay
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-dvc_plots/index.html: dvc.lock dvc.yaml .dvc/plots/offline.html
-	@dvc plots show >/dev/null && touch $@
-
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "Python 3.11 or newer is needed, got: $$($(PYTHON) --version 2>&1). Set PYTHON=..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.pipeline: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e ".[pipeline]"

@@ -25,10 +25,12 @@ from surface_crack.artifacts import read_json, write_csv, write_json
 from surface_crack.augment import augment
 from surface_crack.console import run
 from surface_crack.dataset import load_part
+from surface_crack.errors import TrainingError
 from surface_crack.model import build_model
 from surface_crack.model_file import save_model
-from surface_crack.params import read_params
+from surface_crack.params import NOTEBOOK_SIZE, read_params
 from surface_crack.training import (
+    check_finite,
     lr_factor,
     make_optimizer,
     pick_device,
@@ -51,6 +53,12 @@ def main() -> None:
     draw = torch.Generator().manual_seed(p.seed)  # augmentation, apart from both
 
     train, val = load_part("train"), load_part("val")
+    image_size = train.images.shape[1]
+    if p.model == "notebook" and image_size != NOTEBOOK_SIZE:
+        raise TrainingError(
+            f"model notebook takes photos of {NOTEBOOK_SIZE} pixels, got {image_size}: "
+            f"set image_size: {NOTEBOOK_SIZE} in params.yaml"
+        )
     statistics = read_json(paths.STATISTICS)
     device = pick_device()
     precision = pick_precision(p.precision, device)
@@ -74,7 +82,7 @@ def main() -> None:
         **vars(p),
         "classes": ["negative", "positive"],
         "data_digest": statistics["data_digest"],
-        "image_size": train.images.shape[1],
+        "image_size": image_size,
     }
     history: list[tuple[float, ...]] = []
     best: dict[str, float] = {}
@@ -94,6 +102,8 @@ def main() -> None:
             after_step=after_step,
         )
         val_score = score(predict(model, val), val.labels)
+        check_finite("training", train_score.loss, p.lr)
+        check_finite("validation", val_score.loss, p.lr)
         row = (train_score.loss, val_score.loss, train_score.accuracy, val_score.accuracy)
         history.append((epoch, *(round(number, 6) for number in row), float(f"{rate:.4g}")))
         write_csv(paths.HISTORY, COLUMNS, history)  # whole file, atomically: watch it grow

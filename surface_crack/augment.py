@@ -10,15 +10,18 @@ def augment(
     """uint8 (B, 3, S, S) -> the same shape.
 
     A batch comes shuffled, so giving each of the eight mirrored and turned versions every eighth
-    photo is as random as drawing one for each, and needs eight operations instead of B.
+    photo is as random as drawing one for each, and needs eight operations instead of B. Which
+    version comes first is drawn, for batches too small to hold all eight.
     """
     if turns:
         images = images.clone(memory_format=torch.channels_last)
-        for version in range(1, 8):
-            photos = images[version::8]
+        first = int(torch.randint(8, (), generator=generator))
+        for place in range(8):
+            version = (first + place) % 8
+            photos = images[place::8]
             if version >= 4:
                 photos = photos.flip(3)
-            images[version::8] = photos.rot90(version % 4, dims=(2, 3))
+            images[place::8] = photos.rot90(version % 4, dims=(2, 3))
     if brightness or contrast:
         shape, device = (len(images), 1, 1, 1), images.device
         gain = 1 + contrast * (2 * torch.rand(shape, generator=generator).to(device) - 1)

@@ -44,7 +44,7 @@ def check() -> None:
 
     p = check_params()
     raw = Path(p.raw)
-    if raw == paths.SAMPLE:
+    if raw == paths.SAMPLE and not raw.exists():  # the first stage will draw it
         log.info("params.yaml is fine; data: the synthetic sample")
         return
     listing = list_photos(raw, class_labels(p.negative, p.positive), p.exclude)

@@ -15,6 +15,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 MIN_SIDE = 8  # pixels; less shows no surface
 MAX_PIXELS = 200_000_000  # of one photo; more is no photo but a bomb
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit: it would warn at half of ours
 TRANSPOSE = {  # what makes a photo with this EXIF orientation upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -73,8 +74,8 @@ def _decode(image: Image.Image, size: int) -> Decoded:
     image.load()
     if orientation in TRANSPOSE:
         image = image.transpose(TRANSPOSE[orientation])
-    if orientation >= 5:  # turned by a quarter
-        width, height = height, width
+        if orientation >= 5:  # turned by a quarter
+            width, height = height, width
     small = to_rgb(image).resize((size, size), Image.Resampling.BILINEAR)
     return Decoded(np.asarray(small), width, height)
 
@@ -93,10 +94,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return image
     if image.mode == "F":
         raise NotAPhoto("float pixels, whose range is not known")
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        levels = np.asarray(image).astype(np.int64)
-        if levels.min() < 0 or levels.max() > 65_535:
-            raise NotAPhoto("32-bit pixels, whose range is not known")
+    if image.mode == "I":
+        raise NotAPhoto("32-bit pixels, whose range is not known")
+    if image.mode.startswith("I;16"):
+        levels = np.asarray(image).astype(np.uint16)
         return Image.fromarray((levels >> 8).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")

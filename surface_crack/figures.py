@@ -1,5 +1,6 @@
 """Pictures drawn by matplotlib, the same bytes whatever the user's own settings of it."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,8 @@ TRAIN, VALIDATION, CRACK = "#4c78a8", "#f58518", "#b3261e"
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a file name in another script
         FigureCanvasAgg(figure)
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
@@ -60,5 +62,5 @@ def gallery(
             axes.axis("off")
             if place < len(photos):
                 axes.imshow(photos[place], interpolation="nearest")
-                axes.set_title(captions[place], fontsize=8)
+                axes.set_title(captions[place], fontsize=8, parse_math=False)
         _save(figure, path)

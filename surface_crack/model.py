@@ -40,7 +40,7 @@ class _Normalised(nn.Module):
 
 
 class CrackNet(_Normalised):
-    """61 k parameters, about 3 million multiply-adds for 64 x 64 pixels.
+    """65 k parameters, about 3 million multiply-adds for 64 x 64 pixels.
 
     The head sees the mean and the maximum of each feature: a crack is thin, so the mean alone
     washes it out; the maximum alone reacts to one dark spot.
@@ -124,5 +124,6 @@ def build_model(name: str, mean: Sequence[float], std: Sequence[float], dropout:
     """`name` is cracknet or notebook, as in params.yaml."""
     if name == "notebook":
         return NotebookNet(mean, std, dropout)
-    assert name == "cracknet", name
-    return CrackNet(mean, std, dropout)
+    if name == "cracknet":
+        return CrackNet(mean, std, dropout)
+    raise ValueError(f"model must be cracknet or notebook, got {name!r}")

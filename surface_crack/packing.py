@@ -4,8 +4,10 @@ One file instead of one per photo: DVC hashes it in a second, and training maps 
 """
 
 import hashlib
+import lzma
 import os
 import zipfile
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +20,12 @@ from surface_crack.artifacts import replacing
 from surface_crack.decode import Decoded, NotAPhoto, decode
 from surface_crack.errors import DataError
 from surface_crack.photos import Photo, Reader, Rejected
+
+# What zipfile lets through for damaged, encrypted or oddly packed entries, and the disk for files.
+UNREADABLE = (
+    *(OSError, DataError, RuntimeError, EOFError, ValueError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -60,7 +68,7 @@ def open_photo(reader: Reader, photo: Photo, size: int) -> tuple[Decoded, str]:
     """(pixels, SHA-256 of the file). Raises NotAPhoto with the reason if there are no pixels."""
     try:
         content = reader.read(photo)
-    except (OSError, DataError, RuntimeError, zipfile.BadZipFile, NotImplementedError) as error:
+    except UNREADABLE as error:
         raise NotAPhoto(f"cannot be read: {' '.join(str(error).split())}") from None
     return decode(content, size), hashlib.sha256(content).hexdigest()
 

@@ -171,7 +171,7 @@ for _tag, _regex, _first, _make in (
         "float",
         r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         list("-+.0123456789"),
-        lambda text: float(text.replace(".inf", "inf").replace(".nan", "nan").lower()),
+        lambda text: float(text.lower().replace(".inf", "inf").replace(".nan", "nan")),
     ),
 ):
     _Yaml12.add_implicit_resolver(
@@ -202,7 +202,12 @@ def _entries(text: str, file: Path) -> dict[str, Entry]:
                 raise ParamsError(
                     f"duplicate key {key!r} ({file} lines {first} and {line}): keep one of them"
                 )
-            entries[key] = Entry(line, loader.construct_object(value_node, deep=True))
+            try:
+                entries[key] = Entry(line, loader.construct_object(value_node, deep=True))
+            except (ValueError, OverflowError, AttributeError):
+                raise ParamsError(
+                    f"{key} has a value that is no value ({file} line {line})"
+                ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
@@ -215,7 +220,7 @@ def _parse(key: str, entry: Entry, file: Path) -> Any:
     rule = RULES[key]
     try:
         return rule.parse(entry.value)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         reason = f" ({error})" if str(error) else ""
         raise ParamsError(
             f"{key} must be {rule.allowed}, got {entry.value!r}{reason} ({file} line {entry.line})"

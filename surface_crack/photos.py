@@ -98,6 +98,11 @@ def _sort_in(
         listing.photos.append(Photo(source, file.path, label, container, file.entry))
     elif _looks_like_a_photo(file.path):
         folder = parts[-2] if len(parts) > 1 else container.name
+        if len(parts) == 1 and folder.casefold() in labels:
+            raise DataError(
+                f"{container} is itself a folder of one class: put the class folders into a folder "
+                "of their own, and set raw to that"
+            )
         raise DataError(
             f"folder {folder!r} of {file.path!r} in {container} is in neither class: add it to "
             "negative or positive in params.yaml, or leave it out with exclude"
@@ -111,7 +116,11 @@ def _sort_in(
 def _check_classes(raw: Path, listing: Listing, labels: Mapping[str, int]) -> None:
     found = {photo.label for photo in listing.photos}
     if not found:
-        raise DataError(f"no photo found in {raw}: want <class folder>/<photo>, see params.yaml")
+        others = listing.rejected + listing.clutter
+        seen = f" ({len(others)} other files, such as {others[0].path!r})" if others else ""
+        raise DataError(
+            f"no photo found in {raw}{seen}: want <class folder>/<photo>, see params.yaml"
+        )
     for label, name in ((0, "negative"), (1, "positive")):
         if label not in found:
             folders = ", ".join(folder for folder, value in labels.items() if value == label)
@@ -140,7 +149,8 @@ def _sources(raw: Path) -> list[tuple[str, Path, Iterable[_File]]]:
     for twice in names:
         if names.count(twice) > 1:
             raise DataError(f"{raw} holds the source {twice!r} twice: rename or remove one")
-    loose = [file for file in _folder_files(raw, deep=False) if raw / file.path not in zips]
+    parts = {*zips, *folders}
+    loose = [file for file in _folder_files(raw, deep=False) if raw / file.path not in parts]
     return [
         *((child.stem, child, _zip_files(child)) for child in zips),
         *((child.stem, child, _folder_files(child)) for child in folders),
@@ -173,6 +183,8 @@ def _folder_problem(path: Path) -> str:
         status = path.stat()
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+    if stat.S_ISDIR(status.st_mode):
+        return "a link to a folder: not followed"
     if not stat.S_ISREG(status.st_mode):
         return "not a regular file"
     if status.st_size > MAX_BYTES:
@@ -186,12 +198,13 @@ def _zip_files(archive: Path) -> Iterator[_File]:
     with _open_zip(archive) as opened:
         for number, info in enumerate(opened.infolist()):
             if not info.is_dir():
-                yield _File(info.filename, number, _zip_problem(info, info.filename in seen))
-                seen.add(info.filename)
+                name = PurePosixPath(info.filename.replace("\\", "/")).as_posix()
+                yield _File(name, number, _zip_problem(info, name, name in seen))
+                seen.add(name)
 
 
-def _zip_problem(info: zipfile.ZipInfo, again: bool) -> str:
-    path = PurePosixPath(info.filename)
+def _zip_problem(info: zipfile.ZipInfo, name: str, again: bool) -> str:
+    path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         return "a name that leads out of the archive"
     if again:
@@ -206,7 +219,7 @@ def _zip_problem(info: zipfile.ZipInfo, again: bool) -> str:
 def _open_zip(archive: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(archive)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
         raise DataError(f"{archive} is not a zip that can be read ({error})") from None
 
 

@@ -6,7 +6,8 @@ only the few groups next to a cut, whatever its name; a shuffle would move nearl
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,38 +29,43 @@ def split_rows(
     Rows with the same `groups` entry land in the same part. Raises DataError if a part ends up
     without a class.
     """
-    strata: dict[tuple[str, int], dict[str, list[int]]] = {}
-    first: dict[str, tuple[str, int]] = {}
+    strata: dict[tuple[int, str], dict[str, list[int]]] = {}
+    first: dict[str, tuple[int, str]] = {}
     for row, (group, label, source) in enumerate(zip(groups, labels, sources, strict=True)):
-        stratum = first.setdefault(group, (source, label))  # a mixed group counts as its first row
+        stratum = first.setdefault(group, (label, source))  # a mixed group counts as its first row
         strata.setdefault(stratum, {}).setdefault(group, []).append(row)
     parts: dict[str, list[int]] = {part: [] for part in PARTS}
-    for members in strata.values():
-        _deal(members, shares, seed, parts)
+    totals: dict[int, Counter[str]] = defaultdict(Counter)  # rows of a class in each part so far
+    for (label, _), members in sorted(strata.items()):
+        # Quotas count the sources before, so that many small ones still add up to the shares.
+        so_far = totals[label].total() + sum(map(len, members.values()))
+        val, test = (
+            round(share * so_far) - totals[label][part]
+            for share, part in zip(shares, ("val", "test"), strict=True)
+        )
+        for part, rows in _deal(members, val, test, seed):
+            parts[part] += rows
+            totals[label][part] += len(rows)
     _check_classes(parts, labels)
     return {part: np.array(sorted(rows), np.int64) for part, rows in parts.items()}
 
 
 def _deal(
-    members: dict[str, list[int]],
-    shares: tuple[float, float],
-    seed: int,
-    parts: dict[str, list[int]],
-) -> None:
-    """Cut one stratum: its first groups to test, the next to val, the rest to train."""
-    total = sum(len(rows) for rows in members.values())
-    test_quota = round(shares[1] * total)
-    val_quota = round(shares[0] * total)
-    dealt = 0
+    members: dict[str, list[int]], val: int, test: int, seed: int
+) -> Iterator[tuple[str, list[int]]]:
+    """Cut one stratum: its first groups to test, the next to val, the rest to train.
+
+    `val` and `test` are numbers of rows. A group too large for what is left of them goes on.
+    """
     for group in sorted(members, key=lambda group: _position(group, seed)):
-        if dealt < test_quota:
-            part = "test"
-        elif dealt < test_quota + val_quota:
-            part = "val"
+        size = len(members[group])
+        if size <= test:
+            part, test = "test", test - size
+        elif size <= val:
+            part, val = "val", val - size
         else:
             part = "train"
-        parts[part] += members[group]
-        dealt += len(members[group])
+        yield part, members[group]
 
 
 def _position(group: str, seed: int) -> bytes:

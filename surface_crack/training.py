@@ -86,7 +86,7 @@ def train_epoch(
     augment: Callable[[Tensor], Tensor],
     after_step: Callable[[], None],
 ) -> Score:
-    """One pass over the part. Raises TrainingError if the loss is no longer a number.
+    """One pass over the part.
 
     The score is that of the augmented photos while the weights move, so it lags behind; its loss
     leaves label smoothing out, so that it compares with that of the validation part.
@@ -108,12 +108,15 @@ def train_epoch(
         plain = binary_cross_entropy_with_logits(logits.detach(), labels)
         loss_sum += plain * len(labels)
         right += ((logits.detach() > 0) == (labels > 0.5)).sum()
-    if not math.isfinite(loss_sum.item()):
-        raise TrainingError(
-            f"the training loss became {loss_sum.item()}: lower lr in params.yaml "
-            f"(now {optimizer.param_groups[0]['initial_lr']:g} at its peak)"
-        )
     return Score(loss_sum.item() / len(part), right.item() / len(part))
+
+
+def check_finite(part: str, loss: float, lr: float) -> None:
+    """Raises TrainingError if the loss of this part is no longer a number."""
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the {part} loss became {loss}: lower lr in params.yaml (now {lr:g} at its peak)"
+        )
 
 
 @torch.inference_mode()

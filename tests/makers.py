@@ -36,9 +36,9 @@ def metu_like(count: int, start: int = 0) -> dict[str, bytes]:
     return names
 
 
-def write_zip(path: Path, files: Mapping[str, bytes]) -> Path:
+def write_zip(path: Path, files: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", method) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
     return path

@@ -38,6 +38,15 @@ def test_a_batch_holds_all_eight_versions() -> None:
     assert versions == want
 
 
+def test_small_batches_see_all_eight_versions_in_time() -> None:
+    draw = torch.Generator().manual_seed(0)
+    seen = {
+        tuple(augment(batch(2), draw, turns=True, brightness=0, contrast=0)[0].flatten().tolist())
+        for _ in range(60)
+    }
+    assert len(seen) == 8
+
+
 def test_turning_leaves_the_callers_photos_alone() -> None:
     images = batch()
     changed(images, turns=True)

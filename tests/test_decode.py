@@ -90,9 +90,9 @@ JPEG = encoded(picture(3, side=64))
         (JPEG[: len(JPEG) // 2], "damaged: .*truncated"),
         (JPEG[:20], "damaged|not an image"),
         (encoded(Image.new("L", (1, 1)), "PNG"), "too small: 1 x 1 pixels"),
-        (encoded(Image.new("L", (20_000, 20_000)), "PNG"), "too large: 20000 x 20000 pixels|bomb"),
+        (encoded(Image.new("L", (20_000, 20_000)), "PNG"), "too large: 20000 x 20000 pixels"),
         (encoded(Image.new("F", (16, 16)), "TIFF"), "float pixels"),
-        (encoded(Image.fromarray(np.full((16, 16), 70_000, np.int32)), "TIFF"), "32-bit pixels"),
+        (encoded(Image.fromarray(np.full((16, 16), 200, np.int32)), "TIFF"), "32-bit pixels"),
         (
             encoded(picture(1), "GIF", save_all=True, append_images=[picture(2)]),
             "holds 2 pictures: save them one by one",

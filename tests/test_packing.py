@@ -1,12 +1,15 @@
 """Many photos into one array: order, hashes, rejects, and nothing left behind by a failure."""
 
 import hashlib
+import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from surface_crack.artifacts import write_csv
 from surface_crack.decode import decode
 from surface_crack.packing import Row, in_order, pack
 from surface_crack.photos import Rejected, class_labels, list_photos
@@ -50,6 +53,29 @@ def test_a_file_that_vanishes_is_listed(tmp_path: Path) -> None:
     results = list(pack(photos, 16, tmp_path / "images.npy"))
     assert [type(result).__name__ for result in results] == ["Row", "Row", "Row", "Rejected"]
     assert "No such file" in str(results[-1])
+
+
+def test_no_damage_to_a_zip_is_more_than_a_reason(tmp_path: Path) -> None:
+    """Deflated entries fail in other ways than stored ones."""
+    whole = write_zip(tmp_path / "whole.zip", metu_like(3), zipfile.ZIP_DEFLATED).read_bytes()
+    draw = np.random.default_rng(0)
+    for number in range(60):
+        content = bytearray(whole)
+        place = int(draw.integers(40, len(whole) - 900))  # the directory at the end stays
+        content[place : place + 30] = draw.bytes(30)
+        damaged = tmp_path / f"{number}.zip"
+        damaged.write_bytes(content)
+        results = list(pack(list_photos(damaged, LABELS).photos, 16, tmp_path / "images.npy"))
+        assert len(results) == 6
+        assert any(isinstance(result, Rejected) for result in results)
+
+
+def test_a_name_that_is_no_text_is_written_escaped(tmp_path: Path) -> None:
+    raw = write_folder(tmp_path / "raw", metu_like(1))
+    (raw / "Negative/00000.jpg").rename(os.fsdecode(os.fsencode(raw) + b"/Negative/caf\xe9.jpg"))
+    rows = list(pack(list_photos(raw, LABELS).photos, 16, tmp_path / "images.npy"))
+    write_csv(tmp_path / "index.csv", Row._fields, rows)
+    assert "Negative/caf\\udce9.jpg,raw,0," in (tmp_path / "index.csv").read_text("utf-8")
 
 
 def test_a_failure_leaves_no_file(tmp_path: Path) -> None:

@@ -116,12 +116,24 @@ def test_every_file_is_a_photo_or_listed_with_a_reason(tmp_path: Path) -> None:
     assert {(entry.path, entry.reason) for entry in listing.rejected} == {
         ("Negative/pipe.jpg", "not a regular file"),
         ("Positive/gone.jpg", "cannot be read: No such file or directory"),
-        ("Positive/loop", "not a regular file"),
+        ("Positive/loop", "a link to a folder: not followed"),
     }
     assert {entry.path for entry in listing.clutter} == {
         *(set(extra) - {"Negative/notes.txt"}),
         "Negative/a.jpg/inner.txt",
     }
+
+
+def test_names_as_other_systems_write_them(tmp_path: Path) -> None:
+    files = {f".\\{name}".replace("/", "\\"): content for name, content in metu_like(2).items()}
+    raw = write_zip(tmp_path / "metu.zip", files)
+    assert rows(raw) == rows(write_folder(tmp_path / "metu", metu_like(2)))
+
+
+def test_a_class_folder_as_raw_is_told(tmp_path: Path) -> None:
+    write_folder(tmp_path, metu_like(1))
+    with pytest.raises(DataError, match="is itself a folder of one class: put the class folders"):
+        rows(tmp_path / "Positive")
 
 
 def test_doubtful_names_in_a_zip_are_listed(tmp_path: Path) -> None:

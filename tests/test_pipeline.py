@@ -37,6 +37,9 @@ def test_a_stage_touches_exactly_what_it_declares(
     project: Project, stage: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "log.json"
+    params = yaml.safe_load((project.root / "params.yaml").read_text())
+    own = {key: params[key] for key in declared(stage)["params"]}
+    (project.root / "params.yaml").write_text(yaml.safe_dump(own))  # another one cannot be read
     project.run(sys.executable, str(ROOT / "tests/watch_stage.py"), stage, str(log))
     seen = json.loads(log.read_text())
     entry = declared(stage)
@@ -177,6 +180,15 @@ def test_a_mistake_in_params_is_one_line_before_anything_is_deleted(project: Pro
     assert (project.root / "models/crack.safetensors").exists()
     output = project.dvc("repro", check=False)
     assert "train: error: lr must be a number in (0, 1], got '1e-3x'" in output
+    assert "Traceback" not in output
+
+
+def test_the_notebooks_network_says_which_photos_it_needs(project: Project) -> None:
+    """`image_size` is not a parameter of `train`, so `train` looks at the photos."""
+    project.set(model="notebook")
+    assert "image_size must be 120" in project.run("surface-crack", "check", check=False)
+    output = project.dvc("repro", check=False)
+    assert "train: error: model notebook takes photos of 120 pixels, got 48: set" in output
     assert "Traceback" not in output
 
 

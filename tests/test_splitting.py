@@ -71,6 +71,24 @@ def test_one_photo_more_moves_hardly_any_other() -> None:
     assert moved <= 2  # one at each cut
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_large_group_of_copies_does_not_spoil_the_shares(seed: int) -> None:
+    groups = ["copy"] * 50 + [f"negative {n}" for n in range(50)] + [f"pos {n}" for n in range(100)]
+    parts = split_rows(groups, [0] * 100 + [1] * 100, ["a"] * 200, SHARES, seed)
+    assert [len(parts[part]) for part in PARTS] == [140, 30, 30]
+
+
+@pytest.mark.parametrize(("sources", "photos"), [(20, 3), (20, 4), (100, 1), (7, 10)])
+def test_many_small_sources_add_up_to_the_shares(sources: int, photos: int) -> None:
+    count = 2 * sources * photos
+    names = [f"source {n // (2 * photos)}" for n in range(count)]
+    parts = split_rows(
+        [str(n) for n in range(count)], [n % 2 for n in range(count)], names, SHARES, 0
+    )
+    for part in ("val", "test"):
+        assert len(parts[part]) == pytest.approx(0.15 * count, abs=2)
+
+
 def test_a_part_without_a_class_is_refused() -> None:
     with pytest.raises(DataError, match="the val part gets no positive photo: there are 2"):
         split_rows(list("abcdefghij"), [0] * 8 + [1] * 2, ["x"] * 10, SHARES, 0)

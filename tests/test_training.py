@@ -13,6 +13,7 @@ from surface_crack.model import CrackNet
 from surface_crack.training import (
     Score,
     batches,
+    check_finite,
     lr_factor,
     make_optimizer,
     pick_precision,
@@ -157,11 +158,11 @@ def test_augmentation_is_applied_in_training(dark_lines: Part) -> None:
 def test_a_loss_that_is_no_number_names_lr(dark_lines: Part) -> None:
     model = CrackNet(*GREY, dropout=0.0)
     torch.nn.init.constant_(model.head.bias, math.nan)
-    optimizer = make_optimizer("cracknet", model, 0.5, 0.0)
-    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 0.1)
+    loss = epoch(model, dark_lines, make_optimizer("cracknet", model, 0.5, 0.0)).loss
     message = r"the training loss became nan: lower lr in params.yaml \(now 0.5 at its peak\)"
     with pytest.raises(TrainingError, match=message):
-        epoch(model, dark_lines, optimizer)
+        check_finite("training", loss, 0.5)
+    check_finite("training", 0.3, 0.5)
 
 
 def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero() -> None:
