@@ -27,8 +27,9 @@ def many(count: int) -> tuple[list[str], list[int], list[str]]:
 )
 def test_every_row_once_and_copies_on_one_side(copies: list[int], seed: int) -> None:
     groups = [f"hash {number}" for number in copies] + [f"single {n}" for n in range(60)]
-    labels = [n % 2 for n in copies] + [n % 2 for n in range(60)]
-    parts = split_rows(groups, labels, ["a"] * len(groups), SHARES, seed)
+    labels = [n % 2 for n in range(len(groups))]  # some copies have both labels
+    sources = ["metu" if n % 3 else "sdnet" for n in range(len(groups))]  # or two sources
+    parts = split_rows(groups, labels, sources, SHARES, seed)
     rows = np.concatenate([parts[part] for part in PARTS])
     assert sorted(rows) == list(range(len(groups)))
     for part in PARTS:
