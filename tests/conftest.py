@@ -1,12 +1,15 @@
 """Fixtures that several test modules share."""
 
 import os
+from collections.abc import Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.project import ROOT, Project, new_project
+from tests.server import Site
 
 if find_spec("torch") is None:  # `make pythons` tests all the rest on other versions of Python
     collect_ignore = [
@@ -38,3 +41,11 @@ def real_data() -> Path:
     if not (folder / "metu.zip").exists():
         pytest.skip("no real photos: set SURFACE_CRACK_DATA to a folder with metu.zip")
     return folder.resolve()
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A server on 127.0.0.1 that does what a test tells it to, right or wrong."""
+    monkeypatch.setenv("no_proxy", "*")
+    with closing(Site()) as site:
+        yield site

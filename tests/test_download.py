@@ -42,17 +42,6 @@ ARCHIVE = zipped(IMAGES)
 HALF = len(ARCHIVE) // 2
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "*")
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with closing(Site()) as site:
-        yield site
-
-
 def toy(*mirrors: tuple[RemoteFile, ...] | RemoteFile | str) -> DataSet:
     """Two negatives and one positive, from mirrors that are one address where given as such."""
     files = [RemoteFile((mirror,)) if isinstance(mirror, str) else mirror for mirror in mirrors]

@@ -1,7 +1,5 @@
 """One address over HTTP: what is asked, what is kept when the line breaks, where it may lead."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from random import Random
@@ -15,17 +13,6 @@ from tests.server import LOCAL, TAG, Site, page, redirect, status
 
 CONTENT = b"good" + Random(0).randbytes(400_000)  # takes several reads
 HALF = len(CONTENT) // 2
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "*")
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with closing(Site()) as site:
-        yield site
 
 
 def only_good(head: bytes, source: str) -> None:
