@@ -1,52 +1,72 @@
-"""Stage 3, normalise and split: who trains, who chooses, who judges, and what grey is.
+"""Stage 4, normalise and split: who trains, who chooses, who judges, and what grey is.
 
-reads   data/prepared/index.csv      labels, sources, and hashes that show exact copies
+reads   data/groups.csv              which photos must stay together
+        data/twins.csv               pairs that show the same thing, to count what a split parts
+        data/prepared/index.csv      labels, sources, paths
         data/prepared/images.npy     pixels of the training part
         metrics/data.json            the data's digest, which the model will carry
 writes  data/split/{train,val,test}.csv   row, label: photo numbers of each part
         data/split/statistics.json   mean and std of the training part's pixels; the digest
-        metrics/split.json           photos per part and class
+        metrics/split.json           photos per part, shares reached, groups; twins on two sides
 
 Photos are normalised inside the model, with the numbers of statistics.json.
 """
 
 import logging
-
-import numpy as np
+from collections import Counter
 
 from surface_crack import paths
 from surface_crack.artifacts import read_json, write_csv, write_json
 from surface_crack.console import run
-from surface_crack.dataset import read_index
+from surface_crack.dataset import read_groups, read_images, read_index, read_twins
 from surface_crack.params import read_params
-from surface_crack.splitting import pixel_statistics, split_rows
+from surface_crack.splitting import count_parted, pixel_statistics, split_rows
 
 log = logging.getLogger("split")
+CLASSES = ("negative", "positive")
+FAR_OFF = 0.02  # difference between a share that was asked for and the one reached
 
 
 def main() -> None:
     p = read_params("split")
     index = read_index()
+    labels, sources = index["label"].tolist(), index["source"].tolist()
+    groups, twins = read_groups()["group"].tolist(), read_twins()[["row", "twin"]].to_numpy()
+    wanted = {"train": 1 - p.val_share - p.test_share, "val": p.val_share, "test": p.test_share}
     shares = p.val_share, p.test_share
-    hashes, labels, sources = (index[name].tolist() for name in ("sha256", "label", "source"))
-    parts = split_rows(hashes, labels, sources, shares, p.seed)
+    parts = split_rows(groups, labels, sources, shares, p.seed)
 
-    counts: dict[str, dict[str, int]] = {}
+    total = Counter(labels)
+    numbers: dict[str, object] = {}
     for part, rows in parts.items():
         of_part = [labels[row] for row in rows]
         write_csv(paths.SPLIT / f"{part}.csv", ("row", "label"), zip(rows, of_part, strict=True))
-        counts[part] = {
-            "photos": len(rows),
-            "negative": of_part.count(0),
-            "positive": of_part.count(1),
-        }
-        log.info("%-5s %6d photos, %6d with a crack", part, len(rows), counts[part]["positive"])
+        count: dict[str, float] = {"photos": len(rows), "groups": len({groups[r] for r in rows})}
+        for label, name in enumerate(CLASSES):
+            count[name] = of_part.count(label)
+            share = count[f"{name}_share"] = round(of_part.count(label) / total[label], 4)
+            if abs(share - wanted[part]) > FAR_OFF:
+                log.warning(
+                    "%s has %.1f %% of the %s photos instead of %.1f %%: large groups stay whole",
+                    *(part, 100 * share, name, 100 * wanted[part]),
+                )
+        numbers[part] = count
+        log.info("%-5s %6d photos, %6d with a crack", part, len(rows), count["positive"])
 
-    images = np.load(paths.IMAGES, mmap_mode="r")
-    mean, std = pixel_statistics(images, parts["train"])
+    alone = (index["source"] + "/" + index["path"]).tolist()
+    numbers |= {
+        "groups": len(set(groups)),
+        "largest_group": max(Counter(groups).values()),
+        "photos_with_twin": len(set(twins.ravel().tolist())),
+        "twins_parted": count_parted(twins, parts),
+        "twins_parted_at_random": count_parted(
+            twins, split_rows(alone, labels, sources, shares, p.seed)
+        ),
+    }
+    write_json(paths.METRICS / "split.json", numbers)
+    mean, std = pixel_statistics(read_images(), parts["train"])
     digest = read_json(paths.METRICS / "data.json")["digest"]
     write_json(paths.STATISTICS, {"mean": mean, "std": std, "data_digest": digest})
-    write_json(paths.METRICS / "split.json", counts)
 
 
 if __name__ == "__main__":

@@ -33,14 +33,29 @@ def read_history() -> pd.DataFrame:
     return _read_csv(paths.HISTORY, {})
 
 
+def read_groups() -> pd.DataFrame:
+    """groups.csv: row, group, rule; line n is photo n."""
+    return _read_csv(paths.GROUPS, {"row": np.int64, "group": str, "rule": str})
+
+
+def read_twins() -> pd.DataFrame:
+    """twins.csv: row, twin, similarity; a pair of near-copies per line."""
+    return _read_csv(paths.TWINS, {"row": np.int64, "twin": np.int64, "similarity": np.float64})
+
+
+def read_images() -> NDArray[np.uint8]:
+    """All packed photos, uint8 (N, S, S, 3), mapped from disk. Raises DataError."""
+    try:
+        images: NDArray[np.uint8] = np.load(paths.IMAGES, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{paths.IMAGES} cannot be read ({error}): run `dvc repro`") from None
+    return images
+
+
 def load_part(name: str) -> Part:
     """`name` is train, val or test. Raises DataError if a file is missing."""
     rows = _read_csv(paths.SPLIT / f"{name}.csv", {"row": np.int64, "label": np.int64})
-    try:
-        images = np.load(paths.IMAGES, mmap_mode="r")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{paths.IMAGES} cannot be read ({error}): run `dvc repro`") from None
-    return Part(images, rows["row"].to_numpy(), rows["label"].to_numpy())
+    return Part(read_images(), rows["row"].to_numpy(), rows["label"].to_numpy())
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:

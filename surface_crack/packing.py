@@ -5,14 +5,11 @@ One file instead of one per photo: DVC hashes it in a second, and training maps 
 
 import hashlib
 import lzma
-import os
 import zipfile
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple, TypeVar
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -20,15 +17,13 @@ from surface_crack.artifacts import replacing
 from surface_crack.decode import Decoded, NotAPhoto, decode
 from surface_crack.errors import DataError
 from surface_crack.photos import Photo, Reader, Rejected
+from surface_crack.threads import cores, in_order
 
 # What zipfile lets through for damaged, encrypted or oddly packed entries, and the disk for files.
 UNREADABLE = (
     *(OSError, DataError, RuntimeError, EOFError, ValueError),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
 )
-
-In = TypeVar("In")
-Out = TypeVar("Out")
 
 
 class Row(NamedTuple):
@@ -40,28 +35,6 @@ class Row(NamedTuple):
     width: int  # of the original, upright, pixels
     height: int
     sha256: str  # of the file's bytes: equal for exact copies
-
-
-def cores() -> int:
-    """How many cores this process may use, which a container may have limited."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def in_order(work: Callable[[In], Out], items: Iterable[In], workers: int) -> Iterator[Out]:
-    """`map` on threads, with results in the order of `items` and only a few of them waiting."""
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Out]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) >= 16 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def open_photo(reader: Reader, photo: Photo, size: int) -> tuple[Decoded, str]:

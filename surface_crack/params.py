@@ -120,6 +120,8 @@ class Params:
     sample_photos: Annotated[int, integer(20, 100_000, multiple_of=2)]
     sample_seed: Annotated[int, integer(0, 2**31 - 1)]
     # split
+    group_by: Annotated[str, choice("nothing", "twins", "look")]
+    group_pattern: Annotated[str, PATTERN]
     seed: Annotated[int, integer(0, 2**31 - 1)]
     val_share: Annotated[float, number(0.01, 0.8)]
     test_share: Annotated[float, number(0.01, 0.8)]

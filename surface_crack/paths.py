@@ -8,6 +8,9 @@ IMAGES = Path("data/prepared/images.npy")
 INDEX = Path("data/prepared/index.csv")
 REJECTED = Path("data/prepared/rejected.csv")
 
+GROUPS = Path("data/groups.csv")
+TWINS = Path("data/twins.csv")
+
 SPLIT = Path("data/split")  # train.csv, val.csv, test.csv
 STATISTICS = Path("data/split/statistics.json")
 

@@ -1,13 +1,14 @@
-"""Deal photos into train, validation and test so that exact copies stay together.
+"""Deal photos into train, validation and test so that the photos of a group stay together.
 
-Within each source and class, groups of copies are put in an order that only the seed and their
-own content decide (a keyed hash), and the order is cut at the quotas. So one photo more moves
-only the few groups next to a cut, whatever its name; a shuffle would move nearly all.
+Groups are put in an order that only the seed and their names decide (a keyed hash). One after the
+other goes to the first part that it brings closer to its quota of each class and source. So one
+photo more moves only the few groups next to a cut, whatever its name; a shuffle would move nearly
+all.
 """
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from surface_crack.errors import DataError
 
 PARTS = ("train", "val", "test")
+SMALL = 50  # photos of a class in a source; smaller sources share quotas, or rounding eats them
+Cell = tuple[int, str]  # (label, source)
 
 
 def split_rows(
@@ -29,43 +32,49 @@ def split_rows(
     Rows with the same `groups` entry land in the same part. Raises DataError if a part ends up
     without a class.
     """
-    strata: dict[tuple[int, str], dict[str, list[int]]] = {}
-    first: dict[str, tuple[int, str]] = {}
-    for row, (group, label, source) in enumerate(zip(groups, labels, sources, strict=True)):
-        stratum = first.setdefault(group, (label, source))  # a mixed group counts as its first row
-        strata.setdefault(stratum, {}).setdefault(group, []).append(row)
+    cells = _cells(labels, sources)
+    members: dict[str, list[int]] = defaultdict(list)
+    for row, group in enumerate(groups):
+        members[group].append(row)
+    total = Counter(cells)
+    val, test = shares
+    open_places = {  # rows that each part still wants
+        "test": {cell: test * count for cell, count in total.items()},
+        "val": {cell: val * count for cell, count in total.items()},
+    }
     parts: dict[str, list[int]] = {part: [] for part in PARTS}
-    totals: dict[int, Counter[str]] = defaultdict(Counter)  # rows of a class in each part so far
-    for (label, _), members in sorted(strata.items()):
-        # Quotas count the sources before, so that many small ones still add up to the shares.
-        so_far = totals[label].total() + sum(map(len, members.values()))
-        val, test = (
-            round(share * so_far) - totals[label][part]
-            for share, part in zip(shares, ("val", "test"), strict=True)
-        )
-        for part, rows in _deal(members, val, test, seed):
-            parts[part] += rows
-            totals[label][part] += len(rows)
+    for group in sorted(members, key=lambda group: _position(group, seed)):
+        size = Counter(cells[row] for row in members[group])
+        for part, places in open_places.items():
+            if _comes_closer(size, places, total):
+                for cell, count in size.items():
+                    places[cell] -= count
+                parts[part] += members[group]
+                break
+        else:
+            parts["train"] += members[group]
     _check_classes(parts, labels)
     return {part: np.array(sorted(rows), np.int64) for part, rows in parts.items()}
 
 
-def _deal(
-    members: dict[str, list[int]], val: int, test: int, seed: int
-) -> Iterator[tuple[str, list[int]]]:
-    """Cut one stratum: its first groups to test, the next to val, the rest to train.
+def _cells(labels: Sequence[int], sources: Sequence[str]) -> list[Cell]:
+    """Of each row, where its quota is counted: its class and source, small sources together."""
+    count = Counter(zip(labels, sources, strict=True))
+    return [
+        (label, source if count[label, source] >= SMALL else "")
+        for label, source in zip(labels, sources, strict=True)
+    ]
 
-    `val` and `test` are numbers of rows. A group too large for what is left of them goes on.
-    """
-    for group in sorted(members, key=lambda group: _position(group, seed)):
-        size = len(members[group])
-        if size <= test:
-            part, test = "test", test - size
-        elif size <= val:
-            part, val = "val", val - size
-        else:
-            part = "train"
-        yield part, members[group]
+
+def _comes_closer(
+    size: Mapping[Cell, int], places: Mapping[Cell, float], total: Mapping[Cell, int]
+) -> bool:
+    """Whether a group of `size` brings the part closer to its quotas, as shares of each class."""
+    gain = sum(
+        (places[cell] ** 2 - (places[cell] - count) ** 2) / total[cell] ** 2
+        for cell, count in size.items()
+    )
+    return gain > 0
 
 
 def _position(group: str, seed: int) -> bytes:
@@ -81,6 +90,13 @@ def _check_classes(parts: dict[str, list[int]], labels: Sequence[int]) -> None:
                     f"the {part} part gets no {name} photo: there are {total} {name} photos; "
                     "add more or change val_share and test_share"
                 )
+
+
+def count_parted(twins: NDArray[np.int64], parts: Mapping[str, NDArray[np.int64]]) -> int:
+    """How many photos have a twin in another part; `twins` are pairs of rows (P, 2)."""
+    part_of = {int(row): part for part, rows in parts.items() for row in rows}
+    pairs = [(one, other) for one, other in twins.tolist() if part_of[one] != part_of[other]]
+    return len({row for pair in pairs for row in pair})
 
 
 def pixel_statistics(

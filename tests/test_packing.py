@@ -3,15 +3,13 @@
 import hashlib
 import os
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from surface_crack.artifacts import write_csv
 from surface_crack.decode import decode
-from surface_crack.packing import Row, in_order, pack
+from surface_crack.packing import Row, pack
 from surface_crack.photos import Rejected, class_labels, list_photos
 from tests.makers import metu_like, write_folder, write_zip
 
@@ -85,23 +83,3 @@ def test_a_failure_leaves_no_file(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) != []
     packing.close()  # type: ignore[attr-defined]
     assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_in_order_keeps_the_order_and_runs_only_a_little_ahead() -> None:
-    asked = 0
-
-    def numbers() -> Iterator[int]:
-        nonlocal asked
-        for number in range(1000):
-            asked = number
-            yield number
-
-    results = in_order(lambda number: number * 2, numbers(), workers=2)
-    assert next(results) == 0
-    assert asked < 40
-    assert list(results) == list(range(2, 2000, 2))
-
-
-def test_in_order_passes_an_error_on() -> None:
-    with pytest.raises(ZeroDivisionError):
-        list(in_order(lambda number: 1 // number, range(5), workers=2))

@@ -1,0 +1,77 @@
+"""Group photos by look, where no file name tells which of them were taken at the same place.
+
+First, neighbours in a folder that look alike form a run, as tiles cut from one large photo do, and
+each photo takes on the mean look of its run. Then k-means puts photos of similar look together.
+Neither alone does as well: docs/decisions.md has the measurement, and what this cannot promise.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.vq import kmeans2
+
+Features = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+LOOKS = 50  # clusters, at most
+FEWEST = 20  # photos per cluster, on average
+ALIKE = 1.2  # distance of neighbours in a run, in standard deviations per feature
+CHUNK = 256  # photos at a time
+
+
+def look_features(images: NDArray[np.uint8]) -> Features:
+    """Colour, brightness and coarseness of uint8 (N, S, S, 3): (N, 7), each with spread 1.
+
+    Medians, so that a crack, which covers little, hardly counts.
+    """
+    parts = [_describe(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
+    features: Features = np.concatenate(parts)
+    low, middle, high = np.quantile(features, [0.16, 0.5, 0.84], axis=0)
+    scaled: Features = (features - middle) / np.maximum((high - low) / 2, 1e-6)
+    return scaled
+
+
+def _describe(images: NDArray[np.uint8]) -> Features:
+    photos = images.astype(np.float32)
+    red, green, blue = np.median(photos.reshape(len(photos), -1, 3), axis=1).T
+    columns = [red - green, blue - green, (red + green + blue) / 3]
+    grey = photos @ np.array([0.299, 0.587, 0.114], np.float32)
+    for _ in range(4):  # from fine to coarse
+        slopes = [np.abs(np.diff(grey, axis=axis)).reshape(len(grey), -1) for axis in (1, 2)]
+        columns.append(np.log(np.median(np.hstack(slopes), axis=1) + 0.3))
+        side = grey.shape[1] // 2
+        grey = grey[:, : 2 * side, : 2 * side].reshape(-1, side, 2, side, 2).mean(axis=(2, 4))
+    return np.stack(columns, axis=1).astype(np.float64)
+
+
+def look_clusters(features: Features, folders: Sequence[str], units: Sequence[str]) -> Indices:
+    """Cluster number of each photo; photos of the same unit get the same one.
+
+    `features` (N, F) in the order of the photos' paths; `folders` and `units` say of each photo
+    where it lies and what it must stay together with.
+    """
+    runs = _runs(features, folders)
+    mean_of_run = _means(features, runs)[runs]
+    _, unit = np.unique(np.array(units), return_inverse=True)
+    mean_of_unit = _means(mean_of_run, unit)
+    count = max(1, min(LOOKS, len(features) // FEWEST))
+    _, clusters = kmeans2(mean_of_unit, count, iter=30, minit="++", missing="warn", rng=0)
+    return np.asarray(clusters, np.int64)[unit]
+
+
+def _runs(features: Features, folders: Sequence[str]) -> Indices:
+    """A number for each run of neighbours that lie in one folder and look alike."""
+    if len(features) == 0:
+        return np.empty(0, np.int64)
+    apart = np.sqrt(np.mean(np.diff(features, axis=0) ** 2, axis=1)) > ALIKE
+    elsewhere = np.array([one != other for one, other in pairwise(folders)], bool)
+    return np.concatenate([[0], np.cumsum(apart | elsewhere)])
+
+
+def _means(features: Features, members: Indices) -> Features:
+    """(G, F): mean of the rows of each of the members' G groups."""
+    sums = np.zeros((members.max() + 1, features.shape[1]))
+    np.add.at(sums, members, features)
+    return sums / np.bincount(members)[:, None]

@@ -1,0 +1,278 @@
+"""Find photos that show the same thing: near-copies, also mirrored, turned, cropped, brightened.
+
+Three sieves, each finer and dearer than the one before; none compares all pairs:
+
+1. Each photo becomes 18 numbers that mirroring and turning by quarter turns do not change: sizes of
+   its lowest cosine frequencies. Its nearest neighbours in a k-d tree are candidates.
+   It asks twice, as it is and with its rim cut off, because a crop has lost its rim.
+2. A candidate stays if the spectra correlate in one of the eight turns. They are taken after local
+   normalisation, so that a dark crack does not outshine the surface around it.
+3. The pair is aligned by least squares (Lucas and Kanade 1981, IJCAI; here four edges of a window),
+   and the gradients of both are compared block by block. Twins agree all over, two photos of
+   different cracks in one place at most.
+
+How often each sieve errs is measured in bench/twins.py; docs/results.md has the numbers.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import dctn
+from scipy.ndimage import gaussian_filter
+from scipy.spatial import KDTree
+
+from surface_crack.threads import cores, in_order
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+GRID = 32  # side of what is compared, cells; the photo itself is taken at twice that
+LOWEST = 5  # frequencies per axis that describe a photo
+SPECTRUM = 8  # frequencies per axis that are correlated
+RIM = 0.03  # share of each side that the second question leaves out
+NEIGHBOURS = 10  # candidates per photo and question
+FAR = 0.42  # distance of descriptors above which nothing is a candidate; twins have 0.3 at most
+CORRELATED = 0.5  # correlation of spectra that a candidate needs
+REACH = 0.12  # how far an edge of the window may lie from the photo's edge, share of the side
+BLUR = 1.5  # cells
+BLOCKS = 4  # blocks per side
+NOISE = 0.35  # grey levels; gradients weaker than this are no evidence
+EVIDENCE = 1.5  # blocks with gradients that a verdict needs
+TWIN = 0.6  # mean correlation of the blocks' gradients from which two photos are twins
+CHUNK = 256  # photos or pairs at a time
+WHOLE = (0.0, 1.0, 0.0, 1.0)  # a window: left, right, top, bottom
+INNER = (RIM, 1 - RIM, RIM, 1 - RIM)
+
+
+class Twins(NamedTuple):
+    """Pairs of photos that show the same thing, ordered."""
+
+    pairs: Indices  # (P, 2) photo numbers, the smaller first
+    similarity: Floats  # (P,) mean correlation of the gradients, TWIN to 1
+
+
+def find_twins(images: NDArray[np.uint8], rows: Indices) -> Twins:
+    """Twins among the photos `rows` (ascending) of uint8 (N, S, S, 3) `images`, mapped from disk.
+
+    Time grows little faster than the number of rows. Memory: 1 KB per row, and a chunk per core.
+    """
+    if len(rows) < 2:
+        return Twins(np.empty((0, 2), np.int64), np.empty(0, np.float32))
+    parts = in_order(lambda chunk: _describe(_grey(images, chunk)), _chunks(rows), cores())
+    whole, inner, spectra, inner_spectra = map(np.concatenate, zip(*parts, strict=True))
+
+    def sift(pairs: Indices) -> tuple[Indices, Floats]:
+        pairs, turn, rims = _correlated(pairs, spectra, inner_spectra)
+        first, second = (_grey(images, rows[pairs[:, side]]) for side in (0, 1))
+        similarity = _compare(first, _turned(second, turn), rims)
+        found = similarity >= TWIN
+        return np.sort(rows[pairs[found]], axis=1), similarity[found]
+
+    sifted = list(in_order(sift, _chunks(_candidates(whole, inner)), cores()))
+    return Twins(*map(np.concatenate, zip(*sifted, strict=True)))
+
+
+def _chunks(items: Indices) -> list[Indices]:
+    return [items[start : start + CHUNK] for start in range(0, max(1, len(items)), CHUNK)]
+
+
+def _grey(images: NDArray[np.uint8], rows: Indices) -> Floats:
+    """Luma float32 (n, 2 GRID, 2 GRID) in [0, 255]."""
+    grey: Floats = np.matmul(images[rows], np.array([0.299, 0.587, 0.114], np.float32))
+    return grey if grey.shape[1] == 2 * GRID else _window(grey, np.array([WHOLE]), 2 * GRID)[0]
+
+
+def _window(grey: Floats, edges: NDArray[np.float64], cells: int) -> tuple[Floats, Floats]:
+    """Means of `cells` x `cells` equal parts of a window, and 1 where a part lies in the photo.
+
+    `grey` is (n, S, S); `edges` (n or 1, 4) are left, right, top, bottom as shares of the side.
+    """
+
+    def axis(low: NDArray[np.float64], high: NDArray[np.float64]) -> tuple[Floats, Floats]:
+        size = grey.shape[1]
+        bounds = (low + (high - low) * (np.arange(cells + 1) / cells)) * size
+        start, end = bounds[:, :-1, None], bounds[:, 1:, None]
+        pixel = np.arange(size)
+        overlap = np.clip(np.minimum(end, pixel + 1) - np.maximum(start, pixel), 0, None)
+        covered = overlap.sum(axis=2, keepdims=True)
+        inside = covered[..., 0] > 0.5 * (end - start)[..., 0]
+        return (overlap / np.maximum(covered, 1e-6)).astype(np.float32), inside.astype(np.float32)
+
+    columns, in_x = axis(edges[:, 0:1], edges[:, 1:2])
+    lines, in_y = axis(edges[:, 2:3], edges[:, 3:4])
+    means: Floats = np.matmul(np.matmul(lines, grey), columns.transpose(0, 2, 1))
+    return means, in_y[:, :, None] * in_x[:, None, :]
+
+
+def _describe(grey: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """(descriptors, those without the rim, spectra, those without the rim) of (n, S, S) photos."""
+    whole, _ = _window(grey, np.array([WHOLE]), GRID)
+    inner, _ = _window(grey, np.array([INNER]), GRID)
+    return _descriptors(whole), _descriptors(inner), _spectra(whole), _spectra(inner)
+
+
+def _descriptors(grey: Floats) -> Floats:
+    """(n, GRID, GRID) -> (n, 18) of length 1, the same for all eight turns of a photo.
+
+    Mirroring changes the signs of some cosine frequencies, and transposing swaps (u, v) with
+    (v, u): so the larger and the smaller size of the two are kept.
+    """
+    sizes = np.abs(dctn(grey, axes=(1, 2), norm="ortho")[:, :LOWEST, :LOWEST])
+    u, v = (index[1:] for index in np.triu_indices(LOWEST))  # without the mean
+    u, v = u[u + v <= LOWEST], v[u + v <= LOWEST]
+    weight = (1 + np.hypot(u, v)) ** -0.5
+    one, other = sizes[:, u, v] * weight, sizes[:, v, u] * weight
+    numbers: Floats = np.hstack([np.maximum(one, other), np.minimum(one, other)[:, u != v]])
+    return _unit(numbers, 1)
+
+
+def _spectra(grey: Floats) -> Floats:
+    """(n, GRID, GRID) -> (n, SPECTRUM, SPECTRUM) of length 1, after local normalisation."""
+    detail = grey - gaussian_filter(grey, (0, 3, 3))
+    contrast = np.sqrt(gaussian_filter(detail * detail, (0, 3, 3)))
+    spectra = dctn(detail / (contrast + 1), axes=(1, 2), norm="ortho")[:, :SPECTRUM, :SPECTRUM]
+    spectra[:, 0, 0] = 0
+    return _unit(spectra, (1, 2))
+
+
+def _unit(values: Floats, axis: int | tuple[int, int]) -> Floats:
+    length: Floats = np.sqrt((values * values).sum(axis=axis, keepdims=True))
+    return values / (length + 1e-3)
+
+
+def _candidates(whole: Floats, inner: Floats) -> Indices:
+    """Pairs (P, 2) of near neighbours, the smaller number first, each pair once."""
+    tree = KDTree(whole)
+    pairs = []
+    for question in (whole, inner):
+        _, found = tree.query(question, k=NEIGHBOURS + 1, distance_upper_bound=FAR, workers=cores())
+        asked = np.repeat(np.arange(len(whole)), NEIGHBOURS + 1)
+        pair = np.stack([asked, found.ravel()], axis=1)
+        pairs.append(pair[(pair[:, 1] < len(whole)) & (pair[:, 0] != pair[:, 1])])
+    return np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
+
+
+def _correlated(pairs: Indices, spectra: Floats, inner: Floats) -> tuple[Indices, Indices, Floats]:
+    """The pairs whose spectra correlate: (pairs, turn of the second photo, rim of the first).
+
+    A pair is turned round if the second photo looks like a crop of the first that way.
+    """
+    a, b = pairs.T
+    tries = [
+        _best_turn(first, second)
+        for first, second in (
+            (spectra[a], spectra[b]),
+            (inner[a], spectra[b]),
+            (inner[b], spectra[a]),
+        )
+    ]
+    correlation = np.stack([value for value, _ in tries])
+    best = correlation.argmax(axis=0)
+    turn = np.stack([value for _, value in tries])[best, np.arange(len(pairs))]
+    rim = np.array([0, RIM, RIM], np.float32)[best]
+    pairs = np.where((best == 2)[:, None], pairs[:, ::-1], pairs)
+    likely = correlation.max(axis=0) >= CORRELATED
+    return pairs[likely], turn[likely], rim[likely]
+
+
+def _best_turn(first: Floats, second: Floats) -> tuple[Floats, Indices]:
+    """Of two (P, K, K) spectra: (correlation, turn of the second that gives it)."""
+    sign = (-1.0) ** np.arange(first.shape[1], dtype=np.float32)
+    tries = []
+    for turn in range(8):  # as in `_turned`
+        other = second.transpose(0, 2, 1) if turn & 4 else second
+        other = other * (sign[:, None] if turn & 2 else 1) * (sign if turn & 1 else 1)
+        tries.append((first * other).sum(axis=(1, 2)))
+    correlation = np.stack(tries)
+    return correlation.max(axis=0), correlation.argmax(axis=0)
+
+
+def _turned(grey: Floats, turn: Indices) -> Floats:
+    """Each photo in its turn: bit 4 transposes, then 2 flips top and bottom, 1 left and right."""
+    turned = np.where((turn & 4 > 0)[:, None, None], grey.transpose(0, 2, 1), grey)
+    turned = np.where((turn & 2 > 0)[:, None, None], turned[:, ::-1], turned)
+    return np.where((turn & 1 > 0)[:, None, None], turned[:, :, ::-1], turned)
+
+
+def _compare(first: Floats, second: Floats, rim: Floats) -> Floats:
+    """Similarity (P,) of two (P, 2 GRID, 2 GRID) stacks of photos, after alignment.
+
+    Blurred first: without that the steps of `_aligned` lose their way in fine texture.
+    """
+    whole = np.array([WHOLE])
+    edges = whole + rim[:, None] * np.array([1, -1, 1, -1])
+    target, _ = _window(second, whole, GRID)
+    blurred = [
+        gaussian_filter(grey, (0, BLUR, BLUR)) for grey in (_window(first, whole, GRID)[0], target)
+    ]
+    coarse, _ = _window(blurred[1], whole, GRID // 2)
+    edges = _aligned(blurred[0], coarse, edges, rounds=4)
+    edges = _aligned(first, target, edges, rounds=2)
+    return _agreement(*_window(first, edges, GRID), target)
+
+
+def _aligned(
+    first: Floats, target: Floats, edges: NDArray[np.float64], rounds: int
+) -> NDArray[np.float64]:
+    """Move the edges (P, 4) of a window in `first` until it looks like `target` (P, m, m).
+
+    Gauss-Newton steps on the squared difference, brightness and contrast left free.
+    """
+    cells = target.shape[1]
+    share = ((np.arange(cells) + 0.5) / cells).astype(np.float32)
+    reach = np.array([WHOLE]) - REACH, np.array([WHOLE]) + REACH
+    for _ in range(rounds):
+        view, inside = _window(first, edges, cells)
+        x, y = _centred(view, inside), _centred(target, inside)
+        contrast = (x * y).sum(axis=(1, 2)) / ((y * y).sum(axis=(1, 2)) + 1)
+        difference = np.clip(contrast, 0.3, 3)[:, None, None] * y - x
+        down, right = np.gradient(view, axis=(1, 2))
+        slopes = [right * (1 - share), right * share]
+        slopes += [down * (1 - share)[:, None], down * share[:, None], np.ones_like(view)]
+        jacobian = np.stack([(slope * inside).reshape(-1, cells**2) for slope in slopes], axis=1)
+        normal = jacobian @ jacobian.transpose(0, 2, 1)
+        damping = 2e-4 * np.trace(normal, axis1=1, axis2=2) + 1e-3
+        normal += damping[:, None, None] * np.eye(5, dtype=np.float32)
+        step = np.linalg.solve(normal, jacobian @ difference.reshape(-1, cells**2, 1))[:, :4, 0]
+        edges = np.clip(edges + np.clip(step / cells, -0.06, 0.06), *reach)
+    return edges
+
+
+def _centred(grey: Floats, inside: Floats) -> Floats:
+    """Minus its mean inside, and 0 outside."""
+    count = inside.sum(axis=(1, 2), keepdims=True)
+    mean: Floats = (grey * inside).sum(axis=(1, 2), keepdims=True) / np.maximum(count, 1)
+    return (grey - mean) * inside
+
+
+def _agreement(first: Floats, inside: Floats, second: Floats) -> Floats:
+    """Correlation (P,) of the gradients of two (P, GRID, GRID) stacks, averaged over blocks.
+
+    A block in which both are flat does not count; photos with too little else have 0.
+    """
+    inside = inside[:, 1:, 1:] * inside[:, :-1, :-1]
+    one, other = (_slopes(grey) * inside for grey in (first, second))
+    product, power, other_power = (
+        _block_sums((x * y).sum(axis=0)) for x, y in ((one, other), (one, one), (other, other))
+    )
+    floor = NOISE**2 * 2 * (GRID / BLOCKS) ** 2
+    strength = np.maximum(power, other_power)
+    weight = strength / (strength + floor)
+    weighted = weight * product / np.sqrt(np.maximum(power * other_power, 1e-6))
+    evidence = weight.sum(axis=1)
+    return np.where(evidence >= EVIDENCE, weighted.sum(axis=1) / np.maximum(evidence, 1), 0)
+
+
+def _slopes(grey: Floats) -> Floats:
+    """Differences down and to the right: (P, GRID, GRID) -> (2, P, GRID - 1, GRID - 1)."""
+    here = grey[:, :-1, :-1]
+    return np.stack([grey[:, 1:, :-1] - here, grey[:, :-1, 1:] - here])
+
+
+def _block_sums(values: Floats) -> Floats:
+    """(P, GRID - 1, GRID - 1) -> (P, BLOCKS**2)."""
+    side = GRID // BLOCKS
+    padded = np.pad(values, ((0, 0), (0, 1), (0, 1)))
+    blocks: Floats = padded.reshape(-1, BLOCKS, side, BLOCKS, side).sum(axis=(2, 4))
+    return blocks.reshape(-1, BLOCKS**2)
