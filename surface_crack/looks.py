@@ -5,6 +5,7 @@ each photo takes on the mean look of its run. Then k-means puts photos of simila
 Neither alone does as well: docs/decisions.md has the measurement, and what this cannot promise.
 """
 
+import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -18,6 +19,7 @@ Indices = NDArray[np.int64]
 LOOKS = 50  # clusters, at most
 FEWEST = 20  # photos per cluster, on average
 ALIKE = 1.2  # distance of neighbours in a run, in standard deviations per feature
+ORDERED = 0.7  # ratio of distances, of neighbours to strangers, below which the order tells
 CHUNK = 256  # photos at a time
 
 
@@ -57,17 +59,33 @@ def look_clusters(features: Features, folders: Sequence[str], units: Sequence[st
     _, unit = np.unique(np.array(units), return_inverse=True)
     mean_of_unit = _means(mean_of_run, unit)
     count = max(1, min(LOOKS, len(features) // FEWEST))
-    _, clusters = kmeans2(mean_of_unit, count, iter=30, minit="++", missing="warn", rng=0)
+    count = min(count, len(np.unique(mean_of_unit, axis=0)))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "One of the clusters is empty")  # looks are few, then
+        _, clusters = kmeans2(mean_of_unit, count, iter=30, minit="++", rng=0)
     return np.asarray(clusters, np.int64)[unit]
 
 
 def _runs(features: Features, folders: Sequence[str]) -> Indices:
-    """A number for each run of neighbours that lie in one folder and look alike."""
-    if len(features) == 0:
-        return np.empty(0, np.int64)
-    apart = np.sqrt(np.mean(np.diff(features, axis=0) ** 2, axis=1)) > ALIKE
-    elsewhere = np.array([one != other for one, other in pairwise(folders)], bool)
-    return np.concatenate([[0], np.cumsum(apart | elsewhere)])
+    """A number for each run of neighbours that lie in one folder and look alike.
+
+    Only in folders whose order tells something: where neighbours differ about as much as photos
+    half the folder apart, each photo is a run of its own.
+    """
+    first = [row for row in range(len(folders)) if row == 0 or folders[row] != folders[row - 1]]
+    cut = np.ones(len(features), bool)
+    for start, end in pairwise([*first, len(features)]):
+        part = features[start:end]
+        half = len(part) // 2
+        step = _distance(part[1:], part[:-1])
+        if half and np.median(step) < ORDERED * np.median(_distance(part[half:], part[:-half])):
+            cut[start + 1 : end] = step > ALIKE
+    return np.cumsum(cut) - 1
+
+
+def _distance(one: Features, other: Features) -> Features:
+    distance: Features = np.sqrt(np.mean((one - other) ** 2, axis=1))
+    return distance
 
 
 def _means(features: Features, members: Indices) -> Features:

@@ -1,9 +1,9 @@
 """Deal photos into train, validation and test so that the photos of a group stay together.
 
-Groups are put in an order that only the seed and their names decide (a keyed hash). One after the
-other goes to the first part that it brings closer to its quota of each class and source. So one
-photo more moves only the few groups next to a cut, whatever its name; a shuffle would move nearly
-all.
+Groups are put in an order that only the seed and their names decide (a keyed hash), and the order
+is cut at the quotas of each class and source: test, then val, then train. So one photo more moves
+only the few groups next to a cut, whatever its name; a shuffle would move nearly all. Groups too
+large for a quota wait, and go where they bring a part closer to what was asked for.
 """
 
 import hashlib
@@ -17,7 +17,43 @@ from surface_crack.errors import DataError
 
 PARTS = ("train", "val", "test")
 SMALL = 50  # photos of a class in a source; smaller sources share quotas, or rounding eats them
+NEARLY = 0.05  # of a quota; with less left, the first group that does not fit closes it
 Cell = tuple[int, str]  # (label, source)
+Size = Mapping[Cell, int]  # rows of each cell
+
+
+class _Quota:
+    """The rows that a part still wants of each cell."""
+
+    def __init__(self, share: float, total: Size) -> None:
+        self.total = total
+        self.wanted = {cell: share * count for cell, count in total.items()}
+        self.left = dict(self.wanted)
+        self.closed: set[Cell] = set()
+
+    def fits(self, size: Size) -> bool:
+        """A group that does not fit ends the dealing of a cell that is nearly full.
+
+        Going on with smaller groups would fill the last places, but let one photo more at the
+        front change the place of many at the end.
+        """
+        if self.closed & size.keys():
+            return False
+        short = [cell for cell, count in size.items() if count > self.left[cell]]
+        self.closed |= {cell for cell in short if self.left[cell] <= NEARLY * self.wanted[cell]}
+        return not short
+
+    def comes_closer(self, size: Size) -> bool:
+        """Whether a group brings the part closer to its quotas, as shares of each class."""
+        gain = sum(
+            (self.left[cell] ** 2 - (self.left[cell] - count) ** 2) / self.total[cell] ** 2
+            for cell, count in size.items()
+        )
+        return gain > 0 and not self.closed & size.keys()
+
+    def take(self, size: Size) -> None:
+        for cell, count in size.items():
+            self.left[cell] -= count
 
 
 def split_rows(
@@ -36,23 +72,22 @@ def split_rows(
     members: dict[str, list[int]] = defaultdict(list)
     for row, group in enumerate(groups):
         members[group].append(row)
+    sizes = {group: Counter(cells[row] for row in rows) for group, rows in members.items()}
     total = Counter(cells)
-    val, test = shares
-    open_places = {  # rows that each part still wants
-        "test": {cell: test * count for cell, count in total.items()},
-        "val": {cell: val * count for cell, count in total.items()},
-    }
+    quotas = {"test": _Quota(shares[1], total), "val": _Quota(shares[0], total)}
     parts: dict[str, list[int]] = {part: [] for part in PARTS}
-    for group in sorted(members, key=lambda group: _position(group, seed)):
-        size = Counter(cells[row] for row in members[group])
-        for part, places in open_places.items():
-            if _comes_closer(size, places, total):
-                for cell, count in size.items():
-                    places[cell] -= count
+    waiting = sorted(members, key=lambda group: _position(group, seed))
+    for suits in (_Quota.fits, _Quota.comes_closer):
+        left_over = []
+        for group in waiting:
+            part = next((part for part in quotas if suits(quotas[part], sizes[group])), None)
+            if part is None:
+                left_over.append(group)
+            else:
+                quotas[part].take(sizes[group])
                 parts[part] += members[group]
-                break
-        else:
-            parts["train"] += members[group]
+        waiting = left_over
+    parts["train"] = [row for group in waiting for row in members[group]]
     _check_classes(parts, labels)
     return {part: np.array(sorted(rows), np.int64) for part, rows in parts.items()}
 
@@ -64,17 +99,6 @@ def _cells(labels: Sequence[int], sources: Sequence[str]) -> list[Cell]:
         (label, source if count[label, source] >= SMALL else "")
         for label, source in zip(labels, sources, strict=True)
     ]
-
-
-def _comes_closer(
-    size: Mapping[Cell, int], places: Mapping[Cell, float], total: Mapping[Cell, int]
-) -> bool:
-    """Whether a group of `size` brings the part closer to its quotas, as shares of each class."""
-    gain = sum(
-        (places[cell] ** 2 - (places[cell] - count) ** 2) / total[cell] ** 2
-        for cell, count in size.items()
-    )
-    return gain > 0
 
 
 def _position(group: str, seed: int) -> bytes:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.fft import dctn
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
+from threadpoolctl import threadpool_limits
 
 from surface_crack.threads import cores, in_order
 
@@ -59,6 +60,11 @@ def find_twins(images: NDArray[np.uint8], rows: Indices) -> Twins:
     """
     if len(rows) < 2:
         return Twins(np.empty((0, 2), np.int64), np.empty(0, np.float32))
+    with threadpool_limits(1, "blas"):  # the threads are ours: those of BLAS would wait for them
+        return _find_twins(images, rows)
+
+
+def _find_twins(images: NDArray[np.uint8], rows: Indices) -> Twins:
     parts = in_order(lambda chunk: _describe(_grey(images, chunk)), _chunks(rows), cores())
     whole, inner, spectra, inner_spectra = map(np.concatenate, zip(*parts, strict=True))
 

@@ -1,12 +1,12 @@
 """Small photos and archives for tests: real JPEGs, real zips."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance, ImageOps
 
 
 def picture(number: int, side: int = 48, crack: bool = False) -> Image.Image:
@@ -49,3 +49,33 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> Path:
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(content)
     return path
+
+
+def _cropped(image: Image.Image, left: float, top: float, right: float, bottom: float) -> bytes:
+    """Without these shares of its sides, at the same size as before."""
+    width, height = image.size
+    rest = image.crop(
+        (
+            *(round(left * width), round(top * height)),
+            *(round((1 - right) * width), round((1 - bottom) * height)),
+        )
+    )
+    return encoded(rest.resize(image.size, Image.Resampling.BICUBIC), quality=90)
+
+
+# What may have happened to a photo that turns up again under another name.
+DISGUISES: Mapping[str, Callable[[Image.Image], bytes]] = {
+    "mirrored": lambda image: encoded(ImageOps.mirror(image), quality=90),
+    "upside down": lambda image: encoded(ImageOps.flip(image), quality=90),
+    "turned": lambda image: encoded(image.transpose(Image.Transpose.ROTATE_90), quality=90),
+    "transposed": lambda image: encoded(image.transpose(Image.Transpose.TRANSPOSE), quality=90),
+    "quality 40": lambda image: encoded(image, quality=40),
+    "png": lambda image: encoded(image, "PNG"),
+    "brighter": lambda image: encoded(ImageEnhance.Brightness(image).enhance(1.1), quality=90),
+    "darker": lambda image: encoded(ImageEnhance.Brightness(image).enhance(0.9), quality=90),
+    "cropped at the left": lambda image: _cropped(image, 0.05, 0, 0, 0),
+    "cropped in a corner": lambda image: _cropped(image, 0, 0.05, 0.05, 0),
+    "cropped all round": lambda image: _cropped(image, 0.05, 0.05, 0.05, 0.05),
+    "cropped and mirrored": lambda image: _cropped(ImageOps.mirror(image), 0.05, 0.05, 0, 0),
+}
+SLIGHT = {name for name in DISGUISES if not name.startswith(("cropped", "brighter", "darker"))}

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surface_crack.errors import DataError
-from surface_crack.splitting import PARTS, pixel_statistics, split_rows
+from surface_crack.splitting import PARTS, count_parted, pixel_statistics, split_rows
 
 SHARES = (0.15, 0.15)
 
@@ -70,6 +70,59 @@ def test_one_photo_more_moves_hardly_any_other() -> None:
     place = {int(row): part for part in PARTS for row in before[part]}
     moved = sum(place.get(int(row), part) != part for part in PARTS for row in after[part])
     assert moved <= 2  # one at each cut
+
+
+def mixed(rng: np.random.Generator, count: int, largest: int) -> tuple[list[str], list[int]]:
+    """Groups of 1 to `largest` rows, most of one class, some of both, as tiles of a photo are."""
+    groups: list[str] = []
+    labels: list[int] = []
+    while len(groups) < count:
+        size = min(int(rng.integers(1, largest + 1)), count - len(groups))
+        cracked = rng.choice([0.0, 1.0, 0.1, 0.5])
+        groups += [f"group {len(groups)}"] * size
+        labels += (rng.random(size) < cracked).astype(int).tolist()
+    return groups, labels
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_classes_keep_their_shares_where_no_group_is_large(seed: int) -> None:
+    groups, labels = mixed(np.random.default_rng(seed), 2000, largest=20)
+    sources = [("metu", "sdnet")[int(group[-1]) % 2] for group in groups]
+    parts = split_rows(groups, labels, sources, SHARES, seed)
+    for part, share in (("train", 0.7), ("val", 0.15), ("test", 0.15)):
+        for label in (0, 1):
+            reached = sum(labels[row] == label for row in parts[part]) / labels.count(label)
+            assert reached == pytest.approx(share, abs=0.02)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_one_photo_more_moves_one_in_a_hundred_at_most(seed: int) -> None:
+    groups, labels = mixed(np.random.default_rng(seed), 2000, largest=8)
+    before = split_rows(groups, labels, ["x"] * 2000, SHARES, seed)
+    place = {int(row): part for part in PARTS for row in before[part]}
+    for new in (f"new {seed}", groups[seed]):
+        after = split_rows([*groups, new], [*labels, seed % 2], ["x"] * 2001, SHARES, seed)
+        moved = sum(place.get(int(row), part) != part for part in PARTS for row in after[part])
+        assert moved <= 20
+
+
+def test_large_mixed_groups_are_dealt_as_evenly_as_they_can_be() -> None:
+    """27 photos of 240 tiles, a sixth of them cracked and most of those in a few photos."""
+    rng = np.random.default_rng(0)
+    cracked = rng.permutation([0.7, 0.6, 0.5, *[0.3] * 4, *[0.1] * 10, *[0.0] * 10])
+    groups = [f"photo {number // 240}" for number in range(27 * 240)]
+    labels = [int(rng.random() < cracked[number // 240]) for number in range(27 * 240)]
+    for seed in range(5):
+        parts = split_rows(groups, labels, ["sdnet"] * len(groups), SHARES, seed)
+        for part in ("val", "test"):
+            assert 2 <= len({groups[row] for row in parts[part]}) <= 6
+            assert 0.05 < np.mean([labels[row] for row in parts[part]]) < 0.35
+
+
+def test_twins_on_two_sides_are_counted() -> None:
+    parts = {"train": np.array([0, 1, 2]), "val": np.array([3]), "test": np.array([4, 5])}
+    twins = np.array([[0, 1], [0, 4], [1, 4], [4, 5], [2, 3]])
+    assert count_parted(twins, parts) == 5  # all but photo 5, whose twin is beside it
 
 
 @pytest.mark.parametrize("seed", range(6))
