@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from surface_crack.metrics import calibration_bins, cross_entropies
+from surface_crack.metrics import calibration_bins, cross_entropies, expected_calibration_error
 
 REPLICATES = 2000
 SEED = 0  # of the draws alone: the same predictions always get the same intervals
@@ -35,12 +35,14 @@ def intervals(
     above Wilson's bound for n groups that are all right, n / (n + z^2), where n counts the groups
     that matter to it, and no upper bound below its mirror image: the "rule of three" in spirit.
     With one group or none that says nearly nothing, as it should.
+
+    The calibration error takes noise for error, and drawing adds noise: all its percentiles lie too
+    high. So its lower bound is the upper one mirrored at the observed value (docs/decisions.md).
     """
     names, member = np.unique(np.asarray(groups, str), return_inverse=True)
     order = np.lexsort((member, labels, -probability))  # whatever order the rows came in
-    labels, probability, decided, member = (
-        column[order] for column in (labels, probability, decided, member)
-    )
+    labels, probability = labels[order], probability[order]
+    decided, member = decided[order], member[order]
     draw = np.random.default_rng(SEED)
     step = max(1, CELLS // len(labels))
     chunks = []
@@ -70,6 +72,8 @@ def intervals(
         if name in concerned:
             unseen = WILSON / (concerned[name] + WILSON)
             low, high = min(low, 1 - unseen), max(high, unseen)
+        if name == "ece":
+            low = max(0, 2 * expected_calibration_error(labels, probability) - high)
         found[name] = float(low), float(high)
     return found
 
@@ -96,7 +100,7 @@ def weighted_scores(
     The other arguments are (n,), in falling order of probability. Definitions as in scikit-learn,
     whose `sample_weight` gives the same numbers one replicate at a time.
     """
-    weights = weights.astype(np.float64)  # whole numbers still: sums of them are exact
+    times = weights.astype(np.float64)  # whole numbers still: sums of them are exact
     bins = calibration_bins(probability)
     gaps = np.zeros((len(labels), bins.max() + 1))
     gaps[np.arange(len(labels)), bins] = labels - probability
@@ -108,12 +112,12 @@ def weighted_scores(
         (labels - probability) ** 2,
         cross_entropies(labels, probability),
     ]
-    sums = weights @ np.column_stack([*columns, gaps])
+    sums = times @ np.column_stack([*columns, gaps])
     photos, cracks, alarms, found, squares, losses = sums[:, : len(columns)].T
     sound = photos - cracks
     silent = sound - (alarms - found)  # sound photos without an alarm
     recall, specificity = _ratio(found, cracks), _ratio(silent, sound)
-    area, precision = curve_areas(weights, labels, probability)
+    area, precision = curve_areas(times, labels, probability)
     return {
         "accuracy": (found + silent) / photos,
         "average_precision": precision,
