@@ -138,6 +138,14 @@ def test_one_group_knows_next_to_nothing() -> None:
     assert high > 0.75
 
 
+def test_the_interval_of_many_single_photos_is_the_textbooks() -> None:
+    labels = np.arange(2000) % 2
+    said = np.where(np.arange(2000) < 1600, labels, 1 - labels)
+    low, high = intervals(labels, said * 0.8, said, list(map(str, range(2000))))["accuracy"]
+    error = 1.96 * np.sqrt(0.8 * 0.2 / 2000)
+    assert (low, high) == pytest.approx((0.8 - error, 0.8 + error), abs=0.1 * error)
+
+
 def test_photos_of_one_class_without_an_alarm_do_not_crash() -> None:
     found = intervals(np.zeros(5, int), np.full(5, 0.1), np.zeros(5, int), list("abcde"))
     for name in ("recall", "precision", "f1", "roc_auc", "average_precision", "balanced_accuracy"):

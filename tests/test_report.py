@@ -98,6 +98,13 @@ def test_folders_and_sources_have_their_rows() -> None:
     assert "\nmetu  " in text_of(table)
 
 
+def test_two_sources_are_told_apart() -> None:
+    text = text_of(made_up([("metu", ""), ("sdnet", "")], 40, skill=0.5))
+    assert text.startswith("Test part of metu, sdnet: 80 photos, 40 with a crack\n")
+    assert "\nmetu  " in text
+    assert "\nsdnet  " in text
+
+
 def test_a_folder_of_one_class_leaves_blanks() -> None:
     table = made_up([("sdnet", "Decks"), ("sdnet", "Walls")], 10, skill=2.0)
     sound = table[(table["label"] == 0) | table["path"].str.startswith("Decks")]
