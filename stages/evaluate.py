@@ -90,8 +90,8 @@ def draw_plots(
     figures.curves(read_history(), paths.PLOTS / "curves.png")
 
     wrong = np.flatnonzero(decided != test.labels)
-    confidence = np.abs(probability - decision.threshold)[wrong]  # in the wrong answer
-    worst = wrong[np.argsort(-confidence, kind="stable")][:SHOWN]
+    error = np.abs(probability - test.labels)[wrong]
+    worst = wrong[np.argsort(-error, kind="stable")][:SHOWN]
     title = f"The {len(worst)} worst of {len(wrong)} mistakes among {len(test)} test photos"
     draw_gallery(test, table, worst, decided, title, paths.PLOTS / "mistakes.png")
 
