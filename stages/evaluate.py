@@ -1,13 +1,16 @@
-"""Stage 5: judge the model on the test part, once, in fp32.
+"""Stage 7: judge the model on the test part, once, in fp32.
 
 reads   models/crack.safetensors     the network of the best validation epoch
+        models/decision.json         temperature and threshold, chosen on the validation part
         data/prepared/images.npy, index.csv     pixels and paths
         data/split/test.csv          rows and labels of photos that nothing was chosen by
+        data/groups.csv              photos that belong together, for the intervals
         plots/history.csv            for the graphs
-writes  metrics/evaluate.json        accuracy, loss, precision, recall, F1, areas under curves
-        metrics/report.txt, report.csv          scikit-learn's classification report
+writes  metrics/evaluate.json        scores, each with its 95 % interval; those at 0.5 beside them
+        metrics/report.txt, report.csv          scores in words; scikit-learn's report
+        metrics/folders.csv          scores of each source and folder
         data/evaluated/predictions.csv          every test photo with its probability
-        plots/confusion.csv, roc.csv, precision_recall.csv
+        plots/confusion.csv, roc.csv, precision_recall.csv, reliability.csv
         plots/mistakes.png, predictions.png     the worst mistakes; all kinds of answers
         plots/curves.png             accuracy and loss graphs
 """
@@ -21,11 +24,20 @@ from numpy.typing import NDArray
 
 from surface_crack import figures, metrics, paths
 from surface_crack.artifacts import write_json, write_text
+from surface_crack.calibration import Decision, read_decision
 from surface_crack.console import run
-from surface_crack.dataset import Part, load_part, read_history, read_index, write_frame
+from surface_crack.dataset import (
+    Part,
+    load_part,
+    read_groups,
+    read_history,
+    read_index,
+    write_frame,
+)
+from surface_crack.intervals import intervals
 from surface_crack.model_file import load_model
-from surface_crack.params import read_params
-from surface_crack.training import pick_device, predict, score
+from surface_crack.report import folder_table, report
+from surface_crack.training import pick_device, predict
 
 log = logging.getLogger("evaluate")
 SHOWN = 18  # photos in a picture
@@ -38,45 +50,56 @@ VERDICTS = {  # (label, decided)
 
 
 def main() -> None:
-    p = read_params("evaluate")
     test, index = load_part("test"), read_index()
+    groups = read_groups()["group"][test.rows]
     model, _ = load_model(paths.MODEL)
-    logits = predict(model.to(pick_device()), test)
-    probability = metrics.probabilities(logits)
-    decided = metrics.decide(probability, p.threshold)
+    decision = read_decision(paths.DECISION)
+    probability = decision.probabilities(predict(model.to(pick_device()), test))
+    decided = decision.decide(probability)
+    table = index.loc[test.rows, ["source", "path", "label"]].assign(
+        group=groups, probability=probability
+    )
+    write_frame(paths.PREDICTIONS, table.round({"probability": 6}).set_index("source"))
 
-    numbers = metrics.summary(test.labels, probability, p.threshold)
-    numbers["loss"] = round(score(logits, test.labels).loss, 6)
+    bounds = intervals(test.labels, probability, decided, groups.tolist())
+    numbers = {
+        **metrics.summary(test.labels, probability, decided),
+        "interval": {
+            name: {"low": round(low, 6), "high": round(high, 6)}
+            for name, (low, high) in bounds.items()
+        },
+        "threshold": decision.threshold,
+    }
     write_json(paths.METRICS / "evaluate.json", numbers)
     write_frame(paths.METRICS / "report.csv", metrics.report_table(test.labels, decided).round(6))
-    sources = ", ".join(sorted(set(index["source"][test.rows])))
-    report = (
-        f"Test part of {sources}: {len(test)} photos, a crack from probability {p.threshold:g}\n\n"
-        f"{metrics.report_text(test.labels, decided)}\n"
-        f"area under ROC {numbers['roc_auc']:.4f}, average precision "
-        f"{numbers['average_precision']:.4f}, {numbers['mistakes']} mistakes\n"
+    folders = folder_table(table.assign(decided=decided))
+    write_frame(paths.METRICS / "folders.csv", folders.set_index("source"))
+    text = report(test.labels, decided, numbers, decision, folders, groups.nunique())
+    write_text(paths.METRICS / "report.txt", text)
+    draw_plots(test, probability, decision, table)
+    log.info(
+        "accuracy %.2f %% (%.2f to %.2f), loss %.4f",
+        *(100 * value for value in (numbers["accuracy"], *bounds["accuracy"])),
+        numbers["loss"],
     )
-    write_text(paths.METRICS / "report.txt", report)
-
-    table = index.loc[test.rows, ["source", "path", "label"]].assign(probability=probability)
-    write_frame(paths.PREDICTIONS, table.round({"probability": 6}).set_index("source"))
-    draw_plots(test, probability, p.threshold, table)
-    log.info("accuracy %.2f %%, loss %.4f", 100 * numbers["accuracy"], numbers["loss"])
 
 
-def draw_plots(test: Part, probability: np.ndarray, threshold: float, table: pd.DataFrame) -> None:
-    decided = metrics.decide(probability, threshold)
+def draw_plots(
+    test: Part, probability: NDArray[np.float64], decision: Decision, table: pd.DataFrame
+) -> None:
+    decided = decision.decide(probability)
     for name, frame in (
         ("confusion", metrics.confusion_table(test.labels, decided)),
         ("roc", metrics.roc_table(test.labels, probability)),
         ("precision_recall", metrics.precision_recall_table(test.labels, probability)),
+        ("reliability", metrics.reliability_table(test.labels, probability)),
     ):
         write_frame(paths.PLOTS / f"{name}.csv", frame.set_index(frame.columns[0]))
     figures.curves(read_history(), paths.PLOTS / "curves.png")
 
     wrong = np.flatnonzero(decided != test.labels)
-    confidence = np.abs(probability - threshold)[wrong]  # in the wrong answer
-    worst = wrong[np.argsort(-confidence, kind="stable")][:SHOWN]
+    error = np.abs(probability - test.labels)[wrong]
+    worst = wrong[np.argsort(-error, kind="stable")][:SHOWN]
     title = f"The {len(worst)} worst of {len(wrong)} mistakes among {len(test)} test photos"
     draw_gallery(test, table, worst, decided, title, paths.PLOTS / "mistakes.png")
 

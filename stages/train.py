@@ -1,4 +1,4 @@
-"""Stage 4: fit the network and keep the weights of the best validation epoch.
+"""Stage 5: fit the network and keep the weights of the best validation epoch.
 
 reads   data/prepared/images.npy     uint8 (N, S, S, 3), mapped into memory
         data/split/train.csv, val.csv       rows and labels; never those of the test part

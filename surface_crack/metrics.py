@@ -13,22 +13,14 @@ from sklearn.metrics import (
     classification_report,
     confusion_matrix,
     precision_recall_curve,
+    precision_recall_fscore_support,
     roc_auc_score,
     roc_curve,
 )
 
 CLASSES = ["negative", "positive"]
+BINS = 15  # of the calibration error: the usual number
 CURVE_POINTS = 300  # a curve in a chart needs no more, and git keeps every one
-
-
-def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Logits -> P(crack), without overflow."""
-    return np.exp(-np.logaddexp(0, -logits.astype(np.float64)))
-
-
-def decide(probability: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
-    """1 where the probability reaches the threshold."""
-    return (probability >= threshold).astype(np.int64)
 
 
 def report_table(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> pd.DataFrame:
@@ -59,25 +51,90 @@ def confusion_table(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> pd
 
 
 def summary(
-    labels: NDArray[np.int64], probability: NDArray[np.float64], threshold: float
+    labels: NDArray[np.int64], probability: NDArray[np.float64], decided: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """All numbers of metrics/evaluate.json but the loss. Both classes must occur in `labels`."""
-    decided = decide(probability, threshold)
+    """All scores of metrics/evaluate.json. Both classes must occur in `labels`."""
     table = report_table(labels, decided).rename(columns={"f1-score": "f1"})
-    scores: dict[str, Any] = {
+    per_class: dict[str, Any] = {
         str(name).removesuffix(" avg"): {
             column: int(value) if column == "support" else round(float(value), 6)
             for column, value in row.items()
         }
         for name, row in table.to_dict("index").items()
     }
-    scores["photos"] = len(labels)
-    scores["mistakes"] = int((decided != labels).sum())
-    scores["accuracy"] = round(float((decided == labels).mean()), 6)
-    scores["roc_auc"] = round(float(roc_auc_score(labels, probability)), 6)
-    scores["average_precision"] = round(float(average_precision_score(labels, probability)), 6)
-    scores["threshold"] = threshold
-    return scores
+    ranking = {
+        "roc_auc": round(float(roc_auc_score(labels, probability)), 6),
+        "average_precision": round(float(average_precision_score(labels, probability)), 6),
+    }
+    return {
+        **per_class,
+        **decision_scores(labels, decided),
+        **probability_scores(labels, probability),
+        **ranking,
+        "at_half": decision_scores(labels, (probability >= 0.5).astype(np.int64)),
+        "balanced_accuracy": per_class["macro"]["recall"],
+        "photos": len(labels),
+        "specificity": per_class["negative"]["recall"],
+    }
+
+
+def decision_scores(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> dict[str, Any]:
+    """What depends on the threshold: accuracy, mistakes; precision, recall and F1 of cracks."""
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        labels, decided, average="binary", zero_division=0
+    )
+    return {
+        "accuracy": round(float((decided == labels).mean()), 6),
+        "f1": round(float(f1), 6),
+        "mistakes": int((decided != labels).sum()),
+        "precision": round(float(precision), 6),
+        "recall": round(float(recall), 6),
+    }
+
+
+def probability_scores(
+    labels: NDArray[np.int64], probability: NDArray[np.float64]
+) -> dict[str, float]:
+    """What tells whether probabilities can be taken at their word: Brier score, ECE, loss."""
+    return {
+        "brier": round(float(((labels - probability) ** 2).mean()), 6),
+        "ece": round(expected_calibration_error(labels, probability), 6),
+        "loss": round(float(cross_entropies(labels, probability).mean()), 6),
+    }
+
+
+def cross_entropies(
+    labels: NDArray[np.int64], probability: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Cross-entropy of each photo (n,), nats; at most 36, the one mistake of a P of exactly 1."""
+    tiny = np.finfo(np.float64).eps  # as scikit-learn's log_loss
+    p = np.clip(probability, tiny, 1 - tiny)
+    return np.asarray(-np.log(np.where(labels == 1, p, 1 - p)))
+
+
+def calibration_bins(probability: NDArray[np.float64], bins: int = BINS) -> NDArray[np.int64]:
+    """Which of `bins` equally wide bins each P(crack) (n,) falls into; 1 belongs to the last."""
+    return np.minimum((probability * bins).astype(np.int64), bins - 1)
+
+
+def reliability_table(
+    labels: NDArray[np.int64], probability: NDArray[np.float64], bins: int = BINS
+) -> pd.DataFrame:
+    """Per bin that holds photos: mean predicted P(crack), observed share of cracks, photos."""
+    frame = pd.DataFrame({"predicted": probability, "observed": labels})
+    grouped = frame.groupby(calibration_bins(probability, bins))
+    return grouped.mean().assign(photos=grouped.size()).reset_index(drop=True).round(6)
+
+
+def expected_calibration_error(
+    labels: NDArray[np.int64], probability: NDArray[np.float64], bins: int = BINS
+) -> float:
+    """Mean over photos of how far predicted and observed lie apart in their bin.
+
+    Naeini, Cooper & Hauskrecht 2015, https://doi.org/10.1609/aaai.v29i1.9602
+    """
+    gaps = np.bincount(calibration_bins(probability, bins), labels - probability)
+    return float(np.abs(gaps).sum() / len(labels))
 
 
 def roc_table(labels: NDArray[np.int64], probability: NDArray[np.float64]) -> pd.DataFrame:

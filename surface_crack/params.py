@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, NoReturn, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn, get_type_hints
 
 import yaml
 
@@ -65,6 +65,13 @@ def choice(*words: str) -> Rule:
         return str(value)
 
     return Rule("one of " + ", ".join(words), parse)
+
+
+def word_or(word: str, rule: Rule) -> Rule:
+    def parse(value: Any) -> Any:
+        return word if value == word else rule.parse(value)
+
+    return Rule(f"{word} or {rule.allowed}", parse)
 
 
 def switch() -> Rule:
@@ -141,7 +148,8 @@ class Params:
     contrast: Annotated[float, number(0, 0.9)]
     precision: Annotated[str, choice("auto", "fp32", "bf16")]
     # decision
-    threshold: Annotated[float, number(0, 1)]
+    threshold: Annotated[float | Literal["auto"], word_or("auto", number(0, 1))]
+    min_recall: Annotated[float, number(0, 1)]
 
     def __getattr__(self, name: str) -> NoReturn:
         """Only reached for a field that `read_params` left out."""

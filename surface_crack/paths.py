@@ -15,8 +15,9 @@ SPLIT = Path("data/split")  # train.csv, val.csv, test.csv
 STATISTICS = Path("data/split/statistics.json")
 
 MODEL = Path("models/crack.safetensors")
+DECISION = Path("models/decision.json")
 PREDICTIONS = Path("data/evaluated/predictions.csv")
 
-METRICS = Path("metrics")  # data.json, split.json, train.json, evaluate.json, report.*
+METRICS = Path("metrics")  # a JSON file of numbers per stage; report.*, folders.csv
 PLOTS = Path("plots")
 HISTORY = Path("plots/history.csv")

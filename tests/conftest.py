@@ -14,7 +14,15 @@ from tests.server import Site
 if find_spec("torch") is None:  # `make pythons` tests all the rest on other versions of Python
     collect_ignore = [
         f"test_{name}.py"
-        for name in ("augment", "model", "model_file", "pipeline", "real_photos", "training")
+        for name in (
+            "augment",
+            "leaks",
+            "model",
+            "model_file",
+            "pipeline",
+            "real_photos",
+            "training",
+        )
     ]
 
 

@@ -1,19 +1,18 @@
 """Scores against answers worked out by hand."""
 
-import math
-
 import numpy as np
 import pytest
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from surface_crack import metrics
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
 PROBABILITY = np.array([0.1, 0.2, 0.6, 0.3, 0.9, 0.8, 0.7, 0.4])
-# at 0.5: one false alarm (0.6), one missed crack (0.4)
+AT_HALF = np.array([0, 0, 1, 0, 1, 1, 1, 0])  # one false alarm (0.6), one missed crack (0.4)
 
 
 def test_summary_by_hand() -> None:
-    numbers = metrics.summary(LABELS, PROBABILITY, 0.5)
+    numbers = metrics.summary(LABELS, PROBABILITY, AT_HALF)
     assert numbers["accuracy"] == 0.75
     assert numbers["mistakes"] == 2
     assert numbers["photos"] == 8
@@ -22,24 +21,61 @@ def test_summary_by_hand() -> None:
     assert set(numbers) >= {"negative", "positive", "macro", "weighted", "average_precision"}
 
 
-def test_the_threshold_decides() -> None:
-    assert metrics.summary(LABELS, PROBABILITY, 0.4)["positive"]["recall"] == 1.0
-    assert metrics.decide(np.array([0.5]), 0.5).tolist() == [1]  # reaching it is enough
+def test_the_threshold_decides_and_half_stands_beside_it() -> None:
+    numbers = metrics.summary(LABELS, PROBABILITY, (PROBABILITY >= 0.4).astype(np.int64))
+    assert numbers["positive"]["recall"] == numbers["recall"] == 1.0
+    assert (numbers["mistakes"], numbers["accuracy"], numbers["precision"]) == (1, 0.875, 0.8)
+    assert (numbers["specificity"], numbers["balanced_accuracy"]) == (0.75, 0.875)
+    assert numbers["f1"] == pytest.approx(8 / 9, abs=1e-6)
+    half = {"accuracy": 0.75, "f1": 0.75, "mistakes": 2, "precision": 0.75, "recall": 0.75}
+    assert numbers["at_half"] == half
+
+
+def test_half_itself_is_a_crack() -> None:
+    labels, probability = np.array([0, 1]), np.array([0.1, 0.5])
+    half = metrics.summary(labels, probability, np.array([0, 0]))["at_half"]
+    assert half["recall"] == 1.0
 
 
 def test_a_model_that_never_says_crack_is_told_without_a_warning() -> None:
-    numbers = metrics.summary(LABELS, PROBABILITY * 0.1, 0.5)
+    numbers = metrics.summary(LABELS, PROBABILITY, np.zeros(8, np.int64))
     assert numbers["positive"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 4}
+    assert (numbers["precision"], numbers["recall"], numbers["f1"]) == (0.0, 0.0, 0.0)
 
 
-def test_probabilities_do_not_overflow() -> None:
-    logits = np.array([-1000.0, 0.0, 1000.0, 2.0], np.float32)
-    want = [0.0, 0.5, 1.0, 1 / (1 + math.exp(-2))]
-    assert metrics.probabilities(logits) == pytest.approx(want)
+def test_probability_scores_are_scikit_learns() -> None:
+    probability = np.append(PROBABILITY[:-2], [1.0, 0.0])  # one right and one wrong for certain
+    scores = metrics.probability_scores(LABELS, probability)
+    assert scores["brier"] == pytest.approx(brier_score_loss(LABELS, probability), abs=1e-6)
+    assert scores["loss"] == pytest.approx(log_loss(LABELS, probability), abs=1e-6)
+
+
+def test_calibration_error_by_hand() -> None:
+    """Two bins: 0.1 and 0.3 hold one crack (0.2 against 0.5), 0.5 and 1 hold two (0.75, 1)."""
+    labels, probability = np.array([0, 1, 1, 1]), np.array([0.1, 0.3, 0.5, 1.0])
+    error = metrics.expected_calibration_error(labels, probability, bins=2)
+    assert error == pytest.approx((2 * 0.3 + 2 * 0.25) / 4)
+    table = metrics.reliability_table(labels, probability, bins=2)
+    assert table.to_dict("list") == {
+        "predicted": [0.2, 0.75],
+        "observed": [0.5, 1.0],
+        "photos": [2, 2],
+    }
+    table = metrics.reliability_table(labels, probability, bins=15)  # empty bins have no row
+    assert table["photos"].tolist() == [1, 1, 1, 1]
+
+
+def test_a_calibrated_model_has_little_calibration_error() -> None:
+    draw = np.random.default_rng(0)
+    probability = draw.random(200_000)
+    labels = (draw.random(200_000) < probability).astype(np.int64)
+    assert metrics.expected_calibration_error(labels, probability) < 0.005
+    surer = np.clip(2 * probability - 0.5, 0, 1)  # 0.125 too far from the middle, on average
+    assert metrics.expected_calibration_error(labels, surer) == pytest.approx(0.125, abs=0.005)
 
 
 def test_confusion_counts() -> None:
-    table = metrics.confusion_table(LABELS, metrics.decide(PROBABILITY, 0.5))
+    table = metrics.confusion_table(LABELS, AT_HALF)
     assert table.values.tolist() == [
         ["negative", "negative", 3],
         ["negative", "positive", 1],
@@ -66,12 +102,12 @@ def test_curves_are_short_finite_and_keep_their_ends(count: int) -> None:
     assert roc.iloc[[0, -1], :2].values.tolist() == [[0, 0], [1, 1]]
     assert recall["recall"].iloc[[0, -1]].tolist() == [1, 0]
     area = np.trapezoid(roc["true_positive_rate"], roc["false_positive_rate"])
-    assert area == pytest.approx(metrics.summary(labels, probability, 0.5)["roc_auc"], abs=0.002)
+    assert area == pytest.approx(roc_auc_score(labels, probability), abs=0.002)
 
 
 def test_the_report_is_scikit_learns() -> None:
-    text = metrics.report_text(LABELS, metrics.decide(PROBABILITY, 0.5))
+    text = metrics.report_text(LABELS, AT_HALF)
     assert "precision    recall  f1-score   support" in text
     assert "positive     0.7500    0.7500    0.7500         4" in text
-    table = metrics.report_table(LABELS, metrics.decide(PROBABILITY, 0.5))
+    table = metrics.report_table(LABELS, AT_HALF)
     assert table.index.tolist() == ["negative", "positive", "macro avg", "weighted avg"]

@@ -43,6 +43,8 @@ def test_the_projects_own_file_is_fine_and_complete() -> None:
         ("epochs", "010", 10),  # octal in YAML 1.1
         ("exclude", "off", "off"),  # a bool in YAML 1.1
         ("turns", "True", True),
+        ("threshold", "auto", "auto"),
+        ("threshold", "1", 1.0),
     ],
 )
 def test_values_are_read_as_dvc_reads_them(key: str, written: str, value: object) -> None:
@@ -70,6 +72,11 @@ def test_values_are_read_as_dvc_reads_them(key: str, written: str, value: object
         ("model", "resnet", "model must be one of cracknet, notebook, got 'resnet'"),
         ("turns", "1", "turns must be true or false, got 1"),
         ("exclude", "'('", "exclude must be a regular expression, or '' for none, got '(' ("),
+        ("threshold", "best", "threshold must be auto or a number in [0, 1], got 'best'"),
+        ("threshold", "1.5", "threshold must be auto or a number in [0, 1], got 1.5"),
+        ("threshold", "'0.5'", "threshold must be auto or a number in [0, 1], got '0.5'"),
+        ("threshold", "true", "threshold must be auto or a number in [0, 1], got True"),
+        ("min_recall", "auto", "min_recall must be a number in [0, 1], got 'auto'"),
         ("raw", "''", "raw must be a path, got ''"),
         ("negative", "Negative", "negative must be a list of folder names, got"),
         ("test_share", "0.8", "val_share + test_share must leave 0.1 or more for training"),

@@ -8,17 +8,19 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
 from tests.project import ROOT, Project, new_project
 
-STAGES = ["sample", "prepare", "split", "train", "evaluate"]
+STAGES = ["sample", "prepare", "group", "split", "train", "calibrate", "evaluate"]
 
 
 def declared(stage: str) -> dict[str, Any]:
     """One stage of dvc.yaml, its files as plain paths."""
     entry = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]
+    entry.setdefault("params", [])
     for kind in ("deps", "outs", "metrics", "plots"):
         files = entry.get(kind, [])
         entry[kind] = [file if isinstance(file, str) else next(iter(file)) for file in files]
@@ -50,6 +52,8 @@ def test_a_stage_touches_exactly_what_it_declares(
     assert set(seen["written"]) == set(entry["made"])
     files = set(seen["read"]) - {"params.yaml", "dvc.yaml"}  # DVC watches their content itself
     assert files - set(entry["made"]) == deps - modules
+    if stage in ("train", "calibrate"):  # whatever dvc.yaml says
+        assert not files & {"data/split/test.csv", "data/prepared/index.csv"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -69,7 +73,7 @@ def test_the_page_opens_with_the_files_it_writes(stage: str) -> None:
 
 
 def test_light_stages_import_no_torch(project: Project) -> None:
-    for stage in ("sample", "prepare", "split"):
+    for stage in ("sample", "prepare", "group", "split"):
         heavy = "{'torch', 'sklearn', 'matplotlib'} & set(sys.modules)"
         out = project.run(sys.executable, "-c", f"import sys, stages.{stage}; print({heavy})")
         assert out.strip() == "set()", stage
@@ -83,11 +87,13 @@ def test_a_second_repro_runs_nothing(project: Project) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "stages"),
     [
-        ("lr", 0.002, ["train", "evaluate"]),
-        ("threshold", 0.3, ["evaluate"]),
-        ("image_size", 64, ["prepare", "split", "train", "evaluate"]),
+        ("lr", 0.002, ["train", "calibrate", "evaluate"]),
+        ("threshold", 0.3, ["calibrate", "evaluate"]),
+        ("min_recall", 0.9, ["calibrate", "evaluate"]),
+        ("image_size", 64, STAGES[1:]),
         ("sample_seed", 1, STAGES),
-        ("seed", 1, ["split", "train", "evaluate"]),
+        ("group_by", "look", STAGES[2:]),
+        ("seed", 1, STAGES[3:]),
     ],
 )
 def test_a_parameter_reruns_only_what_it_touches(
@@ -95,6 +101,60 @@ def test_a_parameter_reruns_only_what_it_touches(
 ) -> None:
     project.set(**{key: value})
     assert project.ran(project.dvc("repro")) == stages
+
+
+def decision_of(project: Project) -> dict[str, Any]:
+    return dict(json.loads((project.root / "models/decision.json").read_text()))
+
+
+def test_a_number_fixes_the_threshold(project: Project) -> None:
+    temperature = decision_of(project)["temperature"]
+    project.set(threshold=0.3)
+    project.dvc("repro")
+    assert decision_of(project) == {
+        "temperature": temperature,
+        "threshold": 0.3,
+        "rule": "fixed by params.yaml",
+    }
+    numbers = json.loads((project.root / "metrics/evaluate.json").read_text())
+    said = pd.read_csv(project.root / "data/evaluated/predictions.csv")
+    wrong = (said["probability"] >= 0.3) != (said["label"] == 1)
+    assert numbers["mistakes"] == wrong.sum()
+    wrong = (said["probability"] >= 0.5) != (said["label"] == 1)
+    assert numbers["at_half"]["mistakes"] == wrong.sum()
+    assert numbers["threshold"] == 0.3
+
+
+def test_a_recall_of_1_finds_all_validation_cracks(project: Project) -> None:
+    project.set(min_recall=1)
+    project.dvc("repro")
+    numbers = json.loads((project.root / "metrics/calibrate.json").read_text())
+    assert numbers["validation"]["recall"] == 1
+    assert numbers["threshold"] == decision_of(project)["threshold"]
+    assert "finds 100 % of the validation cracks" in decision_of(project)["rule"]
+    assert decision_of(project)["rule"] in (project.root / "metrics/report.txt").read_text()
+
+
+def test_numbers_repeat_without_dvc(project: Project) -> None:
+    """The bootstrap draws from a seed of its own: evaluating again changes no byte."""
+    paths = ("metrics/evaluate.json", "metrics/report.txt", "metrics/folders.csv")
+    before = [(project.root / path).read_bytes() for path in paths]
+    for path in paths:
+        (project.root / path).unlink()
+    project.run(sys.executable, "-m", "stages.evaluate")
+    assert [(project.root / path).read_bytes() for path in paths] == before
+
+
+def test_a_damaged_decision_is_one_line(project: Project) -> None:
+    path = project.root / "models/decision.json"
+    path.unlink()  # a link into DVC's cache, perhaps
+    path.write_text('{"temperature": 0}')
+    output = project.run(sys.executable, "-m", "stages.evaluate", check=False)
+    assert output.splitlines()[-1] == (
+        "evaluate: error: models/decision.json: temperature must be a number above 0, got 0: "
+        "run `dvc repro --force`"
+    )
+    assert "Traceback" not in output
 
 
 def test_an_earlier_lr_comes_from_the_run_cache(project: Project) -> None:
@@ -113,7 +173,7 @@ def test_an_earlier_lr_comes_from_the_run_cache(project: Project) -> None:
 
 def test_experiments_compare(project: Project) -> None:
     output = project.dvc("exp", "run", "--set-param", "lr=0.0005", "--name", "slow")
-    assert project.ran(output) == ["train", "evaluate"]
+    assert project.ran(output) == ["train", "calibrate", "evaluate"]
     assert "lr" in project.dvc("params", "diff")
     assert "0.0005" in project.dvc("params", "diff")
     assert "metrics/evaluate.json" in project.dvc("metrics", "diff")

@@ -60,6 +60,12 @@ def made_up(name: str, run: int) -> list[str]:
             "sdnet,no_crack,5200",
             "sdnet,crack,1442",
         ],
+        "reliability.csv": [
+            "predicted,observed,photos",
+            f"0.02,{0.01 * run},10000",
+            f"0.4,{0.2 * run},9",  # as text, 9 comes after 10000
+            "1.0,1.0,400",
+        ],
         "roc.csv": [
             "false_positive_rate,true_positive_rate,threshold",
             *(f"{x},{1 - (1 - x) ** power},{1 - x}" for x in steps),
@@ -275,6 +281,33 @@ def test_precision_of_a_recall_is_that_of_the_threshold_that_first_reaches_it(
     points = [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.]+),([\d.]+)", line)]
     lowest = max(y for _, y in points)
     assert {x for x, y in points if y == lowest} == {max(x for x, _ in points)}
+
+
+def dots(card: str) -> list[tuple[float, float, float]]:
+    """(x, y, radius) of each dot of a chart, in pixels, from the left; the y axis points down."""
+    marks = re.findall(r'"circle" transform="translate\(([^,]+),([^)]+)\)" d="M([^,]+),', card)
+    return sorted((float(x), float(y), float(radius)) for x, y, radius in marks)
+
+
+@no_chromium
+@pytest.mark.slow
+def test_reliability_has_a_diagonal_and_dots_as_large_as_their_bins(shown: browser.Page) -> None:
+    card = next(card for title, card in cards(shown.dom).items() if "eliability" in title)
+    many, few, certain = dots(card)
+    assert certain[1] == 0, "predicted 1, observed 1 is the upper right corner"
+    assert few[0] / certain[0] == pytest.approx(0.4)
+    assert few[2] < certain[2] < many[2]
+    assert len(re.findall("<line[^>]*stroke-dasharray", card)) == 1
+    assert "photos: 10,000" in card
+
+
+@no_chromium
+@pytest.mark.slow
+def test_reliability_of_runs_is_told_apart(compared: browser.Page) -> None:
+    card = next(card for title, card in cards(compared.dom).items() if "eliability" in title)
+    assert len(dots(card)) == 9
+    assert {"run-1", "run-2", "workspace"} <= set(texts(card))
+    assert len(set(re.findall(r'<path[^>]*"circle"[^>]*fill="([^"]*)"', card))) == 3
 
 
 @no_chromium

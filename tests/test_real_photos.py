@@ -19,12 +19,14 @@ def index_of(project: Project) -> pd.DataFrame:
 
 @pytest.mark.slow
 def test_metu_from_zip_folder_and_collection(real_data: Path, tmp_path: Path) -> None:
-    """Same rows, same labels; at least 99.5 % on the test part; no thousands of files."""
+    """Same rows, same labels; good and calibrated on the test part; no thousands of files."""
     project = new_project(tmp_path / "project", raw=real_data / "metu.zip")
     project.dvc("repro")
     scores = json.loads((project.root / "metrics/evaluate.json").read_text())
     assert scores["photos"] > 2000
     assert scores["accuracy"] >= 0.995
+    assert scores["ece"] <= 0.005
+    assert scores["interval"]["accuracy"]["low"] < scores["accuracy"]
     files = [
         path for path in project.root.rglob("*") if path.is_file() and ".git" not in path.parts
     ]
@@ -60,7 +62,7 @@ def test_metu_in_temporary_experiments(real_data: Path, tmp_path: Path) -> None:
     project.dvc("repro")
     project.commit("first run")
     output = project.dvc("exp", "run", "--temp", "-S", "lr=0.002", "--name", "elsewhere")
-    assert project.ran(output) == ["train", "evaluate"]
+    assert project.ran(output) == ["train", "calibrate", "evaluate"]
 
 
 def test_an_archive_that_dvc_tracks_travels_into_other_folders(tmp_path: Path) -> None:

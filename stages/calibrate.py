@@ -1,0 +1,71 @@
+"""Stage 6: choose the temperature and threshold on the validation part.
+
+reads   models/crack.safetensors     the network of the best validation epoch
+        data/prepared/images.npy     pixels
+        data/split/val.csv           rows and labels; never those of the test part
+writes  models/decision.json         temperature, threshold, and the rule that chose it
+        metrics/calibrate.json       scores of the validation part, before and after
+
+The temperature says how sure the network may sound, the threshold from which probability on a
+photo counts as cracked. Both are fitted to these photos, so `evaluate` judges them on others.
+"""
+
+import logging
+
+from surface_crack import metrics, paths
+from surface_crack.artifacts import write_json
+from surface_crack.calibration import (
+    Decision,
+    choose_threshold,
+    fit_temperature,
+    probabilities,
+    write_decision,
+)
+from surface_crack.console import run
+from surface_crack.dataset import load_part
+from surface_crack.model_file import load_model
+from surface_crack.params import read_params
+from surface_crack.training import pick_device, predict
+
+log = logging.getLogger("calibrate")
+
+
+def main() -> None:
+    p = read_params("calibrate")
+    val = load_part("val")
+    model, _ = load_model(paths.MODEL)
+    logits = predict(model.to(pick_device()), val)
+
+    temperature = fit_temperature(logits, val.labels)
+    probability = probabilities(logits, temperature)
+    if isinstance(p.threshold, float):
+        decision = Decision(temperature, p.threshold, "fixed by params.yaml")
+    else:
+        decision = Decision(
+            temperature,
+            choose_threshold(probability, val.labels, p.min_recall),
+            f"0.5, or as far below as finds {100 * p.min_recall:g} % of the validation cracks",
+        )
+    write_decision(paths.DECISION, decision)
+
+    before = metrics.probability_scores(val.labels, probabilities(logits, 1))
+    after = metrics.probability_scores(val.labels, probability)
+    decided = metrics.decision_scores(val.labels, decision.decide(probability))
+    write_json(
+        paths.METRICS / "calibrate.json",
+        {
+            "temperature": decision.temperature,
+            "threshold": decision.threshold,
+            "validation": {**decided, **after, "uncalibrated": before},
+        },
+    )
+    log.info("temperature %.3f: loss %.4f -> %.4f", temperature, before["loss"], after["loss"])
+    log.info(
+        "threshold %.4f: recall %.2f %%, precision %.2f %%, %d mistakes in %d validation photos",
+        *(decision.threshold, 100 * decided["recall"], 100 * decided["precision"]),
+        *(decided["mistakes"], len(val)),
+    )
+
+
+if __name__ == "__main__":
+    run("calibrate", main)

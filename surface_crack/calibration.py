@@ -1,0 +1,106 @@
+"""From logits to a decision: a temperature, a threshold, and the file that holds both.
+
+One temperature for all photos keeps their order, so ROC and precision-recall stay as they are;
+what it mends is how sure the probabilities sound. Both are chosen on the validation part.
+"""
+
+import math
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import NoReturn, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from surface_crack.artifacts import read_json, write_json
+from surface_crack.errors import DataError
+
+TEMPERATURES = (0.01, 100.0)  # searched; a network worth its name needs 0.5 to 5
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How a logit becomes a verdict."""
+
+    temperature: float  # above 0; logits are divided by it, so above 1 means less sure
+    threshold: float  # calibrated probability from which a photo counts as cracked, in [0, 1]
+    rule: str  # how the threshold was chosen, for people
+
+    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Logits (n,) -> calibrated P(crack) (n,)."""
+        return probabilities(logits, self.temperature)
+
+    def decide(self, probability: NDArray[np.float64]) -> NDArray[np.int64]:
+        """P(crack) (n,) -> 1 where it reaches the threshold."""
+        return (probability >= self.threshold).astype(np.int64)
+
+
+def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
+    """sigmoid(logit / temperature) of logits (n,), without overflow."""
+    return np.exp(-np.logaddexp(0, -logits.astype(np.float64) / temperature))
+
+
+def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """The temperature with the lowest cross-entropy on these photos, within TEMPERATURES.
+
+    Guo et al. 2017, https://arxiv.org/abs/1706.04599, against the smoothed targets of Platt 1999
+    ("Probabilistic outputs for support vector machines"): where every photo is on the right side,
+    plain labels would ask for infinite certainty. Where logits speak against the labels, the best
+    answer is "I do not know", and the temperature ends at the upper bound.
+    """
+    cracks = int(labels.sum())
+    sound = len(labels) - cracks
+    targets = np.where(labels == 1, (cracks + 1) / (cracks + 2), 1 / (sound + 2))
+
+    def loss(log_temperature: float) -> float:
+        scaled = logits.astype(np.float64) / math.exp(log_temperature)
+        return float((np.logaddexp(0, scaled) - targets * scaled).mean())
+
+    # The loss is convex in 1 / temperature, so it has one valley in the logarithm, too.
+    low, high = map(math.log, TEMPERATURES)
+    found = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-6})
+    return round(math.exp(found.x), 6)
+
+
+def choose_threshold(
+    probability: NDArray[np.float64], labels: NDArray[np.int64], min_recall: float
+) -> float:
+    """0.5, or the highest threshold below it that finds `min_recall` of the cracks.
+
+    P(crack) (n,) and labels (n,) with at least one crack -> a number in [0, 0.5]. Half-way between
+    the least sure crack that must be found and the next photo below it, on nobody's probability.
+    """
+    cracks = np.sort(probability[labels == 1])
+    needed = math.ceil(min_recall * len(cracks) - 1e-9)  # 0.9 * 10 may come out above 9
+    if needed == 0 or cracks[len(cracks) - needed] >= 0.5:
+        return 0.5
+    least = float(cracks[len(cracks) - needed])
+    below = float(probability[probability < least].max(initial=0))
+    middle = (below + least) / 2
+    return middle if middle > below else least  # no number lies in between
+
+
+def write_decision(path: Path, decision: Decision) -> None:
+    write_json(path, asdict(decision))
+
+
+def read_decision(path: Path) -> Decision:
+    """Raises DataError if the file is missing, damaged, or holds something else."""
+    content = read_json(path)
+    temperature, threshold, rule = (content.get(field.name) for field in fields(Decision))
+
+    def fail(name: str, want: str, got: object) -> NoReturn:
+        raise DataError(f"{path}: {name} must be {want}, got {got!r}: run `dvc repro --force`")
+
+    if not _is_number(temperature) or temperature <= 0:
+        fail("temperature", "a number above 0", temperature)
+    if not _is_number(threshold) or not 0 <= threshold <= 1:
+        fail("threshold", "a number in [0, 1]", threshold)
+    if not isinstance(rule, str):
+        fail("rule", "a text", rule)
+    return Decision(float(temperature), float(threshold), rule)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,156 @@
+"""95 % intervals of a score, by bootstrap over groups of photos that belong together.
+
+Photos of one wall are right or wrong together, so the test part knows less than its number of
+photos suggests. Each of 2,000 replicates draws whole groups with replacement; the 2.5 and 97.5
+percentiles of a score over the replicates are its interval. Percentile method: Efron & Tibshirani
+1993, "An Introduction to the Bootstrap", chapter 13; clusters: Field & Welsh 2007,
+https://doi.org/10.1111/j.1467-9868.2007.00593.x
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surface_crack.metrics import calibration_bins, cross_entropies, expected_calibration_error
+
+REPLICATES = 2000
+SEED = 0  # of the draws alone: the same predictions always get the same intervals
+CELLS = 1_000_000  # photos times replicates held at once: some 80 MB
+WILSON = 1.959964**2  # square of the normal distribution's 97.5 percentile
+
+Scores = dict[str, NDArray[np.float64]]
+
+
+def intervals(
+    labels: NDArray[np.int64],
+    probability: NDArray[np.float64],
+    decided: NDArray[np.int64],
+    groups: Sequence[str],
+) -> dict[str, tuple[float, float]]:
+    """(low, high) of each score of `weighted_scores`; all arguments (n,), in any order of rows.
+
+    Replicates that leave a score undefined do not count for it. Where every photo is right, all
+    replicates agree, and percentiles would promise certainty. So no lower bound of a share is
+    above Wilson's bound for n groups that are all right, n / (n + z^2), where n counts the groups
+    that matter to it, and no upper bound below its mirror image: the "rule of three" in spirit.
+    With one group or none that says nearly nothing, as it should.
+
+    The calibration error takes noise for error, and drawing adds noise: all its percentiles lie too
+    high. So its lower bound is the upper one mirrored at the observed value (docs/decisions.md).
+    """
+    names, member = np.unique(np.asarray(groups, str), return_inverse=True)
+    order = np.lexsort((member, labels, -probability))  # whatever order the rows came in
+    labels, probability = labels[order], probability[order]
+    decided, member = decided[order], member[order]
+    draw = np.random.default_rng(SEED)
+    step = max(1, CELLS // len(labels))
+    chunks = []
+    for done in range(0, REPLICATES, step):
+        weights = group_weights(len(names), min(step, REPLICATES - done), draw)
+        chunks.append(weighted_scores(weights[:, member], labels, probability, decided))
+
+    def count(concerned: NDArray[np.bool_]) -> int:
+        return len(np.unique(member[concerned]))
+
+    cracks, sound = count(labels == 1), count(labels == 0)
+    concerned = {
+        "accuracy": len(names),
+        "average_precision": min(cracks, sound),
+        "balanced_accuracy": min(cracks, sound),
+        "f1": cracks,
+        "precision": count(decided == 1),
+        "recall": cracks,
+        "roc_auc": min(cracks, sound),
+        "specificity": sound,
+    }
+    found = {}
+    for name in chunks[0]:
+        values = np.concatenate([chunk[name] for chunk in chunks])
+        values = values[~np.isnan(values)]
+        low, high = np.percentile(values, (2.5, 97.5)) if len(values) else (1, 0)
+        if name in concerned:
+            unseen = WILSON / (concerned[name] + WILSON)
+            low, high = min(low, 1 - unseen), max(high, unseen)
+        if name == "ece":
+            low = max(0, 2 * expected_calibration_error(labels, probability) - high)
+        found[name] = float(low), float(high)
+    return found
+
+
+def group_weights(groups: int, replicates: int, draw: np.random.Generator) -> NDArray[np.int64]:
+    """How often each of so many groups is drawn: (replicates, groups), each row sums to `groups`.
+
+    Several calls with one generator give what one call for all replicates would.
+    """
+    drawn = draw.integers(groups, size=(replicates, groups))
+    drawn += groups * np.arange(replicates)[:, None]  # a range of numbers for each replicate
+    counts = np.bincount(drawn.ravel(), minlength=replicates * groups)
+    return counts.reshape(replicates, groups)
+
+
+def weighted_scores(
+    weights: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    probability: NDArray[np.float64],
+    decided: NDArray[np.int64],
+) -> Scores:
+    """Scores (replicates,) of photos that count `weights` (replicates, n) times; NaN: undefined.
+
+    The other arguments are (n,), in falling order of probability. Definitions as in scikit-learn,
+    whose `sample_weight` gives the same numbers one replicate at a time.
+    """
+    times = weights.astype(np.float64)  # whole numbers still: sums of them are exact
+    bins = calibration_bins(probability)
+    gaps = np.zeros((len(labels), bins.max() + 1))
+    gaps[np.arange(len(labels)), bins] = labels - probability
+    columns = [
+        np.ones(len(labels)),
+        labels,
+        decided,
+        labels * decided,
+        (labels - probability) ** 2,
+        cross_entropies(labels, probability),
+    ]
+    sums = times @ np.column_stack([*columns, gaps])
+    photos, cracks, alarms, found, squares, losses = sums[:, : len(columns)].T
+    sound = photos - cracks
+    silent = sound - (alarms - found)  # sound photos without an alarm
+    recall, specificity = _ratio(found, cracks), _ratio(silent, sound)
+    area, precision = curve_areas(times, labels, probability)
+    return {
+        "accuracy": (found + silent) / photos,
+        "average_precision": precision,
+        "balanced_accuracy": (recall + specificity) / 2,
+        "brier": squares / photos,
+        "ece": np.abs(sums[:, len(columns) :]).sum(axis=1) / photos,
+        "f1": _ratio(2 * found, cracks + alarms),
+        "loss": losses / photos,
+        "precision": _ratio(found, alarms),
+        "recall": recall,
+        "roc_auc": area,
+        "specificity": specificity,
+    }
+
+
+def curve_areas(
+    weights: NDArray[np.float64], labels: NDArray[np.int64], probability: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(area under ROC, average precision), each (replicates,); arguments as `weighted_scores`.
+
+    Photos of equal probability are passed at once: a sloping piece of the ROC, one step of recall.
+    """
+    ends = np.flatnonzero(np.append(np.diff(probability) != 0, True))
+    alarms = np.cumsum(weights, axis=1)[:, ends]
+    found = np.cumsum(weights * labels, axis=1)[:, ends]
+    false = alarms - found
+    cracks, sound = found[:, -1], false[:, -1]
+    new = np.diff(found, prepend=0)
+    area = (np.diff(false, prepend=0) * (found - new / 2)).sum(axis=1)
+    precision = (new * found / np.maximum(alarms, 1)).sum(axis=1)  # no alarms: nothing new
+    return _ratio(area, cracks * sound), _ratio(precision, cracks)
+
+
+def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """part / whole, NaN where the whole is 0."""
+    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
