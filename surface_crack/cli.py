@@ -39,6 +39,7 @@ def dispatch(arguments: argparse.Namespace) -> None:
 def check() -> None:
     """Raises ParamsError or DataError for what would stop the pipeline, before DVC deletes."""
     from surface_crack import paths
+    from surface_crack.grouping import pattern_keys
     from surface_crack.params import check_params
     from surface_crack.photos import class_labels, list_photos
 
@@ -48,6 +49,8 @@ def check() -> None:
         log.info("params.yaml is fine; data: the synthetic sample")
         return
     listing = list_photos(raw, class_labels(p.negative, p.positive), p.exclude)
+    names = [photo.path for photo in listing.photos]
+    pattern_keys(p.group_pattern, [photo.source for photo in listing.photos], names)
     positive = sum(photo.label for photo in listing.photos)
     log.info(
         "params.yaml is fine; %s: %d photos, %d of them in folders of cracks",
@@ -62,5 +65,7 @@ def fetch(name: str, folder: Path, url: str | None) -> None:
     archive = download(name, folder, url)
     log.info("%s is ready. To use it, set in params.yaml:", archive)
     log.info("    raw: %s", archive.as_posix())
+    if name == "sdnet":  # tiles of one photo: <kind>/<class>/<photo>-<tile>.jpg
+        log.info(r"    group_pattern: ([^/]+)/[^/]+/(\d+)-\d+\.jpg")
     log.info("For `dvc exp run --temp` and `--queue`, let DVC track it first:")
     log.info("    dvc add %s", archive.as_posix())

@@ -136,7 +136,7 @@ def _scores(numbers: Mapping[str, Any], decision: Decision) -> list[str]:
 def _no_better_than_chance(numbers: Mapping[str, Any]) -> list[str]:
     if numbers["interval"]["roc_auc"]["low"] > CHANCE:
         return []
-    return ["The interval of the area under ROC reaches 0.5: no better than chance."]
+    return ["The area under ROC may be 0.5: no better than chance, or too few groups to tell."]
 
 
 def _folders(folders: pd.DataFrame) -> list[str]:

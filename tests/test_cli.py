@@ -31,10 +31,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def set_raw(folder: Path, raw: str) -> None:
+def set_param(folder: Path, key: str, value: str) -> None:
     path = folder / "params.yaml"
     lines = path.read_text().splitlines()
-    path.write_text("\n".join(f"raw: {raw}" if x.startswith("raw:") else x for x in lines) + "\n")
+    lines = [f"{key}: {value}" if line.startswith(f"{key}:") else line for line in lines]
+    path.write_text("\n".join(lines) + "\n")
 
 
 def test_help_names_the_commands() -> None:
@@ -53,7 +54,7 @@ def test_check_finds_nothing_wrong_with_the_defaults(folder: Path) -> None:
 
 def test_check_counts_the_photos(folder: Path) -> None:
     write_zip(folder / "mine.zip", metu_like(3))
-    set_raw(folder, "mine.zip")
+    set_param(folder, "raw", "mine.zip")
     code, text = surface_crack(folder, "check")
     assert code == 0
     assert text.endswith("mine.zip: 6 photos, 3 of them in folders of cracks\n")
@@ -68,11 +69,20 @@ def test_check_counts_the_photos(folder: Path) -> None:
     ],
 )
 def test_check_tells_a_mistake_in_one_line(folder: Path, raw: str, message: str) -> None:
-    set_raw(folder, raw)
+    set_param(folder, "raw", raw)
     code, text = surface_crack(folder, "check")
     assert code == 1
     assert text.startswith(f"surface-crack: error: {message}")
     assert text.count("\n") == 1
+
+
+def test_check_tries_the_group_pattern(folder: Path) -> None:
+    write_zip(folder / "mine.zip", metu_like(3))
+    set_param(folder, "raw", "mine.zip")
+    set_param(folder, "group_pattern", r"(\d+)-\d+")
+    code, text = surface_crack(folder, "check")
+    assert code == 1
+    assert "matches no path, such as 'Negative/00000.jpg'" in text
 
 
 def test_elsewhere_it_says_where_to_run(tmp_path: Path) -> None:

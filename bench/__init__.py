@@ -1,0 +1,1 @@
+"""Measurements of speed and of error rates, run by hand. Not tests: nothing here can fail."""

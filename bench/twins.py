@@ -1,0 +1,131 @@
+"""How well, how wrongly and how fast twins are found.
+
+    python -m bench.twins metu.zip sdnet.zip
+
+Hits: photos of the archives are put among all of them once more, in twelve disguises, and each must
+come out as a twin of its original. False alarms: no photo of one archive shows what a photo of
+another shows, so every twin across archives is wrong. Missed: a search eight times as thorough
+counts the twins that the usual one overlooks. Time: windows cut out of the photos at random are as
+many different photos as are wanted.
+"""
+
+import argparse
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from surface_crack import twins
+from surface_crack.decode import decode
+from surface_crack.packing import Row, pack
+from surface_crack.params import check_params
+from surface_crack.photos import Photo, Reader, class_labels, list_photos
+from surface_crack.twins import find_twins
+from tests.makers import DISGUISES
+
+SIZE = 64
+PLANTED = 200  # photos per disguise
+COUNTS = (12_500, 25_000, 50_000, 100_000)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("archives", nargs="+", type=Path)
+    photos, images, source = read(parser.parse_args().archives)
+    hits(photos, images)
+    false_alarms_and_missed(images, source)
+    growth(images)
+
+
+def read(archives: list[Path]) -> tuple[list[Photo], NDArray[np.uint8], NDArray[np.int64]]:
+    """(photos, their pixels, number of the archive) without exact copies."""
+    p = check_params()
+    photos: list[Photo] = []
+    parts: list[NDArray[np.uint8]] = []
+    source: list[int] = []
+    for number, archive in enumerate(archives):
+        listing = list_photos(archive, class_labels(p.negative, p.positive))
+        with TemporaryDirectory() as folder:
+            target = Path(folder) / "images.npy"
+            rows = [row for row in pack(listing.photos, SIZE, target) if isinstance(row, Row)]
+            assert len(rows) == len(listing.photos), "a photo that cannot be read"
+            first = sorted({row.sha256: n for n, row in reversed(list(enumerate(rows)))}.values())
+            parts.append(np.load(target)[first])
+        photos += [listing.photos[n] for n in first]
+        source += [number] * len(first)
+        print(
+            f"{archive.name}: {len(first)} photos, {len(rows) - len(first)} exact copies left out"
+        )
+    return photos, np.concatenate(parts), np.array(source)
+
+
+def hits(photos: list[Photo], images: NDArray[np.uint8]) -> None:
+    chosen = np.random.default_rng(0).permutation(len(photos))[: PLANTED * len(DISGUISES)]
+    names = [list(DISGUISES)[n % len(DISGUISES)] for n in range(len(chosen))]
+    with Reader() as reader:
+        again = [
+            decode(DISGUISES[name](Image.open(BytesIO(reader.read(photos[n])))), SIZE).pixels
+            for n, name in zip(chosen, names, strict=True)
+        ]
+    everything = np.concatenate([images, again])
+    found = {
+        tuple(pair) for pair in find_twins(everything, np.arange(len(everything))).pairs.tolist()
+    }
+    hit = np.array([(n, len(images) + k) in found for k, n in enumerate(chosen.tolist())])
+    print(f"\nfound among {len(everything)} photos:")
+    for name in DISGUISES:
+        of_name = hit[np.array(names) == name]
+        print(f"  {name:22}{of_name.sum():4} of {len(of_name)}  {100 * of_name.mean():6.1f} %")
+
+
+def false_alarms_and_missed(images: NDArray[np.uint8], source: NDArray[np.int64]) -> None:
+    every = np.arange(len(images))
+    usual = find_twins(images, every)
+    across = source[usual.pairs[:, 0]] != source[usual.pairs[:, 1]]
+    wrong = np.unique(usual.pairs[across])
+    with thorough():
+        more = find_twins(images, every)
+    print(f"\n{len(usual.pairs)} pairs, {across.sum()} of them across archives: ", end="")
+    print(f"{len(wrong)} of {len(images)} photos in a wrong pair")
+    extra = {*map(tuple, more.pairs.tolist())} - {*map(tuple, usual.pairs.tolist())}
+    print(f"a search eight times as thorough finds {len(extra)} pairs more")
+    counts = np.histogram(more.similarity, np.arange(0.6, 1.01, 0.05))
+    print("similarities:", ", ".join(f"{low:.2f}: {n}" for n, low in zip(*counts, strict=False)))
+
+
+@contextmanager
+def thorough() -> Iterator[None]:
+    before = twins.NEIGHBOURS, twins.CORRELATED
+    twins.NEIGHBOURS, twins.CORRELATED = 40, 0.4
+    yield
+    twins.NEIGHBOURS, twins.CORRELATED = before
+
+
+def growth(images: NDArray[np.uint8]) -> None:
+    print("\nphotos   seconds   per 1,000   memory of the process, MB")
+    rng = np.random.default_rng(0)
+    for count in COUNTS:
+        cut = np.empty((count, SIZE, SIZE, 3), np.uint8)
+        for n in range(count):
+            side = int(rng.integers(28, 40))
+            top, left = rng.integers(0, SIZE - side, 2)
+            window = Image.fromarray(images[n % len(images)][top : top + side, left : left + side])
+            cut[n] = np.asarray(window.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+        start = time.perf_counter()
+        find_twins(cut, np.arange(count))
+        took = time.perf_counter() - start
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print(f"{count:6}   {took:7.1f}   {1000 * took / count:9.2f}   {peak:9}")
+
+
+if __name__ == "__main__":
+    main()
