@@ -19,6 +19,7 @@ from surface_crack import paths
 from surface_crack.artifacts import read_json, write_csv, write_json
 from surface_crack.console import run
 from surface_crack.dataset import read_groups, read_images, read_index, read_twins
+from surface_crack.grouping import components, lone_groups
 from surface_crack.params import read_params
 from surface_crack.splitting import count_parted, pixel_statistics, split_rows
 
@@ -32,11 +33,12 @@ def main() -> None:
     index = read_index()
     labels, sources = index["label"].tolist(), index["source"].tolist()
     groups, twins = read_groups()["group"].tolist(), read_twins()[["row", "twin"]].to_numpy()
+    families = components(len(labels), twins)
     wanted = {"train": 1 - p.val_share - p.test_share, "val": p.val_share, "test": p.test_share}
     shares = p.val_share, p.test_share
     parts = split_rows(groups, labels, sources, shares, p.seed)
 
-    total = Counter(labels)
+    total, largest = Counter(labels), max(Counter(groups).values())
     numbers: dict[str, object] = {}
     for part, rows in parts.items():
         of_part = [labels[row] for row in rows]
@@ -47,20 +49,20 @@ def main() -> None:
             share = count[f"{name}_share"] = round(of_part.count(label) / total[label], 4)
             if abs(share - wanted[part]) > FAR_OFF:
                 log.warning(
-                    "%s has %.1f %% of the %s photos instead of %.1f %%: large groups stay whole",
-                    *(part, 100 * share, name, 100 * wanted[part]),
+                    "%s has %.1f %% of the %s photos instead of %.1f %%; the largest group has %d",
+                    *(part, 100 * share, name, 100 * wanted[part], largest),
                 )
         numbers[part] = count
         log.info("%-5s %6d photos, %6d with a crack", part, len(rows), count["positive"])
 
-    alone = (index["source"] + "/" + index["path"]).tolist()
+    alone = [photo.group for photo in lone_groups(index)]
     numbers |= {
         "groups": len(set(groups)),
-        "largest_group": max(Counter(groups).values()),
+        "largest_group": largest,
         "photos_with_twin": len(set(twins.ravel().tolist())),
-        "twins_parted": count_parted(twins, parts),
+        "twins_parted": count_parted(families, parts),
         "twins_parted_at_random": count_parted(
-            twins, split_rows(alone, labels, sources, shares, p.seed)
+            families, split_rows(alone, labels, sources, shares, p.seed)
         ),
     }
     write_json(paths.METRICS / "split.json", numbers)

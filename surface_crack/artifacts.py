@@ -49,7 +49,12 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerows([_plain(cell) for cell in row] for row in rows)
+
+
+def _plain(cell: object) -> object:
+    """Without carriage returns: Python before 3.13 does not quote them, and pandas stops there."""
+    return cell.replace("\r", "\\r") if isinstance(cell, str) else cell
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -39,8 +39,8 @@ def dispatch(arguments: argparse.Namespace) -> None:
 def check() -> None:
     """Raises ParamsError or DataError for what would stop the pipeline, before DVC deletes."""
     from surface_crack import paths
-    from surface_crack.grouping import pattern_keys
     from surface_crack.params import check_params
+    from surface_crack.patterns import pattern_keys
     from surface_crack.photos import class_labels, list_photos
 
     p = check_params()

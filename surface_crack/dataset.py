@@ -1,7 +1,7 @@
 """The packed photos and the parts they were dealt into, as arrays."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,8 @@ from surface_crack.artifacts import write_text
 from surface_crack.errors import DataError
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Part:
     """Photos of one part. `images` is the whole packed array, mapped from disk, not a copy."""
 
     images: NDArray[np.uint8]  # (N, S, S, 3) RGB of all parts

@@ -17,7 +17,6 @@ from surface_crack.metrics import calibration_bins, cross_entropies, expected_ca
 REPLICATES = 2000
 SEED = 0  # of the draws alone: the same predictions always get the same intervals
 CELLS = 1_000_000  # photos times replicates held at once: some 80 MB
-WILSON = 1.959964**2  # square of the normal distribution's 97.5 percentile
 
 Scores = dict[str, NDArray[np.float64]]
 
@@ -30,11 +29,10 @@ def intervals(
 ) -> dict[str, tuple[float, float]]:
     """(low, high) of each score of `weighted_scores`; all arguments (n,), in any order of rows.
 
-    Replicates that leave a score undefined do not count for it. Where every photo is right, all
-    replicates agree, and percentiles would promise certainty. So no lower bound of a share is
-    above Wilson's bound for n groups that are all right, n / (n + z^2), where n counts the groups
-    that matter to it, and no upper bound below its mirror image: the "rule of three" in spirit.
-    With one group or none that says nearly nothing, as it should.
+    Replicates that leave a score undefined do not count for it. Where all replicates agree, as they
+    do where every photo is right, percentiles would promise certainty. There the rule of three
+    (Hanley & Lippman-Hand 1983, https://doi.org/10.1001/jama.1983.03330370053031) leaves a share
+    some 3 / n of room, where n counts the groups that matter to it.
 
     The calibration error takes noise for error, and drawing adds noise: all its percentiles lie too
     high. So its lower bound is the upper one mirrored at the observed value (docs/decisions.md).
@@ -58,6 +56,8 @@ def intervals(
         "accuracy": len(names),
         "average_precision": min(cracks, sound),
         "balanced_accuracy": min(cracks, sound),
+        "brier": len(names),
+        "ece": len(names),
         "f1": cracks,
         "precision": count(decided == 1),
         "recall": cracks,
@@ -68,10 +68,10 @@ def intervals(
     for name in chunks[0]:
         values = np.concatenate([chunk[name] for chunk in chunks])
         values = values[~np.isnan(values)]
-        low, high = np.percentile(values, (2.5, 97.5)) if len(values) else (1, 0)
-        if name in concerned:
-            unseen = WILSON / (concerned[name] + WILSON)
-            low, high = min(low, 1 - unseen), max(high, unseen)
+        low, high = np.percentile(values, (2.5, 97.5)) if len(values) else (0, 1)
+        if name in concerned and low == high:
+            room = 1 - 0.05 ** (1 / max(concerned[name], 1))
+            low, high = max(0, low - room), min(1, high + room)
         if name == "ece":
             low = max(0, 2 * expected_calibration_error(labels, probability) - high)
         found[name] = float(low), float(high)

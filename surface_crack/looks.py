@@ -20,7 +20,7 @@ LOOKS = 50  # clusters, at most
 FEWEST = 20  # photos per cluster, on average
 ALIKE = 1.2  # distance of neighbours in a run, in standard deviations per feature
 ORDERED = 0.7  # ratio of distances, of neighbours to strangers, below which the order tells
-CHUNK = 256  # photos at a time
+CHUNK = 256  # photos of 64 pixels at a time
 
 
 def look_features(images: NDArray[np.uint8]) -> Features:
@@ -28,7 +28,8 @@ def look_features(images: NDArray[np.uint8]) -> Features:
 
     Medians, so that a crack, which covers little, hardly counts.
     """
-    parts = [_describe(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
+    chunk = max(1, CHUNK * 64**2 // images.shape[1] ** 2)
+    parts = [_describe(images[start : start + chunk]) for start in range(0, len(images), chunk)]
     features: Features = np.concatenate(parts)
     low, middle, high = np.quantile(features, [0.16, 0.5, 0.84], axis=0)
     scaled: Features = (features - middle) / np.maximum((high - low) / 2, 1e-6)
@@ -48,22 +49,22 @@ def _describe(images: NDArray[np.uint8]) -> Features:
     return np.stack(columns, axis=1).astype(np.float64)
 
 
-def look_clusters(features: Features, folders: Sequence[str], units: Sequence[str]) -> Indices:
-    """Cluster number of each photo; photos of the same unit get the same one.
+def looks(features: Features, folders: Sequence[str], units: Sequence[str]) -> list[str]:
+    """The look of each photo, called after one of the `units`; a unit has one look.
 
     `features` (N, F) in the order of the photos' paths; `folders` and `units` say of each photo
-    where it lies and what it must stay together with.
+    where it lies and what it must stay together with. Clusters start from the units whose names
+    come first. As those are hashes, one photo more hardly ever changes what looks there are.
     """
+    names, unit = np.unique(np.array(units), return_inverse=True)
     runs = _runs(features, folders)
-    mean_of_run = _means(features, runs)[runs]
-    _, unit = np.unique(np.array(units), return_inverse=True)
-    mean_of_unit = _means(mean_of_run, unit)
-    count = max(1, min(LOOKS, len(features) // FEWEST))
-    count = min(count, len(np.unique(mean_of_unit, axis=0)))
+    mean_of_unit = _means(_means(features, runs)[runs], unit)
+    _, first = np.unique(mean_of_unit, axis=0, return_index=True)  # units of one run are equal
+    first = np.sort(first)[: max(1, min(LOOKS, len(features) // FEWEST))]
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "One of the clusters is empty")  # looks are few, then
-        _, clusters = kmeans2(mean_of_unit, count, iter=30, minit="++", rng=0)
-    return np.asarray(clusters, np.int64)[unit]
+        warnings.filterwarnings("ignore", "One of the clusters is empty")  # photos all alike
+        _, clusters = kmeans2(mean_of_unit, mean_of_unit[first], iter=30, minit="matrix")
+    return [str(names[first[cluster]]) for cluster in clusters[unit].tolist()]
 
 
 def _runs(features: Features, folders: Sequence[str]) -> Indices:

@@ -17,6 +17,7 @@ from surface_crack.metrics import report_text
 WIDTH = 80
 SHOWN = 40  # folders; folders.csv has all
 ALL = "*"  # "folder" of a source's total
+FEW = 30  # groups, below which a bootstrap promises too much
 CHANCE = 0.5  # area under ROC of a coin
 HEADLINES = {
     "accuracy": "accuracy",
@@ -75,7 +76,8 @@ def report(
     groups: int,
 ) -> str:
     """The text of report.txt. `numbers` are those of evaluate.json, `groups` counts the test's."""
-    sources = textwrap.shorten(", ".join(folders["source"].unique()), 36, placeholder="...")
+    sources = ", ".join(folders["source"].unique())
+    sources = sources if len(sources) <= 36 else f"{sources[:33]}..."
     found = int((labels & decided).sum())
     cracks, alarms = int(labels.sum()), int(decided.sum())
     lines = [
@@ -85,7 +87,7 @@ def report(
         "",
         *textwrap.wrap(
             f"In brackets: 95 % intervals, {REPLICATES} draws of {groups} groups of photos that "
-            "belong together.",
+            f"belong together{' (few: take them as rough)' if groups < FEW else ''}.",
             WIDTH,
         ),
         *_no_better_than_chance(numbers),

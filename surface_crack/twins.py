@@ -23,6 +23,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 from threadpoolctl import threadpool_limits
 
+from surface_crack.grouping import components
 from surface_crack.threads import cores, in_order
 
 Floats = NDArray[np.float32]
@@ -41,13 +42,13 @@ BLOCKS = 4  # blocks per side
 NOISE = 0.35  # grey levels; gradients weaker than this are no evidence
 EVIDENCE = 1.5  # blocks with gradients that a verdict needs
 TWIN = 0.6  # mean correlation of the blocks' gradients from which two photos are twins
-CHUNK = 256  # photos or pairs at a time
+CHUNK = 256  # photos of 64 pixels, or pairs of them, at a time
 WHOLE = (0.0, 1.0, 0.0, 1.0)  # a window: left, right, top, bottom
 INNER = (RIM, 1 - RIM, RIM, 1 - RIM)
 
 
 class Twins(NamedTuple):
-    """Pairs of photos that show the same thing, ordered."""
+    """Pairs of photos that show the same thing, each once, in no order."""
 
     pairs: Indices  # (P, 2) photo numbers, the smaller first
     similarity: Floats  # (P,) mean correlation of the gradients, TWIN to 1
@@ -65,7 +66,24 @@ def find_twins(images: NDArray[np.uint8], rows: Indices) -> Twins:
 
 
 def _find_twins(images: NDArray[np.uint8], rows: Indices) -> Twins:
-    parts = in_order(lambda chunk: _describe(_grey(images, chunk)), _chunks(rows), cores())
+    """Search, and search again with one photo of each large family, until nothing new is found.
+
+    A photo with more than NEIGHBOURS versions has eyes for them alone, and may overlook others.
+    """
+    found, asked = [_search(images, rows)], rows
+    while True:
+        pairs = np.searchsorted(rows, np.concatenate([twins.pairs for twins in found]))
+        family = components(len(rows), pairs)
+        _, first, size = np.unique(family, return_index=True, return_counts=True)
+        if size.max() <= NEIGHBOURS or len(first) == len(asked):
+            return Twins(*map(np.concatenate, zip(*found, strict=True)))
+        asked = rows[first]
+        found.append(_search(images, asked))
+
+
+def _search(images: NDArray[np.uint8], rows: Indices) -> Twins:
+    chunk = max(1, CHUNK * (2 * GRID) ** 2 // images.shape[1] ** 2)
+    parts = in_order(lambda part: _describe(_grey(images, part)), _chunks(rows, chunk), cores())
     whole, inner, spectra, inner_spectra = map(np.concatenate, zip(*parts, strict=True))
 
     def sift(pairs: Indices) -> tuple[Indices, Floats]:
@@ -75,12 +93,12 @@ def _find_twins(images: NDArray[np.uint8], rows: Indices) -> Twins:
         found = similarity >= TWIN
         return np.sort(rows[pairs[found]], axis=1), similarity[found]
 
-    sifted = list(in_order(sift, _chunks(_candidates(whole, inner)), cores()))
+    sifted = list(in_order(sift, _chunks(_candidates(whole, inner), chunk), cores()))
     return Twins(*map(np.concatenate, zip(*sifted, strict=True)))
 
 
-def _chunks(items: Indices) -> list[Indices]:
-    return [items[start : start + CHUNK] for start in range(0, max(1, len(items)), CHUNK)]
+def _chunks(items: Indices, size: int) -> list[Indices]:
+    return [items[start : start + size] for start in range(0, max(1, len(items)), size)]
 
 
 def _grey(images: NDArray[np.uint8], rows: Indices) -> Floats:
@@ -259,26 +277,42 @@ def _agreement(first: Floats, inside: Floats, second: Floats) -> Floats:
     """
     inside = inside[:, 1:, 1:] * inside[:, :-1, :-1]
     one, other = (_slopes(grey) * inside for grey in (first, second))
-    product, power, other_power = (
-        _block_sums((x * y).sum(axis=0)) for x, y in ((one, other), (one, one), (other, other))
-    )
+    count = np.maximum(_block_sums(inside[None]), 1)
+
+    def covariance(a: Floats, b: Floats) -> Floats:
+        """Per block (P, BLOCKS**2): about its mean, so that light from one side is no likeness."""
+        mean: Floats = np.divide(_block_sums(b), count)
+        sums: Floats = (_block_sums(a * b) - _block_sums(a) * mean).sum(axis=0)
+        return sums
+
+    power, other_power = covariance(one, one), covariance(other, other)
     floor = NOISE**2 * 2 * (GRID / BLOCKS) ** 2
     strength = np.maximum(power, other_power)
     weight = strength / (strength + floor)
-    weighted = weight * product / np.sqrt(np.maximum(power * other_power, 1e-6))
+    weighted = weight * covariance(one, other) / np.sqrt(np.maximum(power * other_power, 1e-6))
     evidence = weight.sum(axis=1)
     return np.where(evidence >= EVIDENCE, weighted.sum(axis=1) / np.maximum(evidence, 1), 0)
 
 
 def _slopes(grey: Floats) -> Floats:
-    """Differences down and to the right: (P, GRID, GRID) -> (2, P, GRID - 1, GRID - 1)."""
+    """Differences down and to the right: (P, GRID, GRID) -> (2, P, GRID - 1, GRID - 1).
+
+    Steep ones are flattened towards twice what is usual in the photo: a joint, a frame or a
+    vignette that many photos share would else outweigh the surface, which they do not share.
+    """
     here = grey[:, :-1, :-1]
-    return np.stack([grey[:, 1:, :-1] - here, grey[:, :-1, 1:] - here])
+    slopes = np.stack([grey[:, 1:, :-1] - here, grey[:, :-1, 1:] - here])
+    sizes = np.abs(slopes).transpose(1, 0, 2, 3).reshape(-1, 2 * (GRID - 1) ** 2)
+    middle = sizes.shape[1] // 2
+    usual = np.partition(sizes, middle, axis=1)[:, middle, None, None] + NOISE
+    flattened: Floats = np.divide(slopes, np.sqrt(1 + np.square(slopes / (2 * usual))))
+    return flattened
 
 
 def _block_sums(values: Floats) -> Floats:
-    """(P, GRID - 1, GRID - 1) -> (P, BLOCKS**2)."""
+    """(K, P, GRID - 1, GRID - 1) -> (K, P, BLOCKS**2)."""
     side = GRID // BLOCKS
-    padded = np.pad(values, ((0, 0), (0, 1), (0, 1)))
-    blocks: Floats = padded.reshape(-1, BLOCKS, side, BLOCKS, side).sum(axis=(2, 4))
-    return blocks.reshape(-1, BLOCKS**2)
+    padded = np.pad(values, ((0, 0), (0, 0), (0, 1), (0, 1)))
+    blocks = padded.reshape(*values.shape[:2], BLOCKS, side, BLOCKS, side)
+    sums: Floats = blocks.sum(axis=(3, 5)).reshape(*values.shape[:2], BLOCKS**2)
+    return sums

@@ -4,6 +4,7 @@ import csv
 import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from surface_crack.artifacts import read_json, replacing, write_csv, write_json, write_text
@@ -39,6 +40,13 @@ def test_csv_quotes_what_a_file_name_may_hold(tmp_path: Path) -> None:
     rows = list(csv.reader(content.decode().splitlines(keepends=True)))
     assert rows == [["path", "label"], ['a,"b"\n.jpg', "1"], ["NA", "0"]]
     assert b"\r" not in content
+
+
+def test_a_carriage_return_in_a_name_ends_no_line(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", ("path", "label"), [("a\rb.jpg", 1), ("c\r\nd.jpg", 0)])
+    read = pd.read_csv(tmp_path / "a.csv")
+    assert read["label"].tolist() == [1, 0]
+    assert read["path"].tolist() == ["a\\rb.jpg", "c\\r\nd.jpg"]
 
 
 @pytest.mark.parametrize(

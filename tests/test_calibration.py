@@ -74,6 +74,9 @@ def test_logits_that_speak_against_the_labels_end_at_the_bound() -> None:
     assert fit_temperature((1e30 * logits).astype(np.float32), labels) <= TEMPERATURES[1]
 
 
+NEXT = np.nextafter(0.3, 1)
+
+
 @pytest.mark.parametrize(
     ("probability", "labels", "min_recall", "want"),
     [
@@ -86,18 +89,18 @@ def test_logits_that_speak_against_the_labels_end_at_the_bound() -> None:
         ([0.25, 0.3, 0.4, 0.9], [1, 0, 1, 1], 0.6, 0.35),
         ([0.3, 0.3], [0, 1], 1, 0.15),
         ([0.0, 0.0], [0, 1], 1, 0.0),
-        ([0.3, np.nextafter(0.3, 1)], [0, 1], 1, np.nextafter(0.3, 1)),  # nothing in between
+        ([NEXT, np.nextafter(NEXT, 1)], [0, 1], 1, np.nextafter(NEXT, 1)),  # nothing in between
     ],
 )
 def test_the_threshold_by_hand(
     probability: list[float], labels: list[int], min_recall: float, want: float
 ) -> None:
     chosen = choose_threshold(np.array(probability), np.array(labels), min_recall)
-    assert chosen == pytest.approx(want, rel=1e-12, abs=0)
+    assert chosen == pytest.approx(want, rel=1e-15, abs=0)
 
 
 @pytest.mark.parametrize("cracks", [1, 3, 10, 90, 100])
-@pytest.mark.parametrize("min_recall", [0.5, 0.9, 0.98, 0.99, 1.0])
+@pytest.mark.parametrize("min_recall", [0.14, 0.5, 0.55, 0.9, 0.98, 0.99, 1.0])
 def test_the_recall_asked_for_is_reached_and_no_more_alarms_than_needed(
     cracks: int, min_recall: float
 ) -> None:
@@ -108,7 +111,7 @@ def test_the_recall_asked_for_is_reached_and_no_more_alarms_than_needed(
     assert (probability[labels == 1] >= threshold).mean() >= min_recall - 1e-12
     higher = probability[probability > threshold].min(initial=1) + 1e-9
     if threshold < 0.5:
-        assert (probability[labels == 1] >= higher).mean() < min_recall
+        assert (probability[labels == 1] >= higher).mean() < min_recall - 1e-12
 
 
 def test_a_decision_comes_back_as_it_went(tmp_path: Path) -> None:

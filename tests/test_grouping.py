@@ -1,38 +1,47 @@
 """What belongs together gets one name, and a name outlives other photos."""
 
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
 import pytest
 
 from surface_crack.errors import DataError
-from surface_crack.grouping import equals, group_photos, pattern_keys
+from surface_crack.grouping import components, equals, group_photos, lone_groups
+from surface_crack.patterns import pattern_keys
 
-NO_KEYS = [None] * 6
 
-
-def names(*args: object) -> list[str]:
-    return [photo.group for photo in group_photos(*args)]  # type: ignore[arg-type]
+def names(contents: str, ties: Mapping[str, Sequence[tuple[int, int]]]) -> list[str]:
+    return [photo.group for photo in group_photos(contents, ties)]
 
 
 def test_ties_chain_and_say_which_rule_tied_them() -> None:
-    groups = group_photos("abcdef", NO_KEYS, {"copy": [(0, 1)], "twin": [(1, 3), (3, 4)]})
+    ties = {"copy": [(0, 1)], "twin": [(1, 3), (3, 4)], "pattern": [(0, 4), (2, 0)]}
+    groups = group_photos("abcdef", ties)
     assert [photo.row for photo in groups] == list(range(6))
-    assert [photo.rule for photo in groups] == ["copy", "copy", "alone", "twin", "twin", "alone"]
-    assert len({photo.group for photo in groups}) == 3
-    assert len({groups[row].group for row in (0, 1, 3, 4)}) == 1
+    rules = ["copy", "copy", "pattern", "twin", "twin", "alone"]
+    assert [photo.rule for photo in groups] == rules
+    assert len({photo.group for photo in groups}) == 2
+    assert groups[5].group not in {photo.group for photo in groups[:5]}
 
 
 def test_a_name_depends_on_the_group_alone() -> None:
-    before = names("abcdef", NO_KEYS, {"twin": [(1, 3)]})
-    after = names("xabcdef", [None] * 7, {"twin": [(2, 4)]})
-    assert after[1:] == before
-    assert names("fedcba", NO_KEYS, {"twin": [(4, 2)]}) == before[::-1]
+    before = names("abcdef", {"twin": [(1, 3)]})
+    assert names("xabcdef", {"twin": [(2, 4)]})[1:] == before
+    assert names("fedcba", {"twin": [(4, 2)]}) == before[::-1]
     assert len(set(before)) == 5
 
 
-def test_a_photo_more_of_the_same_key_renames_nothing() -> None:
-    keys = ["one", "one", None, "two"]
-    before = names("abcd", keys, {})
-    for content in "0z":
-        assert names(content + "abcd", ["one", *keys], {})[1:] == before
+def test_components_are_families() -> None:
+    family = components(6, [(0, 3), (3, 5), (1, 2)])
+    assert [list(family).index(number) for number in family] == [0, 1, 1, 0, 4, 0]
+    assert len(set(components(3, []))) == 3
+
+
+def test_a_random_split_deals_copies_one_by_one() -> None:
+    index = pd.DataFrame({"sha256": ["a", "a"], "source": ["s", "s"], "path": ["1", "2"]})
+    one, other = lone_groups(index)
+    assert one.group != other.group
+    assert one.rule == other.rule == "alone"
 
 
 def test_pattern_keys_are_what_is_in_brackets_or_all_of_the_match() -> None:
@@ -42,10 +51,13 @@ def test_pattern_keys_are_what_is_in_brackets_or_all_of_the_match() -> None:
     assert none is None
     assert pattern_keys(r"\d+-", ["s", "t", "s"], paths) == ["s\n7001-", "t\n7001-", None]
     assert pattern_keys("", ["s"] * 3, paths) == [None] * 3
+    with pytest.raises(DataError, match="finds nothing in any path"):
+        pattern_keys("x*", ["s"] * 3, paths)
+    assert pattern_keys(r"(Decks)?/(x)?", ["s"] * 3, paths) == ["s\nDecks\n", "s\nDecks\n", None]
 
 
 def test_a_pattern_that_matches_nothing_is_a_mistake() -> None:
-    with pytest.raises(DataError, match=r"group_pattern 'x\+' matches no path, such as 'a.jpg'"):
+    with pytest.raises(DataError, match=r"'x\+' finds nothing in any path, such as 'a.jpg'"):
         pattern_keys("x+", ["s"], ["a.jpg"])
 
 

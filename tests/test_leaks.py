@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from surface_crack.calibration import read_decision
+from surface_crack.intervals import intervals
 from surface_crack.sample import encode
 from surface_crack.splitting import pixel_statistics
 from tests.makers import DISGUISES, write_zip
@@ -94,14 +96,32 @@ def test_photos_of_one_pattern_stay_together(finished: Project, tmp_path: Path) 
         folder = "Cracked" if number % 3 == 0 else "Non-cracked"
         files[f"Walls/{folder}/{7000 + number % 30}-{number}.jpg"] = encode(6, number)[1]
     project = finished.copy(tmp_path / "project")
-    project.set(raw=str(write_zip(tmp_path / "walls.zip", files)), group_pattern=r"(\d+)-\d+")
-    project.dvc("repro", "split")
+    project.set(
+        raw=str(write_zip(tmp_path / "walls.zip", files)),
+        group_pattern=r"(\d+)-\d+",
+        test_share=0.4,
+        epochs=1,
+    )
+    project.dvc("repro")
     photo = index_of(project)["path"].str.extract(r"/(\d+)-")[0]
     assert parts_of(project).groupby(photo).nunique().max() == 1
     assert pd.read_csv(project.root / "data/groups.csv")["group"].nunique() == 30
+    said = pd.read_csv(project.root / "data/evaluated/predictions.csv")
+    assert said.groupby(said["path"].str.extract(r"/(\d+)-")[0])["group"].nunique().max() == 1
+    decision = read_decision(project.root / "models/decision.json")
+    probability = said["probability"].to_numpy()
+    bounds = intervals(
+        said["label"].to_numpy(), probability, decision.decide(probability), said["group"].tolist()
+    )
+    numbers = json.loads((project.root / "metrics/evaluate.json").read_text())["interval"]
+    assert numbers["accuracy"]["low"] == pytest.approx(bounds["accuracy"][0], abs=1e-6)
+    assert numbers["brier"]["high"] == pytest.approx(bounds["brier"][1], abs=1e-4)
     project.set(group_pattern=r"(\d+)_x")
     output = project.dvc("repro", "split", check=False)
-    assert r"group: error: group_pattern '(\\d+)_x' matches no path, such as 'Walls/" in output
+    assert (
+        r"group: error: group_pattern '(\\d+)_x' finds nothing in any path, such as 'Walls/"
+        in output
+    )
 
 
 def test_the_test_part_changes_nothing_that_is_chosen(project: Project) -> None:

@@ -1,10 +1,13 @@
 """Photos of one look come together, whatever shows on them; what must not be parted is not."""
 
+import hashlib
+
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from surface_crack.looks import look_clusters, look_features
+from surface_crack.looks import look_features, looks
 
 PLACES, PHOTOS = 6, 40
 
@@ -25,40 +28,57 @@ def images() -> NDArray[np.uint8]:
     return np.stack(photos)
 
 
+def units_of(images: NDArray[np.uint8]) -> list[str]:
+    """A name for each photo, in no order."""
+    return [hashlib.sha256(image).hexdigest() for image in images]
+
+
 def test_places_are_told_apart_and_cracks_are_not(images: NDArray[np.uint8]) -> None:
     order = np.random.default_rng(1).permutation(len(images))  # no runs: look alone
-    units = [str(number) for number in order]
-    clusters = look_clusters(look_features(images[order]), ["x"] * len(order), units)
-    place = order // PHOTOS
-    for cluster in set(clusters.tolist()):
-        assert len(set(place[clusters == cluster].tolist())) == 1
-    assert len(set(clusters.tolist())) <= len(images) // 20
+    shuffled = images[order]
+    found = looks(look_features(shuffled), ["x"] * len(order), units_of(shuffled))
+    places = pd.Series(order // PHOTOS).groupby(found).nunique()
+    assert (places == 1).all()
+    assert PLACES <= len(places) <= len(images) // 20
 
 
 def test_photos_of_a_unit_are_never_parted(images: NDArray[np.uint8]) -> None:
     units = [str(number % 30) for number in range(len(images))]  # each spans all places
-    clusters = look_clusters(look_features(images), ["x"] * len(images), units)
-    for unit in set(units):
-        assert len({c for c, u in zip(clusters.tolist(), units, strict=True) if u == unit}) == 1
+    found = looks(look_features(images), ["x"] * len(images), units)
+    assert pd.Series(found).groupby(units).nunique().max() == 1
 
 
-def test_neighbours_pull_a_photo_along(images: NDArray[np.uint8]) -> None:
-    """A photo between two looks goes where its run goes."""
-    features = look_features(images)
-    features[PHOTOS // 2] += 0.9  # alone it would differ
-    clusters = look_clusters(features, ["x"] * len(images), [str(n) for n in range(len(images))])
-    assert len(set(clusters[: PHOTOS // 2 + 1].tolist())) == 1
-
-
-def test_the_same_photos_give_the_same_clusters(images: NDArray[np.uint8]) -> None:
-    units = [str(number) for number in range(len(images))]
-    once, again = (
-        look_clusters(look_features(images), ["x"] * len(images), units) for _ in range(2)
+def test_neighbours_pull_a_photo_along() -> None:
+    """A photo that alone would look like another place goes where its run goes."""
+    features = np.repeat([0.0, 2.0], 40)[:, None] + np.random.default_rng(0).normal(
+        0, 0.05, (80, 7)
     )
-    assert np.array_equal(once, again)
+    features[20] = 1.1
+    units = [str(number) for number in np.random.default_rng(1).permutation(80)]
+    in_order = looks(features, ["x"] * 80, units)
+    assert len(set(in_order[:40])) == 1
+    shuffled = looks(features, [str(number) for number in range(80)], units)
+    assert shuffled[20] != shuffled[19]
 
 
-def test_photos_that_all_look_the_same() -> None:
-    images = np.full((50, 64, 64, 3), 120, np.uint8)
-    clusters = look_clusters(look_features(images), ["x"] * 50, [str(n) for n in range(50)])
-    assert len(clusters) == 50
+def test_one_photo_more_changes_hardly_any_look(images: NDArray[np.uint8]) -> None:
+    units = [f"b{unit}" for unit in units_of(images)]
+    folders = [str(number % 7) for number in range(len(images))]  # no order to go by
+    before = looks(look_features(images), folders, units)
+    more = np.concatenate([images, images[:1] // 2])
+    after = looks(look_features(more), [*folders, "y"], [*units, "c"])
+    moved = sum(one != other for one, other in zip(before, after, strict=False))
+    assert moved <= 0.1 * len(images)  # all of them if the clusters started elsewhere
+
+
+def test_the_same_photos_give_the_same_looks(images: NDArray[np.uint8]) -> None:
+    units = units_of(images)
+    once, again = (looks(look_features(images), ["x"] * len(images), units) for _ in range(2))
+    assert once == again
+
+
+@pytest.mark.parametrize("count", [1, 3, 50])
+def test_photos_that_all_look_the_same(count: int) -> None:
+    images = np.full((count, 64, 64, 3), 120, np.uint8)
+    units = [str(number) for number in range(count)]
+    assert len(looks(look_features(images), ["x"] * count, units)) == count

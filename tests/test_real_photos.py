@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from tests.makers import encoded, jpeg, metu_like, picture, write_folder, write_zip
@@ -51,6 +52,40 @@ def test_metu_from_zip_folder_and_collection(real_data: Path, tmp_path: Path) ->
     pd.testing.assert_frame_equal(part, from_zip)
     assert (pooled["source"] == "sdnet").sum() == 6642
     assert pooled["path"].str.startswith("Decks/Cracked/").sum() == 358
+
+
+@pytest.mark.slow
+def test_metu_twins_stand_on_one_side(real_data: Path, tmp_path: Path) -> None:
+    """Judged by another method: a difference hash of 256 bits, at most 20 of them different."""
+    project = new_project(tmp_path / "project", raw=real_data / "metu.zip")
+    project.dvc("repro", "split")
+    part = np.empty(len(index_of(project)), int)
+    for number, name in enumerate(("train", "val", "test")):
+        part[pd.read_csv(project.root / f"data/split/{name}.csv")["row"]] = number
+    images = np.load(project.root / "data/prepared/images.npy")
+    photos = [Image.fromarray(photo).convert("L") for photo in images]
+    first = hashes(photos)
+    near = np.zeros(len(photos), bool)
+    for turn in (None, *Image.Transpose):
+        other = first if turn is None else hashes([photo.transpose(turn) for photo in photos])
+        for start in range(0, len(photos), 1000):
+            distance = (256 - first[start : start + 1000] @ other.T) / 2
+            one, two = np.nonzero(distance <= 20)
+            one += start
+            near[one[one != two]] = True
+            assert (part[one] == part[two]).all()
+    assert near.sum() > 4000  # the hash does find them
+    numbers = json.loads((project.root / "metrics/split.json").read_text())
+    assert numbers["twins_parted"] == 0
+    assert numbers["twins_parted_at_random"] > 1500
+    assert numbers["largest_group"] < 10
+
+
+def hashes(photos: list[Image.Image]) -> NDArray[np.float32]:
+    """Difference hash of grey photos: (n, 256) of -1 and 1."""
+    small = [photo.resize((17, 16), Image.Resampling.LANCZOS) for photo in photos]
+    grey = np.stack([np.asarray(photo, int) for photo in small])
+    return np.where(np.diff(grey, axis=2) > 0, 1, -1).reshape(-1, 256).astype(np.float32)
 
 
 @pytest.mark.slow

@@ -1,13 +1,15 @@
 """Photos of the same thing are found in every disguise, and nothing else is."""
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageEnhance, ImageOps
 
 from surface_crack.decode import decode
+from surface_crack.grouping import components
 from surface_crack.sample import draw
 from surface_crack.twins import find_twins
 from tests.makers import DISGUISES, SLIGHT, encoded
@@ -39,12 +41,52 @@ def test_a_disguised_photo_is_found(disguise: str, size: int) -> None:
     assert pairs == hits  # and nothing else
 
 
-def test_two_cracks_of_the_same_course_are_no_twins() -> None:
-    """One course drawn over different surfaces, as straight cracks are that happen to lie alike."""
-    surfaces = [np.asarray(drawn(number)).copy() for number in range(0, COUNT, 2)]
-    for surface in surfaces:
-        surface[100:112] = 30
-    assert not found(packed([encoded(Image.fromarray(surface)) for surface in surfaces]))
+def framed(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    framed = np.zeros_like(photo)
+    framed[3:-3, 3:-3] = photo[3:-3, 3:-3]
+    return framed
+
+
+def through_a_tube(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.where(RADIUS[..., None] <= 1, photo, 0).astype(np.uint8)
+
+
+def darker_at_the_rim(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return (photo * (1 - RADIUS[..., None] / 3)).astype(np.uint8)
+
+
+def lit_from_the_left(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return (photo + np.linspace(60, -60, 64)[:, None]).clip(0, 255).astype(np.uint8)
+
+
+def with_joints(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    jointed = photo.copy()
+    jointed[20:22] = jointed[44:46] = jointed[:, 20:22] = 30
+    return jointed
+
+
+def with_one_crack(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """As straight cracks are that happen to lie alike."""
+    cracked = photo.copy()
+    cracked[28:32] = 30
+    return cracked
+
+
+RADIUS = np.hypot(*np.meshgrid(np.linspace(-1, 1, 64), np.linspace(-1, 1, 64)))
+
+
+@pytest.mark.parametrize(
+    "shared",
+    [framed, through_a_tube, darker_at_the_rim, lit_from_the_left, with_joints, with_one_crack],
+)
+def test_what_many_photos_share_makes_no_twins(
+    shared: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+) -> None:
+    """Nor does it hide those that are there."""
+    surfaces = packed([encoded(drawn(number)) for number in range(COUNT)])
+    again = packed([encoded(drawn(number), quality=60) for number in range(10)])
+    photos = np.stack([shared(photo) for photo in np.concatenate([surfaces, again])])
+    assert found(photos) == {(number, COUNT + number) for number in range(10)}
 
 
 def test_photos_without_any_detail_are_no_evidence() -> None:
@@ -53,15 +95,20 @@ def test_photos_without_any_detail_are_no_evidence() -> None:
 
 
 def test_many_versions_of_one_photo_hang_together() -> None:
-    """More of them than a photo has candidates."""
-    one = packed([encoded(drawn(0), quality=quality) for quality in range(40, 95)])
-    others = packed([encoded(drawn(number)) for number in range(1, 30)])
-    pairs = found(np.concatenate([one, others]))
-    assert all(pair[1] < len(one) for pair in pairs)
-    reached = {0}
-    for _ in range(len(one)):
-        reached |= {row for pair in pairs if reached & set(pair) for row in pair}
-    assert reached == set(range(len(one)))
+    """More of each kind than a photo has candidates, so that each kind sees only itself."""
+    bright, dark = (ImageEnhance.Brightness(drawn(0)).enhance(factor) for factor in (1.12, 0.88))
+    versions = [
+        encoded(image, quality=quality)
+        for image in (drawn(0), ImageOps.mirror(bright), ImageOps.flip(dark))
+        for quality in range(70, 95)
+    ]
+    one = packed(versions)
+    images = np.concatenate([one, packed([encoded(drawn(number)) for number in range(1, 30)])])
+    pairs = find_twins(images, np.arange(len(images))).pairs
+    family = components(len(images), pairs)
+    assert len(set(family[: len(one)].tolist())) == 1
+    assert len(set(family.tolist())) == 30
+    assert len(np.unique(pairs, axis=0)) == len(pairs)
 
 
 def test_only_the_rows_asked_for_are_looked_at() -> None:
