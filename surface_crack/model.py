@@ -69,7 +69,7 @@ class CrackNet(_Normalised):
     def looked_at(self) -> nn.Module:
         """The layer of heat maps: (B, 32, 14, 14) of 64 x 64 pixels, cell i at pixel 6 + 4 i.
 
-        Deeper ones know more, but a map of 7 x 7 cells or fewer no longer follows a crack.
+        Cells of deeper layers see too much of the photo to tell where in it.
         """
         return self.features[1]
 
