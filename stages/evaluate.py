@@ -12,6 +12,7 @@ writes  metrics/evaluate.json        scores, each with its 95 % interval; those 
         data/evaluated/predictions.csv          every test photo with its probability
         plots/confusion.csv, roc.csv, precision_recall.csv, reliability.csv
         plots/mistakes.png, predictions.png     the worst mistakes; all kinds of answers
+        plots/heat_maps.png          what the network looked at, on mistakes and on good calls
         plots/curves.png             accuracy and loss graphs
 """
 
@@ -34,13 +35,16 @@ from surface_crack.dataset import (
     read_index,
     write_frame,
 )
+from surface_crack.heatmap import heat_maps
 from surface_crack.intervals import intervals
+from surface_crack.model import Model
 from surface_crack.model_file import load_model
 from surface_crack.report import folder_table, report
 from surface_crack.training import pick_device, predict
 
 log = logging.getLogger("evaluate")
 SHOWN = 18  # photos in a picture
+MISTAKES, GOOD_CALLS = 9, 3  # photos with heat maps; good calls of each class
 VERDICTS = {  # (label, decided)
     (0, 0): "no crack",
     (1, 1): "crack",
@@ -77,6 +81,7 @@ def main() -> None:
     text = report(test.labels, decided, numbers, decision, folders, groups.nunique())
     write_text(paths.METRICS / "report.txt", text)
     draw_plots(test, probability, decision, table)
+    draw_heat_maps(model, test, table, decided)
     log.info(
         "accuracy %.2f %% (%.2f to %.2f), loss %.4f",
         *(100 * value for value in (numbers["accuracy"], *bounds["accuracy"])),
@@ -97,9 +102,8 @@ def draw_plots(
         write_frame(paths.PLOTS / f"{name}.csv", frame.set_index(frame.columns[0]))
     figures.curves(read_history(), paths.PLOTS / "curves.png")
 
-    wrong = np.flatnonzero(decided != test.labels)
-    error = np.abs(probability - test.labels)[wrong]
-    worst = wrong[np.argsort(-error, kind="stable")][:SHOWN]
+    wrong = ranked(-np.abs(probability - test.labels), decided != test.labels)
+    worst = wrong[:SHOWN]
     title = f"The {len(worst)} worst of {len(wrong)} mistakes among {len(test)} test photos"
     draw_gallery(test, table, worst, decided, title, paths.PLOTS / "mistakes.png")
 
@@ -118,11 +122,44 @@ def draw_gallery(
     path: Path,
 ) -> None:
     """The `chosen` test photos as the network sees them, each with what it said."""
-    captions = []
+    photos = [test.images[row] for row in test.rows[chosen]]
+    figures.gallery(photos, captions(table, chosen, decided), title, path)
+
+
+def draw_heat_maps(
+    model: Model, test: Part, table: pd.DataFrame, decided: NDArray[np.int64]
+) -> None:
+    """The worst mistakes, the surest cracks and the surest sound photos under their heat maps."""
+    error, right = np.abs(table["probability"].to_numpy() - test.labels), decided == test.labels
+    wrong = ranked(-error, ~right)
+    good = [ranked(error, right & (test.labels == label))[:GOOD_CALLS] for label in (1, 0)]
+    chosen = np.concatenate([wrong[:MISTAKES], *good])
+    photos = test.images[test.rows[chosen]]
+    heat = heat_maps(model.cpu(), photos)  # few photos, and no GPU's sums in another order
+    title = (
+        f"The {len(wrong[:MISTAKES])} worst of {len(wrong)} mistakes, then the surest good calls; "
+        "the redder a place, the more it speaks for a crack.\n"
+        f"One scale for all: a cell of full red adds {heat.max():.2f} to the logit."
+    )
+    path = paths.PLOTS / "heat_maps.png"
+    figures.heat_gallery(photos, heat, captions(table, chosen, decided), title, path)
+
+
+def ranked(key: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Positions where `among` holds, lowest `key` first; both (n,). Equal keys keep their order."""
+    rows = np.flatnonzero(among)
+    return rows[np.argsort(key[rows], kind="stable")]
+
+
+def captions(
+    table: pd.DataFrame, chosen: NDArray[np.int64], decided: NDArray[np.int64]
+) -> list[str]:
+    """Of each `chosen` photo: what the network said, how sure it was, and the photo's name."""
+    texts = []
     for row, said in zip(table.iloc[chosen].to_dict("records"), decided[chosen], strict=True):
         verdict = VERDICTS[row["label"], int(said)]
-        captions.append(f"{verdict}, P {row['probability']:.3f}\n{row['source']}/{row['path']}")
-    figures.gallery([test.images[row] for row in test.rows[chosen]], captions, title, path)
+        texts.append(f"{verdict}, P {row['probability']:.3f}\n{row['source']}/{row['path']}")
+    return texts
 
 
 if __name__ == "__main__":

@@ -34,6 +34,16 @@ def read_history() -> pd.DataFrame:
     return _read_csv(paths.HISTORY, {})
 
 
+def read_classes() -> pd.DataFrame:
+    """classes.csv: source, class, photos."""
+    return _read_csv(paths.PLOTS / "classes.csv", {"source": str, "class": str})
+
+
+def read_folders() -> pd.DataFrame:
+    """folders.csv; scores that a folder's photos leave undefined are blank."""
+    return _read_csv(paths.METRICS / "folders.csv", {"source": str, "folder": str})
+
+
 def read_groups() -> pd.DataFrame:
     """groups.csv: row, group, rule; line n is photo n."""
     return _read_csv(paths.GROUPS, {"row": np.int64, "group": str, "rule": str})

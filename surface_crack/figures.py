@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from surface_crack.artifacts import replacing
 
 TRAIN, VALIDATION, CRACK = "#4c78a8", "#f58518", "#b3261e"
+HOT = np.array([220, 20, 20])  # red, which no photo in grey has
 
 
 def _save(figure: Figure, path: Path) -> None:
@@ -64,3 +65,31 @@ def gallery(
                 axes.imshow(photos[place], interpolation="nearest")
                 axes.set_title(captions[place], fontsize=8, parse_math=False)
         _save(figure, path)
+
+
+def heated(photo: NDArray[np.uint8], heat: NDArray[np.float32], scale: float) -> NDArray[np.uint8]:
+    """uint8 (S, S, 3) in grey, the redder the hotter: heat (S, S) of `scale` hides the photo."""
+    share = np.clip(heat / scale, 0, 1)[..., None]
+    grey = photo.mean(axis=2, keepdims=True)
+    mixed: NDArray[np.float64] = np.rint(grey * (1 - share) + HOT * share)
+    return mixed.astype(np.uint8)
+
+
+def heat_gallery(
+    photos: NDArray[np.uint8],
+    heat: NDArray[np.float32],
+    captions: Sequence[str],
+    title: str,
+    path: Path,
+) -> None:
+    """Each photo of uint8 (n, S, S, 3), beside it the same under its heat map of (n, S, S).
+
+    One scale for all, so that a photo in which nothing was found stays grey.
+    """
+    scale = float(heat.max(initial=0)) or 1.0
+    pairs = [
+        picture
+        for photo, warmth in zip(photos, heat, strict=True)
+        for picture in (photo, heated(photo, warmth, scale))
+    ]
+    gallery(pairs, [text for caption in captions for text in (caption, "")], title, path)

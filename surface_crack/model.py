@@ -46,6 +46,8 @@ class CrackNet(_Normalised):
     washes it out; the maximum alone reacts to one dark spot.
     """
 
+    rim = 4  # pixels of a photo outside all cells of `looked_at`: without padding, some are lost
+
     def __init__(self, mean: Sequence[float], std: Sequence[float], dropout: float) -> None:
         super().__init__(mean, std)
         self.features = nn.Sequential(  # 64 x 64 pixels become
@@ -62,6 +64,14 @@ class CrackNet(_Normalised):
         """uint8 (B, 3, H, W) -> float32 logits (B,)."""
         x = self.features(self.normalise(images))  # (B, C, h, w)
         return self._score(x.mean(dim=(2, 3)), x.amax(dim=(2, 3)))
+
+    @property  # an attribute would put the layer's weights into the model file a second time
+    def looked_at(self) -> nn.Module:
+        """The layer of heat maps: (B, 32, 14, 14) of 64 x 64 pixels, cell i at pixel 6 + 4 i.
+
+        Cells of deeper layers see too much of the photo to tell where in it.
+        """
+        return self.features[1]
 
     def tiles(self, images: Tensor, size: int) -> Tensor:
         """Score all whole tiles of `size` pixels in one pass.
@@ -100,6 +110,8 @@ class NotebookNet(_Normalised):
     layer. That layer fixes the input size: this network cannot score a photo in one pass.
     """
 
+    rim = 0  # its padding keeps the edge
+
     def __init__(self, mean: Sequence[float], std: Sequence[float], dropout: float) -> None:
         super().__init__(mean, std)
         layers: list[nn.Module] = []
@@ -115,6 +127,11 @@ class NotebookNet(_Normalised):
         """uint8 (B, 3, 120, 120) -> float32 logits (B,)."""
         x = rgb_to_grayscale(self.normalise(images))  # (B, 1, 120, 120)
         return self.head(self.features(x)).squeeze(1).float()  # type: ignore[no-any-return]
+
+    @property
+    def looked_at(self) -> nn.Module:
+        """The layer of heat maps: (B, 128, 15, 15), cell i at pixel 4 + 8 i."""
+        return self.features[-2]  # all that is left is flat
 
 
 Model = CrackNet | NotebookNet

@@ -21,3 +21,4 @@ PREDICTIONS = Path("data/evaluated/predictions.csv")
 METRICS = Path("metrics")  # a JSON file of numbers per stage; report.*, folders.csv
 PLOTS = Path("plots")
 HISTORY = Path("plots/history.csv")
+CARD = Path("docs/model_card.md")

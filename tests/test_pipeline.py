@@ -14,7 +14,7 @@ import yaml
 
 from tests.project import ROOT, Project, new_project
 
-STAGES = ["sample", "prepare", "group", "split", "train", "calibrate", "evaluate"]
+STAGES = ["sample", "prepare", "group", "split", "train", "calibrate", "evaluate", "card"]
 
 
 def declared(stage: str) -> dict[str, Any]:
@@ -56,12 +56,21 @@ def test_a_stage_touches_exactly_what_it_declares(
         assert not files & {"data/split/test.csv", "data/prepared/index.csv"}
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", STAGES[:-1])
 def test_a_stage_uses_every_parameter_that_it_declares(stage: str) -> None:
     """Reading one that is not declared fails at once, see test_params.py."""
     page = (ROOT / f"stages/{stage}.py").read_text()
     for name in declared(stage)["params"]:
         assert f"p.{name}" in page, f"{stage} does not use {name}"
+
+
+def test_the_card_names_every_parameter(project: Project) -> None:
+    """All at once, see test_card.py; one that dvc.yaml forgets would be missing here."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    assert declared("card")["params"] == list(params)
+    text = (project.root / "docs/model_card.md").read_text()
+    shown = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    assert shown == yaml.safe_load((project.root / "params.yaml").read_text())
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -73,7 +82,7 @@ def test_the_page_opens_with_the_files_it_writes(stage: str) -> None:
 
 
 def test_light_stages_import_no_torch(project: Project) -> None:
-    for stage in ("sample", "prepare", "group", "split"):
+    for stage in ("sample", "prepare", "group", "split", "card"):
         heavy = "{'torch', 'sklearn', 'matplotlib'} & set(sys.modules)"
         out = project.run(sys.executable, "-c", f"import sys, stages.{stage}; print({heavy})")
         assert out.strip() == "set()", stage
@@ -87,9 +96,9 @@ def test_a_second_repro_runs_nothing(project: Project) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "stages"),
     [
-        ("lr", 0.002, ["train", "calibrate", "evaluate"]),
-        ("threshold", 0.3, ["calibrate", "evaluate"]),
-        ("min_recall", 0.9, ["calibrate", "evaluate"]),
+        ("lr", 0.002, ["train", "calibrate", "evaluate", "card"]),
+        ("threshold", 0.3, ["calibrate", "evaluate", "card"]),
+        ("min_recall", 0.9, ["calibrate", "evaluate", "card"]),
         ("image_size", 64, STAGES[1:]),
         ("sample_seed", 1, STAGES),
         ("group_by", "look", STAGES[2:]),
@@ -137,11 +146,15 @@ def test_a_recall_of_1_finds_all_validation_cracks(project: Project) -> None:
 
 def test_numbers_repeat_without_dvc(project: Project) -> None:
     """The bootstrap draws from a seed of its own: evaluating again changes no byte."""
-    paths = ("metrics/evaluate.json", "metrics/report.txt", "metrics/folders.csv")
+    paths = [
+        *("metrics/evaluate.json", "metrics/report.txt", "metrics/folders.csv"),
+        *("plots/heat_maps.png", "plots/mistakes.png", "docs/model_card.md"),
+    ]
     before = [(project.root / path).read_bytes() for path in paths]
     for path in paths:
         (project.root / path).unlink()
-    project.run(sys.executable, "-m", "stages.evaluate")
+    for stage in ("evaluate", "card"):
+        project.run(sys.executable, "-m", f"stages.{stage}")
     assert [(project.root / path).read_bytes() for path in paths] == before
 
 
@@ -165,7 +178,7 @@ def test_an_earlier_lr_comes_from_the_run_cache(project: Project) -> None:
     assert model.read_bytes() != before
     project.git("checkout", "params.yaml")
     output = project.dvc("repro")
-    assert project.ran(output) == []
+    assert project.ran(output) == ["card"]  # git keeps the card, so DVC's run cache does not
     assert "Stage 'train' is cached" in output
     assert model.read_bytes() == before
     assert project.git("status", "--porcelain") == ""
@@ -173,7 +186,7 @@ def test_an_earlier_lr_comes_from_the_run_cache(project: Project) -> None:
 
 def test_experiments_compare(project: Project) -> None:
     output = project.dvc("exp", "run", "--set-param", "lr=0.0005", "--name", "slow")
-    assert project.ran(output) == ["train", "calibrate", "evaluate"]
+    assert project.ran(output) == ["train", "calibrate", "evaluate", "card"]
     assert "lr" in project.dvc("params", "diff")
     assert "0.0005" in project.dvc("params", "diff")
     assert "metrics/evaluate.json" in project.dvc("metrics", "diff")
@@ -218,9 +231,27 @@ def test_push_and_pull_into_another_clone(project: Project, tmp_path: Path) -> N
 
 
 def test_metrics_and_plots_are_in_git_and_pictures_are_not(project: Project) -> None:
-    tracked = set(project.git("ls-files", "metrics", "plots").split())
+    tracked = set(project.git("ls-files", "metrics", "plots", "docs").split())
     assert {"metrics/evaluate.json", "plots/history.csv", "plots/confusion.csv"} <= tracked
     assert not [path for path in tracked if path.endswith(".png")]
+    assert "docs/model_card.md" in tracked
+    assert "docs/.gitignore" not in tracked
+
+
+def test_the_card_is_about_this_run(project: Project) -> None:
+    text = (project.root / "docs/model_card.md").read_text()
+    assert "`synthetic`: 120 drawings, not photographs" in text
+    numbers = json.loads((project.root / "metrics/evaluate.json").read_text())
+    assert f"| accuracy | {100 * numbers['accuracy']:.2f} % |" in text
+    said = pd.read_csv(project.root / "data/evaluated/predictions.csv")
+    said["decided"] = said["probability"] >= numbers["threshold"]
+    missed = ((said["label"] == 1) & ~said["decided"]).sum()
+    alarms = ((said["label"] == 0) & said["decided"]).sum()
+    assert f"Missed cracks: {missed} of " in text
+    assert f"False alarms: {alarms} of " in text
+    rule = decision_of(project)["rule"]
+    assert f"(threshold: {rule})" in text
+    assert project.git("rev-parse", "HEAD")[:7] not in text
 
 
 def test_the_model_is_an_artifact(project: Project) -> None:
@@ -255,7 +286,7 @@ def test_the_notebooks_network_says_which_photos_it_needs(project: Project) -> N
 def test_the_lock_file_fits_the_code(tmp_path: Path) -> None:
     """What git holds belongs together: nothing would run in a fresh clone."""
     project = new_project(tmp_path / "project")
-    for path in ("dvc.lock", "metrics", "plots"):
+    for path in ("dvc.lock", "metrics", "plots", "docs/model_card.md"):
         source = ROOT / path
         assert source.exists(), f"{path} is not there: run `dvc repro` and commit it"
         target = project.root / path
@@ -264,6 +295,7 @@ def test_the_lock_file_fits_the_code(tmp_path: Path) -> None:
             for file in (*source.glob("*.json"), *source.glob("*.csv")):
                 (target / file.name).write_bytes(file.read_bytes())
         else:
+            target.parent.mkdir(exist_ok=True)
             target.write_bytes(source.read_bytes())
     output = project.dvc("repro", "--dry", "--allow-missing")
     assert project.ran(output) == [], output

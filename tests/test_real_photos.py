@@ -97,7 +97,7 @@ def test_metu_in_temporary_experiments(real_data: Path, tmp_path: Path) -> None:
     project.dvc("repro")
     project.commit("first run")
     output = project.dvc("exp", "run", "--temp", "-S", "lr=0.002", "--name", "elsewhere")
-    assert project.ran(output) == ["train", "calibrate", "evaluate"]
+    assert project.ran(output) == ["train", "calibrate", "evaluate", "card"]
 
 
 def test_an_archive_that_dvc_tracks_travels_into_other_folders(tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""Stage 8: say in words what the model is for, what it is not for, and what is known about it.
+
+reads   metrics/data.json, split.json, train.json, calibrate.json, evaluate.json     the numbers
+        metrics/folders.csv          scores of each source and folder
+        plots/classes.csv            photos per source and class
+        models/decision.json         the rule that chose the threshold
+writes  docs/model_card.md           the same bytes for the same run
+"""
+
+import logging
+
+from surface_crack import paths
+from surface_crack.artifacts import read_json, write_text
+from surface_crack.card import card
+from surface_crack.console import run
+from surface_crack.dataset import read_classes, read_folders
+from surface_crack.params import read_params
+
+log = logging.getLogger("card")
+METRICS = ("data", "split", "train", "calibrate", "evaluate")
+
+
+def main() -> None:
+    p = read_params("card")
+    numbers = {name: read_json(paths.METRICS / f"{name}.json") for name in METRICS}
+    rule = read_json(paths.DECISION)["rule"]
+    write_text(paths.CARD, card(numbers, read_classes(), read_folders(), rule, vars(p)))
+    log.info("%s", paths.CARD)
+
+
+if __name__ == "__main__":
+    run("card", main)
