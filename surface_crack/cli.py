@@ -41,14 +41,16 @@ def check() -> None:
     from surface_crack import paths
     from surface_crack.params import check_params
     from surface_crack.patterns import pattern_keys
-    from surface_crack.photos import class_labels, list_photos
+    from surface_crack.photos import check_classes, class_labels, list_photos
 
     p = check_params()
     raw = Path(p.raw)
     if raw == paths.SAMPLE and not raw.exists():  # the first stage will draw it
         log.info("params.yaml is fine; data: the synthetic sample")
         return
-    listing = list_photos(raw, class_labels(p.negative, p.positive), p.exclude)
+    labels = class_labels(p.negative, p.positive)
+    listing = list_photos(raw, labels, p.exclude)
+    check_classes(raw, listing, labels)
     names = [photo.path for photo in listing.photos]
     pattern_keys(p.group_pattern, [photo.source for photo in listing.photos], names)
     positive = sum(photo.label for photo in listing.photos)
