@@ -16,6 +16,7 @@ if find_spec("torch") is None:  # `make pythons` tests all the rest on other ver
         f"test_{name}.py"
         for name in (
             "augment",
+            "elsewhere",
             "leaks",
             "model",
             "model_file",
