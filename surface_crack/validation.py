@@ -169,7 +169,7 @@ def baseline(labels: NDArray[np.int64], answer: int) -> dict[str, float | None]:
 def shortest(threshold: float, probability: NDArray[np.float64]) -> float:
     """The threshold with as few decimals as decide alike about P(crack) (n,): easy to type."""
     decided = probability >= threshold
-    for decimals in range(2, 17):
+    for decimals in range(1, 17):
         short = round(threshold, decimals)
         if np.array_equal(probability >= short, decided):
             return short

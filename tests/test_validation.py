@@ -187,6 +187,14 @@ def test_chance_is_called_chance() -> None:
     assert "swapped" not in verdict["why"]
 
 
+def test_better_than_a_coin_by_luck_is_not_enough() -> None:
+    numbers = found(*drawn(40, 40, skill=0.4))
+    area = numbers["scores"]["roc_auc"]
+    assert area["low"] < 0.5 < area["value"]
+    assert numbers["verdict"]["use"] == "no"
+    assert f"{area['value']:.2f} ({area['low']:.2f} to" in numbers["verdict"]["why"]
+
+
 def test_reversed_answers_look_like_swapped_folders() -> None:
     labels, probability = drawn(500, 500, skill=6)
     verdict = found(1 - labels, probability)["verdict"]
@@ -235,6 +243,13 @@ def test_one_class_tells_its_own_score(label: int, score: str) -> None:
     assert "90.00 % (85.50 % to 94.00 %)" in why
     assert ("speaks against" in why) == (label == 1)  # 99 % are asked for, but 80 % of the others
     assert "nan" not in text_of(numbers).lower()
+
+
+def test_one_class_that_may_be_good_enough_is_not_held_against_the_model() -> None:
+    probability = np.where(np.arange(200) < 4, 0.1, 0.9)
+    numbers = found(np.ones(200, np.int64), probability)
+    assert numbers["scores"]["recall"]["low"] < MIN_RECALL < numbers["scores"]["recall"]["high"]
+    assert "speaks against" not in numbers["verdict"]["why"]
 
 
 def test_five_photos_tell_nothing() -> None:
@@ -313,10 +328,17 @@ def test_the_text_fits_80_columns_and_names_what_was_left_out() -> None:
     )
     text = validation_report({**REST, **numbers}, folder_table(table))
     assert max(map(len, text.splitlines())) <= WIDTH
-    assert not any(line.startswith("%") for line in text.splitlines())
     assert "Left out: 7 photos that the model was trained on" in text
     assert "Left out: 8 photos that `exclude` names." in text
     assert "The group_pattern of params.yaml finds nothing" in text
     assert "9 files cannot be used:" in text
     assert "\n  ...\n" in text
     assert text.count("long name") == 3
+
+
+def test_no_line_begins_with_a_per_cent_sign() -> None:
+    labels, probability = drawn(60, 60, skill=1)
+    numbers = found(labels, probability)
+    for length in range(WIDTH):
+        numbers["verdict"]["why"] = "x" * length + " 99.00 % (98.00 % to 100.00 %)"
+        assert not any(line.startswith("%") for line in text_of(numbers).splitlines())
