@@ -34,6 +34,7 @@ from surface_crack.validation import validate
 from surface_crack.validation_report import validation_report
 
 SHOWN = 18  # photos in the picture
+WIDE = 31  # letters of a caption; more would run into the next one
 REASONS = 5  # files that cannot be used, named in the report
 COLUMNS = ["source", "path", "label", "group", "probability", "decided"]
 
@@ -166,10 +167,11 @@ def draw_mistakes(images: NDArray[np.uint8], table: pd.DataFrame, path: Path) ->
     wrong = table[table["decided"] != table["label"]]
     error = (wrong["probability"] - wrong["label"]).abs()
     worst = wrong.loc[error.sort_values(ascending=False, kind="stable").index[:SHOWN]]
-    captions = [
-        f"{'missed crack' if row['label'] else 'false alarm'}, P {row['probability']:.3f}\n"
-        f"{row['source']}/{row['path']}"
-        for row in worst.to_dict("records")
-    ]
+    captions = []
+    for row in worst.to_dict("records"):
+        kind = "missed crack" if row["label"] else "false alarm"
+        folder, _, name = f"{row['source']}/{row['path']}".rpartition("/")
+        lines = f"{kind}, P {row['probability']:.3f}", folder, name
+        captions.append("\n".join(x if len(x) <= WIDE else f"...{x[3 - WIDE :]}" for x in lines))
     title = f"The {len(worst)} worst of {len(wrong)} mistakes among {len(table)} photos"
     figures.gallery([images[row] for row in worst.index], captions, title, path)
