@@ -5,8 +5,8 @@
 Hits: photos of the archives are put among all of them once more, in twelve disguises, and each must
 come out as a twin of its original. False alarms: no photo of one archive shows what a photo of
 another shows, so every twin across archives is wrong. Missed: a wider search, with four times the
-candidates and a looser second sieve, counts the twins that the usual one overlooks. Time: windows cut out of the photos at random are as
-many different photos as are wanted.
+candidates and a looser second sieve, counts the twins that the usual one overlooks. Time: windows
+cut out of the photos at random are as many different photos as are wanted.
 """
 
 import argparse

@@ -9,12 +9,8 @@ Copies have equal pixels. Near-copies may be mirrored, turned, cropped, re-encod
 The seed has no part here.
 """
 
-import hashlib
 import logging
 from collections import Counter
-
-import numpy as np
-import pandas as pd
 
 from surface_crack import paths
 from surface_crack.artifacts import write_csv
@@ -24,7 +20,7 @@ from surface_crack.grouping import Grouped, equals, group_photos, lone_groups
 from surface_crack.looks import look_features, looks
 from surface_crack.params import read_params
 from surface_crack.patterns import pattern_keys
-from surface_crack.twins import find_twins
+from surface_crack.twins import find_relatives
 
 log = logging.getLogger("group")
 
@@ -34,10 +30,7 @@ def main() -> None:
     index, images = read_index(), read_images()
     keys = pattern_keys(p.group_pattern, index["source"].tolist(), index["path"].tolist())
 
-    pixels = pd.Series([hashlib.sha256(image).hexdigest() for image in images])
-    copies = equals(pixels)
-    originals = np.flatnonzero(~pixels.duplicated())  # copies would crowd out other twins
-    twins = find_twins(images, originals)
+    copies, twins = find_relatives(images)
     pairs: list[tuple[int, int]] = [(one, other) for one, other in twins.pairs.tolist()]
     rows = [(*pair, "1.000") for pair in copies]
     rows += [(*pair, f"{x:.3f}") for pair, x in zip(pairs, twins.similarity, strict=True)]

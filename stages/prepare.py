@@ -25,7 +25,7 @@ from surface_crack.console import run
 from surface_crack.errors import DataError
 from surface_crack.packing import Row, pack
 from surface_crack.params import read_params
-from surface_crack.photos import Listing, Rejected, class_labels, list_photos
+from surface_crack.photos import Listing, Rejected, check_classes, class_labels, list_photos
 from surface_crack.sheet import contact_sheet
 
 log = logging.getLogger("prepare")
@@ -34,7 +34,9 @@ CLASSES = {0: "negative", 1: "positive"}
 
 def main() -> None:
     p = read_params("prepare")
-    listing = list_photos(Path(p.raw), class_labels(p.negative, p.positive), p.exclude)
+    raw, labels = Path(p.raw), class_labels(p.negative, p.positive)
+    listing = list_photos(raw, labels, p.exclude)
+    check_classes(raw, listing, labels)
 
     rows: list[Row] = []
     rejected = listing.rejected

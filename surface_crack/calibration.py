@@ -68,17 +68,34 @@ def choose_threshold(
 ) -> float:
     """0.5, or the highest threshold below it that finds `min_recall` of the cracks.
 
-    P(crack) (n,) and labels (n,) with at least one crack -> a number in [0, 0.5]. Half-way between
-    the least sure crack that must be found and the next photo below it, on nobody's probability.
+    P(crack) (n,) and labels (n,) with at least one crack -> a number in [0, 0.5].
     """
-    cracks = np.sort(probability[labels == 1])
-    needed = math.ceil(min_recall * len(cracks) - 1e-9)  # 0.9 * 10 may come out above 9
-    if needed == 0 or cracks[len(cracks) - needed] >= 0.5:
+    if _least_sure(probability, labels, min_recall) >= 0.5:
         return 0.5
-    least = float(cracks[len(cracks) - needed])
+    return highest_threshold(probability, labels, min_recall)
+
+
+def highest_threshold(
+    probability: NDArray[np.float64], labels: NDArray[np.int64], min_recall: float
+) -> float:
+    """The highest threshold that finds `min_recall` of the cracks; arguments as above.
+
+    Half-way between the least sure crack that must be found and the next photo below it, on
+    nobody's probability.
+    """
+    least = _least_sure(probability, labels, min_recall)
     below = float(probability[probability < least].max(initial=0))
     middle = (below + least) / 2
     return middle if middle > below else least  # no number lies in between
+
+
+def _least_sure(
+    probability: NDArray[np.float64], labels: NDArray[np.int64], min_recall: float
+) -> float:
+    """The lowest P(crack) among the surest `min_recall` of the cracks; 1 if none must be found."""
+    cracks = np.sort(probability[labels == 1])
+    needed = math.ceil(min_recall * len(cracks) - 1e-9)  # 0.9 * 10 may come out above 9
+    return float(cracks[len(cracks) - needed]) if needed else 1.0
 
 
 def write_decision(path: Path, decision: Decision) -> None:

@@ -4,7 +4,9 @@ Each subcommand imports what it needs only when it runs, so that `--help` answer
 """
 
 import argparse
+import json
 import logging
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,6 +24,10 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=version("surface-crack"))
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("check", help="check params.yaml and the photos before `dvc repro`")
+    validate = commands.add_parser("validate", help="may the model be used on these photos?")
+    validate.add_argument("path", type=Path, help="folder or zip of photos in class folders")
+    validate.add_argument("--json", action="store_true", help="print one JSON object")
+    validate.add_argument("--out", type=Path, help="folder for report, predictions and mistakes")
     download = commands.add_parser("download", help="fetch a data set of real photos")
     download.add_argument("name", choices=("metu", "sdnet"))
     download.add_argument("--url", help="fetch from this address instead of the known ones")
@@ -32,6 +38,8 @@ def parser() -> argparse.ArgumentParser:
 def dispatch(arguments: argparse.Namespace) -> None:
     if arguments.command == "check":
         check()
+    elif arguments.command == "validate":
+        judge(arguments.path, arguments.out, as_json=arguments.json)
     else:
         fetch(arguments.name, arguments.to, arguments.url)
 
@@ -41,14 +49,16 @@ def check() -> None:
     from surface_crack import paths
     from surface_crack.params import check_params
     from surface_crack.patterns import pattern_keys
-    from surface_crack.photos import class_labels, list_photos
+    from surface_crack.photos import check_classes, class_labels, list_photos
 
     p = check_params()
     raw = Path(p.raw)
     if raw == paths.SAMPLE and not raw.exists():  # the first stage will draw it
         log.info("params.yaml is fine; data: the synthetic sample")
         return
-    listing = list_photos(raw, class_labels(p.negative, p.positive), p.exclude)
+    labels = class_labels(p.negative, p.positive)
+    listing = list_photos(raw, labels, p.exclude)
+    check_classes(raw, listing, labels)
     names = [photo.path for photo in listing.photos]
     pattern_keys(p.group_pattern, [photo.source for photo in listing.photos], names)
     positive = sum(photo.label for photo in listing.photos)
@@ -56,6 +66,16 @@ def check() -> None:
         "params.yaml is fine; %s: %d photos, %d of them in folders of cracks",
         *(raw, len(listing.photos), positive),
     )
+
+
+def judge(path: Path, out: Path | None, *, as_json: bool) -> None:
+    """Print scores and a verdict. Raises ParamsError or DataError; no verdict is an error."""
+    from surface_crack.elsewhere import validate_photos
+
+    found, text = validate_photos(path, out)
+    if as_json:
+        text = json.dumps(found, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write(text.rstrip("\n") + "\n")
 
 
 def fetch(name: str, folder: Path, url: str | None) -> None:

@@ -66,16 +66,40 @@ def list_photos(raw: Path, labels: Mapping[str, int], exclude: str = "") -> List
 
     `labels` maps casefolded folder names to 0 or 1; photos whose path matches the regular
     expression `exclude` are counted and left out. Raises DataError if `raw` is missing or no
-    archive, if a photo lies in a folder that is in neither class, or if a class has no photo.
+    archive, if a photo lies in a folder that is in neither class, or if there is no photo.
     """
     listing = Listing()
     drop = re.compile(exclude) if exclude else None
     for source, container, files in _sources(raw):
         for file in sorted(files):
             _sort_in(listing, source, container, file, labels, drop)
+    if not listing.photos:
+        others = listing.rejected + listing.clutter
+        seen = f" ({len(others)} other files, such as {others[0].path!r})" if others else ""
+        raise DataError(
+            f"no photo found in {raw}{seen}: want <class folder>/<photo>, see params.yaml"
+        )
     listing.photos.sort()
-    _check_classes(raw, listing, labels)
     return listing
+
+
+def check_classes(raw: Path, listing: Listing, labels: Mapping[str, int]) -> None:
+    """What training needs: both classes. Raises DataError if one has no photo.
+
+    Photos right in a source have their class from its name. They stay together as one class, so
+    it is a class folder that was taken for the folder of class folders.
+    """
+    for photo in listing.photos:
+        if "/" not in photo.path:
+            raise DataError(
+                f"{photo.container} is itself a folder of one class: put the class folders into a "
+                "folder of their own, and set raw to that"
+            )
+    found = {photo.label for photo in listing.photos}
+    for label, name in ((0, "negative"), (1, "positive")):
+        if label not in found:
+            folders = ", ".join(folder for folder, value in labels.items() if value == label)
+            raise DataError(f"no {name} photo in {raw}: want a folder named one of {folders}")
 
 
 def _sort_in(
@@ -87,22 +111,18 @@ def _sort_in(
     drop: re.Pattern[str] | None,
 ) -> None:
     parts = PurePosixPath(file.path).parts
-    label = labels.get(parts[-2].casefold()) if len(parts) > 1 else None
+    folder = parts[-2] if len(parts) > 1 else container.name
+    label = labels.get(folder.casefold())
+    in_class_folder = len(parts) > 1 or _looks_like_a_photo(file.path)
     if any(part.casefold() in CLUTTER or part.startswith(".") for part in parts if part != ".."):
         listing.clutter.append(Rejected(source, file.path, "a file of the operating system's"))
     elif drop and drop.search(file.path):
         listing.excluded += 1
     elif file.problem:
         listing.rejected.append(Rejected(source, file.path, file.problem))
-    elif label is not None:
+    elif label is not None and in_class_folder:
         listing.photos.append(Photo(source, file.path, label, container, file.entry))
     elif _looks_like_a_photo(file.path):
-        folder = parts[-2] if len(parts) > 1 else container.name
-        if len(parts) == 1 and folder.casefold() in labels:
-            raise DataError(
-                f"{container} is itself a folder of one class: put the class folders into a folder "
-                "of their own, and set raw to that"
-            )
         raise DataError(
             f"folder {folder!r} of {file.path!r} in {container} is in neither class: add it to "
             "negative or positive in params.yaml, or leave it out with exclude"
@@ -111,20 +131,6 @@ def _sort_in(
         listing.clutter.append(
             Rejected(source, file.path, "not a photo, outside the class folders")
         )
-
-
-def _check_classes(raw: Path, listing: Listing, labels: Mapping[str, int]) -> None:
-    found = {photo.label for photo in listing.photos}
-    if not found:
-        others = listing.rejected + listing.clutter
-        seen = f" ({len(others)} other files, such as {others[0].path!r})" if others else ""
-        raise DataError(
-            f"no photo found in {raw}{seen}: want <class folder>/<photo>, see params.yaml"
-        )
-    for label, name in ((0, "negative"), (1, "positive")):
-        if label not in found:
-            folders = ", ".join(folder for folder, value in labels.items() if value == label)
-            raise DataError(f"no {name} photo in {raw}: want a folder named one of {folders}")
 
 
 def _sources(raw: Path) -> list[tuple[str, Path, Iterable[_File]]]:

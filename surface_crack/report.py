@@ -102,7 +102,7 @@ def report(
         "",
     ]
     if len(folders) > 1:
-        lines += [*_folders(folders), ""]
+        lines += [*folder_lines(folders, "metrics/folders.csv"), ""]
     return "\n".join([*lines, report_text(labels, decided)])
 
 
@@ -141,8 +141,8 @@ def _no_better_than_chance(numbers: Mapping[str, Any]) -> list[str]:
     return ["The area under ROC may be 0.5: no better than chance, or too few groups to tell."]
 
 
-def _folders(folders: pd.DataFrame) -> list[str]:
-    """The folders with the most mistakes, in the order of the table."""
+def folder_lines(folders: pd.DataFrame, whole: str) -> list[str]:
+    """The folders with the most mistakes, in the order of the table; `whole` says where all are."""
     mistakes = folders["missed"] + folders["false_alarms"]
     worst = mistakes.sort_values(ascending=False, kind="stable").index[:SHOWN]
     lines = [
@@ -150,7 +150,7 @@ def _folders(folders: pd.DataFrame) -> list[str]:
         *(_folder_line(row) for row in folders.loc[worst.sort_values()].to_dict("records")),
     ]
     if len(folders) > SHOWN:
-        lines.append(f"The {SHOWN} with the most mistakes; all {len(folders)}: metrics/folders.csv")
+        lines.append(f"The {SHOWN} with the most mistakes; all {len(folders)}: {whole}")
     return lines
 
 

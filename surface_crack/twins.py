@@ -14,6 +14,7 @@ Three sieves, each finer and dearer than the one before; none compares all pairs
 How often each sieve errs is measured in bench/twins.py; docs/results.md has the numbers.
 """
 
+import hashlib
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 from threadpoolctl import threadpool_limits
 
-from surface_crack.grouping import components
+from surface_crack.grouping import Pair, components, equals
 from surface_crack.threads import cores, in_order
 
 Floats = NDArray[np.float32]
@@ -52,6 +53,13 @@ class Twins(NamedTuple):
 
     pairs: Indices  # (P, 2) photo numbers, the smaller first
     similarity: Floats  # (P,) mean correlation of the gradients, TWIN to 1
+
+
+def find_relatives(images: NDArray[np.uint8]) -> tuple[list[Pair], Twins]:
+    """Copies (equal pixels), each with the first one, and twins among all but later copies."""
+    copies = equals([hashlib.sha256(image).hexdigest() for image in images])
+    later = [copy for _, copy in copies]  # they would crowd out other twins
+    return copies, find_twins(images, np.setdiff1d(np.arange(len(images)), later))
 
 
 def find_twins(images: NDArray[np.uint8], rows: Indices) -> Twins:

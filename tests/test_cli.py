@@ -41,8 +41,15 @@ def set_param(folder: Path, key: str, value: str) -> None:
 def test_help_names_the_commands() -> None:
     code, text = surface_crack(ROOT, "--help")
     assert code == 0
-    assert "check" in text
-    assert "download" in text
+    for command in ("check", "download", "validate"):
+        assert f"\n    {command} " in text
+
+
+def test_help_waits_for_nothing_heavy() -> None:
+    heavy = "{'torch', 'sklearn', 'matplotlib', 'pandas', 'numpy'} & set(sys.modules)"
+    code = f"import sys; from surface_crack.cli import parser; parser(); print({heavy})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def test_check_finds_nothing_wrong_with_the_defaults(folder: Path) -> None:

@@ -211,7 +211,7 @@ def test_a_flipped_bit_where_no_hash_is_known(site: Site, tmp_path: Path) -> Non
     [
         ({**IMAGES, "Positive/2.jpg": b""}, "has 2 image(s) in Positive, not 1"),
         ({**IMAGES, "Negative/3.jpg": b""}, "has 3 image(s) in Negative, not 2"),
-        ({"Positive/1.jpg": b""}, "does not hold the data set (no negative photo"),
+        ({"Positive/1.jpg": b""}, "has 0 image(s) in Negative, not 2"),
         ({**IMAGES, "Doubtful/3.jpg": b""}, "folder 'Doubtful'"),
     ],
 )

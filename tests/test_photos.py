@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from surface_crack.errors import DataError
-from surface_crack.photos import Reader, class_labels, list_photos
+from surface_crack.photos import Reader, check_classes, class_labels, list_photos
 from tests.makers import jpeg, metu_like, write_folder, write_zip
 
 LABELS = class_labels(["Negative", "Non-cracked", "UD"], ["Positive", "Cracked", "CD"])
@@ -85,8 +85,17 @@ def test_what_cannot_be_used_is_one_line(
     raw = tmp_path / "raw" if kind == "folder" else tmp_path / "raw.zip"
     (write_folder if kind == "folder" else write_zip)(raw, files)
     with pytest.raises(DataError, match=message) as caught:
-        rows(raw)
+        check_classes(raw, list_photos(raw, LABELS), LABELS)
     assert "\n" not in str(caught.value)
+
+
+def test_one_class_is_listed_and_not_enough_to_train(tmp_path: Path) -> None:
+    files = {name: content for name, content in metu_like(2).items() if "Positive" in name}
+    raw = write_zip(tmp_path / "metu.zip", files)
+    listing = list_photos(raw, LABELS)
+    assert [photo.label for photo in listing.photos] == [1, 1]
+    with pytest.raises(DataError, match="no negative photo in .* one of negative, non-cracked, ud"):
+        check_classes(raw, listing, LABELS)
 
 
 def test_no_such_path_and_no_archive(tmp_path: Path) -> None:
@@ -131,9 +140,13 @@ def test_names_as_other_systems_write_them(tmp_path: Path) -> None:
 
 
 def test_a_class_folder_as_raw_is_told(tmp_path: Path) -> None:
-    write_folder(tmp_path, metu_like(1))
+    raw = write_folder(tmp_path, metu_like(1)) / "Positive"
+    (raw / "notes.txt").write_text("hm")
+    listing = list_photos(raw, LABELS)
+    assert [photo[:3] for photo in listing.photos] == [("Positive", "00000.jpg", 1)]
+    assert [entry.path for entry in listing.clutter] == ["notes.txt"]
     with pytest.raises(DataError, match="is itself a folder of one class: put the class folders"):
-        rows(tmp_path / "Positive")
+        check_classes(raw, listing, LABELS)
 
 
 def test_doubtful_names_in_a_zip_are_listed(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from surface_crack.decode import decode
 from surface_crack.grouping import components
 from surface_crack.sample import draw
-from surface_crack.twins import find_twins
+from surface_crack.twins import find_relatives, find_twins
 from tests.makers import DISGUISES, SLIGHT, encoded
 
 COUNT = 60
@@ -123,3 +123,12 @@ def test_only_the_rows_asked_for_are_looked_at() -> None:
 def test_hardly_any_photos(count: int) -> None:
     images = packed([encoded(drawn(number)) for number in range(3)])
     assert find_twins(images, np.arange(count)).pairs.shape == (0, 2)
+
+
+def test_copies_are_told_from_twins() -> None:
+    """Ten copies would be all the neighbours that a photo asks for: only the first is asked."""
+    photo, other = encoded(drawn(0)), encoded(drawn(1))
+    turned = encoded(ImageOps.mirror(drawn(0)))
+    copies, twins = find_relatives(packed([other, *[photo] * 12, turned, other]))
+    assert sorted(copies) == [(0, 14), *((1, row) for row in range(2, 13))]
+    assert twins.pairs.tolist() == [[1, 13]]

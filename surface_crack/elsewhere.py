@@ -1,0 +1,177 @@
+"""The current model on labelled photos from elsewhere: find, pack, group and score them.
+
+As in the pipeline, only that nothing is split: all photos are judged, but for those that the model
+has learnt from. Files of the pipeline are read and never written.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from surface_crack import figures, paths
+from surface_crack.artifacts import read_json, write_csv, write_json, write_text
+from surface_crack.calibration import Decision, read_decision
+from surface_crack.dataset import Part, load_part, read_index
+from surface_crack.errors import DataError
+from surface_crack.grouping import equals, group_photos
+from surface_crack.model import Model
+from surface_crack.model_file import load_model
+from surface_crack.packing import Row, pack
+from surface_crack.params import Params, check_params
+from surface_crack.patterns import pattern_keys
+from surface_crack.photos import Listing, Rejected, class_labels, list_photos
+from surface_crack.report import folder_table
+from surface_crack.training import pick_device, predict
+from surface_crack.twins import find_relatives
+from surface_crack.validation import validate
+from surface_crack.validation_report import validation_report
+
+SHOWN = 18  # photos in the picture
+WIDE = 31  # letters of a caption; more would run into the next one
+REASONS = 5  # files that cannot be used, named in the report
+COLUMNS = ["source", "path", "label", "group", "probability", "decided"]
+
+
+def validate_photos(path: Path, out: Path | None) -> tuple[dict[str, Any], str]:
+    """(content of report.json, text of report.txt) of the photos in the folder or zip `path`.
+
+    Both, predictions.csv and mistakes.png go into the folder `out`, unless it is None. Raises
+    ParamsError or DataError.
+    """
+    p = check_params()
+    if not path.exists():
+        raise DataError(f"{path} does not exist: give a folder or zip of labelled photos")
+    model, config = load_model(paths.MODEL)
+    decision = read_decision(paths.DECISION)
+    if out:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"cannot write to {out}: {error.strerror}") from None
+    listing = list_photos(path, class_labels(p.negative, p.positive), p.exclude)
+    with TemporaryDirectory(prefix="surface-crack-") as folder:
+        packed = Path(folder) / "images.npy"
+        rows, rejected = unpacked(path, listing, config["image_size"], packed)
+        images = np.load(packed, mmap_mode="r")
+        table, pattern_misses = grouped(images, rows, p)
+        seen = table["group"].isin(table["group"][table["sha256"].isin(learnt_from(config))])
+        if seen.all():
+            raise DataError(f"the model was trained on all photos of {path}: give it others")
+        table = table[~seen]
+        table = predicted(model, decision, images, table)
+        scores = validate(
+            table["label"].to_numpy(),
+            table["probability"].to_numpy(),
+            decision.threshold,
+            table["group"].tolist(),
+            p.min_recall,
+        )
+        folders = folder_table(table)
+        found = {
+            **scores,
+            "path": readable(str(path)),
+            "rule": decision.rule,
+            "temperature": decision.temperature,
+            "trained_on": int(seen.sum()),
+            "training_data": config["data_digest"],
+            "excluded": listing.excluded,
+            "pattern_misses": pattern_misses,
+            "rejected": len(rejected),
+            "first_rejected": [file._asdict() for file in rejected[:REASONS]],
+            "folders": json.loads(folders.to_json(orient="records")),  # NaN becomes null
+        }
+        text = validation_report(found, folders)
+        if out:
+            write_text(out / "report.txt", text)
+            write_json(out / "report.json", found)
+            columns = table[COLUMNS].round({"probability": 6})
+            write_csv(out / "predictions.csv", COLUMNS, columns.itertuples(index=False))
+            draw_mistakes(images, table, out / "mistakes.png")
+    return found, text
+
+
+def unpacked(
+    path: Path, listing: Listing, size: int, target: Path
+) -> tuple[list[Row], list[Rejected]]:
+    """(photos, files that are none) of the listing; pixels go to `target`. Raises DataError."""
+    rows: list[Row] = []
+    rejected = list(listing.rejected)
+    results = pack(listing.photos, size, target)
+    for result in tqdm(results, "validate", len(listing.photos), unit="photo", disable=None):
+        if isinstance(result, Row):
+            rows.append(result._replace(path=readable(result.path), source=readable(result.source)))
+        else:
+            rejected.append(result)
+    rejected = sorted(Rejected(*map(readable, file)) for file in rejected)
+    if not rows:
+        first = rejected[0]
+        raise DataError(
+            f"none of the {len(rejected)} files in {path} can be used; the first is "
+            f"{first.path!r} ({first.reason})"
+        )
+    return rows, rejected
+
+
+def readable(name: str) -> str:
+    """A file name that is no text, as old systems leave them, with \\x escapes: as in index.csv."""
+    return name.encode(errors="backslashreplace").decode()
+
+
+def grouped(images: NDArray[np.uint8], rows: Sequence[Row], p: Params) -> tuple[pd.DataFrame, bool]:
+    """(columns of index.csv and `group`, whether there is a `group_pattern` that finds nothing)."""
+    index = pd.DataFrame(rows, columns=list(Row._fields))
+    try:
+        keys = pattern_keys(p.group_pattern, index["source"].tolist(), index["path"].tolist())
+        pattern_misses = False
+    except DataError:  # it was written for the photos of `raw`; others may have other names
+        keys, pattern_misses = [None] * len(index), True
+    copies, twins = find_relatives(images)
+    pairs = [(one, other) for one, other in twins.pairs.tolist()]
+    contents = [key or content for key, content in zip(keys, index["sha256"], strict=True)]
+    groups = group_photos(contents, {"copy": copies, "twin": pairs, "pattern": equals(keys)})
+    return index.assign(group=[photo.group for photo in groups]), pattern_misses
+
+
+def learnt_from(config: dict[str, Any]) -> set[str]:
+    """SHA-256 of the photos that the model was trained on or chosen by.
+
+    Empty where data/ does not hold them, as where only the model was copied to.
+    """
+    lists = [paths.SPLIT / "train.csv", paths.SPLIT / "val.csv"]
+    if not all(path.exists() for path in (*lists, paths.STATISTICS, paths.INDEX, paths.IMAGES)):
+        return set()
+    if read_json(paths.STATISTICS).get("data_digest") != config["data_digest"]:
+        return set()
+    rows = np.concatenate([load_part(name).rows for name in ("train", "val")])
+    return set(read_index()["sha256"][rows])
+
+
+def predicted(
+    model: Model, decision: Decision, images: NDArray[np.uint8], table: pd.DataFrame
+) -> pd.DataFrame:
+    """The table with `probability` and `decided`; its index says which of the images."""
+    part = Part(images, table.index.to_numpy(), table["label"].to_numpy())
+    probability = decision.probabilities(predict(model.to(pick_device()), part))
+    return table.assign(probability=probability, decided=decision.decide(probability))
+
+
+def draw_mistakes(images: NDArray[np.uint8], table: pd.DataFrame, path: Path) -> None:
+    """The mistakes furthest from their labels, as the network sees them."""
+    wrong = table[table["decided"] != table["label"]]
+    error = (wrong["probability"] - wrong["label"]).abs()
+    worst = wrong.loc[error.sort_values(ascending=False, kind="stable").index[:SHOWN]]
+    captions = []
+    for row in worst.to_dict("records"):
+        kind = "missed crack" if row["label"] else "false alarm"
+        folder, _, name = f"{row['source']}/{row['path']}".rpartition("/")
+        lines = f"{kind}, P {row['probability']:.3f}", folder, name
+        captions.append("\n".join(x if len(x) <= WIDE else f"...{x[3 - WIDE :]}" for x in lines))
+    title = f"The {len(worst)} worst of {len(wrong)} mistakes among {len(table)} photos"
+    figures.gallery([images[row] for row in worst.index], captions, title, path)
