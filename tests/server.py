@@ -96,7 +96,7 @@ class Site:
             handler.send_header("Content-Length", str(len(content)))
             handler.end_headers()
             self.body(handler, content[:after])
-            self.closing.wait(10)
+            self.closing.wait(60)  # longer than any test looks on, however busy the machine is
 
         return answer
 
