@@ -204,6 +204,7 @@ def test_experiments_compare(project: Project) -> None:
     assert project.ran(project.dvc("repro")) == []
 
 
+@pytest.mark.slow
 def test_temporary_and_queued_experiments(project: Project) -> None:
     project.dvc("exp", "run", "--temp", "-S", "lr=0.003", "--name", "elsewhere")
     assert project.git("status", "--porcelain") == ""

@@ -100,6 +100,7 @@ def test_metu_in_temporary_experiments(real_data: Path, tmp_path: Path) -> None:
     assert project.ran(output) == ["train", "calibrate", "evaluate", "card"]
 
 
+@pytest.mark.slow
 def test_an_archive_that_dvc_tracks_travels_into_other_folders(tmp_path: Path) -> None:
     """`dvc exp run --temp` and `--queue` work in another folder, a clone in yet another."""
     project = new_project(tmp_path / "project", raw="data/raw/mine.zip", epochs=1, image_size=48)
