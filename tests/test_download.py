@@ -128,6 +128,9 @@ def test_a_whole_file_waits_for_the_others_of_its_mirror(site: Site, tmp_path: P
 def test_ctrl_c_leaves_the_part(site: Site, tmp_path: Path) -> None:
     site.answers["/a"] = site.stalled(ARCHIVE, HALF)
     code = "import sys; from pathlib import Path; from surface_crack.download import download\n"
+    code += (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # if ignored
+    )
     code += "download('metu', Path(sys.argv[1]), sys.argv[2])"
     command = [sys.executable, "-c", code, str(tmp_path), site.url("/a")]
     most = HALF - io.DEFAULT_BUFFER_SIZE  # it may hold that much back while it waits for more
