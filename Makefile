@@ -9,7 +9,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help repro install test slow check format pythons browser clean
+.PHONY: help repro install audit test slow check format pythons browser clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -22,6 +22,10 @@ repro: install ## install, run the pipeline, print the report and say where the 
 	@echo; echo "Plots: $(CURDIR)/dvc_plots/index.html"
 
 install: $(VENV)/.pipeline ## make .venv with what the pipeline needs
+
+audit: install ## list the labels that are most likely wrong, see data/audit
+	dvc repro split
+	surface-crack audit
 
 test: $(VENV)/.test check ## lint, types and tests
 	$(VENV)/bin/python -m pytest -m "not slow"

@@ -28,6 +28,9 @@ def parser() -> argparse.ArgumentParser:
     validate.add_argument("path", type=Path, help="folder or zip of photos in class folders")
     validate.add_argument("--json", action="store_true", help="print one JSON object")
     validate.add_argument("--out", type=Path, help="folder for report, predictions and mistakes")
+    audit = commands.add_parser("audit", help="which labels are most likely wrong?")
+    audit.add_argument("--folds", type=int, choices=range(2, 21), default=5, metavar="2..20")
+    audit.add_argument("--out", type=Path, default=Path("data/audit"), help="folder (%(default)s)")
     download = commands.add_parser("download", help="fetch a data set of real photos")
     download.add_argument("name", choices=("metu", "sdnet"))
     download.add_argument("--url", help="fetch from this address instead of the known ones")
@@ -40,6 +43,8 @@ def dispatch(arguments: argparse.Namespace) -> None:
         check()
     elif arguments.command == "validate":
         judge(arguments.path, arguments.out, as_json=arguments.json)
+    elif arguments.command == "audit":
+        doubt(arguments.out, arguments.folds)
     else:
         fetch(arguments.name, arguments.to, arguments.url)
 
@@ -76,6 +81,13 @@ def judge(path: Path, out: Path | None, *, as_json: bool) -> None:
     if as_json:
         text = json.dumps(found, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     sys.stdout.write(text.rstrip("\n") + "\n")
+
+
+def doubt(out: Path, folds: int) -> None:
+    """List labels, the most doubtful first. Raises ParamsError, DataError or TrainingError."""
+    from surface_crack.audit import audit
+
+    audit(out, folds)
 
 
 def fetch(name: str, folder: Path, url: str | None) -> None:

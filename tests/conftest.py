@@ -15,6 +15,7 @@ if find_spec("torch") is None:  # `make pythons` tests all the rest on other ver
     collect_ignore = [
         f"test_{name}.py"
         for name in (
+            "audit",
             "augment",
             "heatmap",
             "elsewhere",

@@ -1,0 +1,128 @@
+"""Which labels are most likely wrong: `surface-crack audit`.
+
+Each photo of the training and validation parts is judged by a network that was trained without
+its group, and the photos are listed by how firmly that network contradicts the label. Confident
+learning (Northcutt et al. 2021, https://doi.org/10.1613/jair.1.12125) calls this order
+"self-confidence". The test part stays out: whoever mends labels there tunes the judge.
+"""
+
+import logging
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from surface_crack import figures
+from surface_crack.artifacts import write_csv
+from surface_crack.calibration import fit_temperature, probabilities
+from surface_crack.dataset import Part, load_part, read_groups, read_images, read_index, read_twins
+from surface_crack.decode import NotAPhoto
+from surface_crack.folds import Fold, deal_folds
+from surface_crack.model_file import load_model
+from surface_crack.packing import open_photo
+from surface_crack.params import Params, check_params
+from surface_crack.photos import Reader, class_labels, list_photos
+from surface_crack.refit import refit
+from surface_crack.training import pick_device, predict
+
+log = logging.getLogger("surface-crack")
+SHOWN = 60  # photos on the contact sheet
+SIDE = 227  # of a photo there, pixels
+LETTERS = 26  # of a file name in a caption; more would run into the next one
+COLUMNS = ["source", "path", "label", "probability", "doubt", "fold", "contradicted_by"]
+
+
+def audit(out: Path, folds: int) -> None:
+    """Write labels.csv and labels.png, most doubtful first, into the folder `out`.
+
+    Reads what `prepare`, `group` and `split` made. Raises ParamsError, DataError, TrainingError.
+    """
+    p = check_params()
+    index, images = read_index(), read_images()
+    rows = np.sort(np.concatenate([load_part(name).rows for name in ("train", "val")]))
+    labels = index["label"].to_numpy()
+    table = index.loc[rows, ["source", "path", "label"]].assign(group=read_groups()["group"][rows])
+    kinds = (table["source"] + "/" + table["label"].astype(str)).tolist()
+    table["probability"], table["fold"] = np.nan, 0
+    dealt = deal_folds(kinds, table["group"].tolist(), labels[rows], folds, p.seed)
+    for number, fold in enumerate(dealt, 1):
+        held_out = rows[fold.held_out]
+        judged = judge(images, rows, labels, fold, p)
+        table.loc[held_out, "probability"], table.loc[held_out, "fold"] = judged, number
+        right = ((judged > 0.5) == labels[held_out]).mean()
+        log.info(
+            "fold %d of %d: %d photos trained, %d judged, %.2f %% as labelled",
+            *(number, folds, len(fold.train), len(held_out), 100 * right),
+        )
+    table["doubt"] = (table["probability"] - table["label"]).abs()
+    table["contradicted_by"] = contradictions(index).reindex(table.index, fill_value="")
+    table = table.sort_values("doubt", ascending=False, kind="stable")
+    columns = table[COLUMNS].round({"probability": 6, "doubt": 6})
+    write_csv(out / "labels.csv", COLUMNS, columns.itertuples(index=False))
+    head = table.head(SHOWN)
+    title = f"The {len(head)} most doubtful of {len(table)} labels; P: probability of a crack"
+    draw(images, index, head, title, out / "labels.png")
+    log.info("%s: %d labels, the most doubtful first", out / "labels.csv", len(table))
+    log.info("%s: the first %d of them", out / "labels.png", len(head))
+
+
+def judge(
+    images: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    fold: Fold,
+    p: Params,
+) -> NDArray[np.float64]:
+    """Calibrated probability of a crack of each photo held out, by a network made without them."""
+    with TemporaryDirectory(prefix="surface-crack-") as folder:
+        file = refit(Path(folder), rows[fold.train], rows[fold.val], labels, p)
+        model, _ = load_model(file)
+    model.to(pick_device())
+    val, held_out = (
+        Part(images, rows[part], labels[rows[part]]) for part in (fold.val, fold.held_out)
+    )
+    temperature = fit_temperature(predict(model, val), val.labels)
+    return probabilities(predict(model, held_out), temperature)
+
+
+def contradictions(index: pd.DataFrame) -> pd.Series:
+    """By row: the path of a copy or twin with the other label, for the photos that have one."""
+    twins = read_twins()
+    both = np.concatenate([twins[["row", "twin"]], twins[["twin", "row"]]])
+    labels = index["label"].to_numpy()
+    one, other = both[labels[both[:, 0]] != labels[both[:, 1]]].T
+    found = pd.Series(index["path"].to_numpy()[other], index=one, dtype=str)
+    return found[~found.index.duplicated()]
+
+
+def draw(
+    images: NDArray[np.uint8], index: pd.DataFrame, table: pd.DataFrame, title: str, path: Path
+) -> None:
+    """The photos of `table`, as large as they came, each with its label and what was found."""
+    digests = dict(zip(table.index, index["sha256"][table.index], strict=True))
+    pictures = originals(set(digests.values()), set(table["path"]))
+    captions = []
+    for row in table.to_dict("records"):
+        name = row["path"] if len(row["path"]) <= LETTERS else f"...{row['path'][3 - LETTERS :]}"
+        label = "crack" if row["label"] else "no crack"
+        captions.append(f'"{label}", P {row["probability"]:.3f}\n{name}')
+    shown = [pictures.get(digest, images[row]) for row, digest in digests.items()]
+    figures.gallery(shown, captions, title, path)
+
+
+def originals(digests: set[str], names: set[str]) -> dict[str, NDArray[np.uint8]]:
+    """uint8 (SIDE, SIDE, 3) by SHA-256, of the photos whose files are still what was packed."""
+    p = check_params()
+    listing = list_photos(Path(p.raw), class_labels(p.negative, p.positive), p.exclude)
+    found: dict[str, NDArray[np.uint8]] = {}
+    with Reader() as reader:
+        for photo in listing.photos:
+            if photo.path in names:
+                with suppress(NotAPhoto):
+                    decoded, digest = open_photo(reader, photo, SIDE)
+                    if digest in digests:
+                        found[digest] = decoded.pixels
+    return found

@@ -1,0 +1,68 @@
+"""The train stage on other rows: for folds, and to compare what networks learn from where.
+
+Each training is `python -m stages.train` itself, in a folder that looks to it like the project's,
+so that its network is the one that `dvc repro` would make of these rows.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from surface_crack import paths
+from surface_crack.artifacts import write_csv, write_json, write_text
+from surface_crack.dataset import read_images
+from surface_crack.errors import TrainingError
+from surface_crack.params import PARAMS, PIPELINE, Params
+from surface_crack.splitting import pixel_statistics
+
+LOG = Path("log.txt")
+
+
+def refit(
+    folder: Path,
+    train: NDArray[np.int64],
+    val: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    params: Params,
+) -> Path:
+    """The model file in `folder` of a network trained on the packed photos `train`.
+
+    `train` and `val` are rows of images.npy, `labels` (N,) are those of all its photos. Raises
+    TrainingError if training does.
+    """
+    for name, rows in (("train", train), ("val", val)):
+        of_part = zip(rows.tolist(), labels[rows].tolist(), strict=True)
+        write_csv(folder / paths.SPLIT / f"{name}.csv", ("row", "label"), of_part)
+    mean, std = pixel_statistics(read_images(), train)
+    write_json(folder / paths.STATISTICS, {"mean": mean, "std": std, "data_digest": "refit"})
+    images = folder / paths.IMAGES
+    images.parent.mkdir(parents=True, exist_ok=True)
+    images.unlink(missing_ok=True)
+    images.symlink_to(paths.IMAGES.resolve())
+    plain = {key: list(x) if isinstance(x, tuple) else x for key, x in vars(params).items()}
+    write_text(folder / PARAMS, yaml.safe_dump(plain, sort_keys=False))
+    write_text(folder / PIPELINE, PIPELINE.read_text(encoding="utf-8"))
+    run_stage("train", folder)
+    return folder / paths.MODEL
+
+
+def run_stage(stage: str, folder: Path) -> None:
+    """`python -m stages.STAGE` of the current folder's code, in `folder`. Raises TrainingError."""
+    log = folder / LOG
+    with log.open("w", encoding="utf-8") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", f"stages.{stage}"],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        lines = log.read_text(encoding="utf-8").strip().splitlines()
+        raise TrainingError(lines[-1] if lines else f"{stage} ended with {done.returncode}")
