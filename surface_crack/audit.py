@@ -17,16 +17,13 @@ from numpy.typing import NDArray
 
 from surface_crack import figures
 from surface_crack.artifacts import write_csv
-from surface_crack.calibration import fit_temperature, probabilities
 from surface_crack.dataset import Part, load_part, read_groups, read_images, read_index, read_twins
 from surface_crack.decode import NotAPhoto
-from surface_crack.folds import Fold, deal_folds
-from surface_crack.model_file import load_model
+from surface_crack.folds import Photos, deal_folds, train_and_val
 from surface_crack.packing import open_photo
-from surface_crack.params import Params, check_params
+from surface_crack.params import check_params
 from surface_crack.photos import Reader, class_labels, list_photos
-from surface_crack.refit import refit
-from surface_crack.training import pick_device, predict
+from surface_crack.refit import judge, refit
 
 log = logging.getLogger("surface-crack")
 SHOWN = 60  # photos on the contact sheet
@@ -43,19 +40,19 @@ def audit(out: Path, folds: int) -> None:
     p = check_params()
     index, images = read_index(), read_images()
     rows = np.sort(np.concatenate([load_part(name).rows for name in ("train", "val")]))
-    labels = index["label"].to_numpy()
-    table = index.loc[rows, ["source", "path", "label"]].assign(group=read_groups()["group"][rows])
-    kinds = (table["source"] + "/" + table["label"].astype(str)).tolist()
-    table["probability"], table["fold"] = np.nan, 0
-    dealt = deal_folds(kinds, table["group"].tolist(), labels[rows], folds, p.seed)
-    for number, fold in enumerate(dealt, 1):
-        held_out = rows[fold.held_out]
-        judged = judge(images, rows, labels, fold, p)
+    table = index.loc[rows, ["source", "path", "label"]].assign(probability=np.nan, fold=0)
+    labels, groups = index["label"].to_numpy(), read_groups()["group"].tolist()
+    photos = Photos(labels, index["source"].tolist(), groups)
+    for number, (rest, held_out) in enumerate(deal_folds(photos, rows, folds, p.seed), 1):
+        train, val = train_and_val(photos, rest, p.seed)
+        with TemporaryDirectory(prefix="surface-crack-") as folder:
+            file = refit(Path(folder), train, val, labels, p)
+            judged = judge(file, *(Part(images, part, labels[part]) for part in (val, held_out)))
         table.loc[held_out, "probability"], table.loc[held_out, "fold"] = judged, number
         right = ((judged > 0.5) == labels[held_out]).mean()
         log.info(
             "fold %d of %d: %d photos trained, %d judged, %.2f %% as labelled",
-            *(number, folds, len(fold.train), len(held_out), 100 * right),
+            *(number, folds, len(train), len(held_out), 100 * right),
         )
     table["doubt"] = (table["probability"] - table["label"]).abs()
     table["contradicted_by"] = contradictions(index).reindex(table.index, fill_value="")
@@ -67,25 +64,6 @@ def audit(out: Path, folds: int) -> None:
     draw(images, index, head, title, out / "labels.png")
     log.info("%s: %d labels, the most doubtful first", out / "labels.csv", len(table))
     log.info("%s: the first %d of them", out / "labels.png", len(head))
-
-
-def judge(
-    images: NDArray[np.uint8],
-    rows: NDArray[np.int64],
-    labels: NDArray[np.int64],
-    fold: Fold,
-    p: Params,
-) -> NDArray[np.float64]:
-    """Calibrated probability of a crack of each photo held out, by a network made without them."""
-    with TemporaryDirectory(prefix="surface-crack-") as folder:
-        file = refit(Path(folder), rows[fold.train], rows[fold.val], labels, p)
-        model, _ = load_model(file)
-    model.to(pick_device())
-    val, held_out = (
-        Part(images, rows[part], labels[rows[part]]) for part in (fold.val, fold.held_out)
-    )
-    temperature = fit_temperature(predict(model, val), val.labels)
-    return probabilities(predict(model, held_out), temperature)
 
 
 def contradictions(index: pd.DataFrame) -> pd.Series:

@@ -9,50 +9,53 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from surface_crack.errors import DataError
 
-VAL_FOLDS = 8  # of the photos outside a fold, one part in so many chooses the best epoch
+VAL_PARTS = 8  # one part in so many of the photos that may be learnt from chooses the best epoch
+GROUPS = 3  # in such a part, or as near as can be
 
 
-class Fold(NamedTuple):
-    """Positions of the photos that train, choose the best epoch, and are judged; ascending."""
+class Photos(NamedTuple):
+    """What dealing needs to know of n photos."""
 
-    train: NDArray[np.int64]
-    val: NDArray[np.int64]
-    held_out: NDArray[np.int64]
+    labels: NDArray[np.int64]  # (n,) 1 crack, 0 none
+    kinds: Sequence[str]  # (n,) what each part should hold alike shares of, besides the labels
+    groups: Sequence[str]  # (n,) photos of a group stay together
 
 
-def deal_folds(
-    kinds: Sequence[str], groups: Sequence[str], labels: NDArray[np.int64], folds: int, seed: int
-) -> Iterator[Fold]:
-    """Each photo is held out in one of the folds; a group stays whole.
+Rows = NDArray[np.int64]
 
-    `kinds` (n,) are what each part should hold alike shares of, such as source and label. Raises
-    DataError if some part would get no photo of a class.
+
+def deal_folds(photos: Photos, among: Rows, folds: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
+    """(all others, those held out) of the positions `among`, ascending, for each fold.
+
+    Each photo is held out in one fold. Raises DataError if there are too few groups.
     """
-    every = np.arange(len(kinds))
-    for rest, held_out in _parts(every, kinds, groups, folds, seed):
-        train, val = next(_parts(rest, kinds, groups, VAL_FOLDS, seed))
-        for part in (train, val, held_out):
-            if len(np.unique(labels[part])) < 2:
-                count = len(set(groups))
-                raise DataError(
-                    f"{folds} folds need photos of both classes in each: {count} groups of photos "
-                    "that belong together are too few; ask for fewer folds or add photos"
-                )
-        yield Fold(train, val, held_out)
-
-
-def _parts(
-    among: NDArray[np.int64], kinds: Sequence[str], groups: Sequence[str], parts: int, seed: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """(all others, one part) of the positions `among`, for each part."""
-    of_kind, of_group = np.array(kinds)[among], np.array(groups)[among]
-    if len(np.unique(of_group)) < parts:
+    groups = np.array(photos.groups)[among]
+    count = len(np.unique(groups))
+    if count < folds:
         raise DataError(
-            f"{parts} folds need as many groups of photos that belong together, got "
-            f"{len(np.unique(of_group))}: ask for fewer folds or add photos"
+            f"{folds} folds need as many groups of photos that belong together, got {count}: "
+            "ask for fewer folds or add photos"
         )
-    kind, place, count = np.unique(of_kind, return_inverse=True, return_counts=True)
-    of_kind = np.where(count[place] < parts, kind[count.argmax()], of_kind)  # too rare to be dealt
-    deal = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
-    for others, part in deal.split(among, of_kind, of_group):
+    kinds = [f"{photos.kinds[row]} {photos.labels[row]}" for row in among.tolist()]
+    place, members = np.unique(kinds, return_inverse=True, return_counts=True)[1:]
+    place = np.where(members[place] < folds, members.argmax(), place)  # too rare to be dealt
+    deal = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for others, part in deal.split(among, place, groups):
         yield among[others], among[part]
+
+
+def train_and_val(photos: Photos, among: Rows, seed: int) -> tuple[Rows, Rows]:
+    """The positions `among` in two: those that train, and those that choose the best epoch.
+
+    Raises DataError if one would lack a class.
+    """
+    count = len({photos.groups[row] for row in among.tolist()})
+    parts = min(VAL_PARTS, max(2, count // GROUPS))
+    train, val = next(deal_folds(photos, among, parts, seed))
+    for rows in (train, val):
+        if len(np.unique(photos.labels[rows])) < 2:
+            raise DataError(
+                f"{count} groups of photos that belong together are too few to leave photos of "
+                "both classes to each part: ask for fewer folds or add photos"
+            )
+    return train, val

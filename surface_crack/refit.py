@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 
 from surface_crack import paths
 from surface_crack.artifacts import write_csv, write_json, write_text
-from surface_crack.dataset import read_images
+from surface_crack.calibration import fit_temperature, probabilities
+from surface_crack.dataset import Part, read_images
 from surface_crack.errors import TrainingError
+from surface_crack.model_file import load_model
 from surface_crack.params import PARAMS, PIPELINE, Params
 from surface_crack.splitting import pixel_statistics
+from surface_crack.training import pick_device, predict
 
 LOG = Path("log.txt")
 
@@ -49,6 +52,17 @@ def refit(
     write_text(folder / PIPELINE, PIPELINE.read_text(encoding="utf-8"))
     run_stage("train", folder)
     return folder / paths.MODEL
+
+
+def judge(file: Path, val: Part, held_out: Part) -> NDArray[np.float64]:
+    """Probability of a crack of the photos `held_out`, by the network in `file`.
+
+    Its temperature is fitted to `val`, so that probabilities of several folds compare.
+    """
+    model, _ = load_model(file)
+    model.to(pick_device())
+    temperature = fit_temperature(predict(model, val), val.labels)
+    return probabilities(predict(model, held_out), temperature)
 
 
 def run_stage(stage: str, folder: Path) -> None:

@@ -2,65 +2,60 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from surface_crack.errors import DataError
-from surface_crack.folds import Fold, deal_folds
+from surface_crack.folds import Photos, deal_folds, train_and_val
 
-
-Photos = tuple[NDArray[np.int64], NDArray[np.int64]]  # (groups, labels)
-
-
-def dealt(groups: NDArray[np.int64], labels: NDArray[np.int64]) -> list[Fold]:
-    kinds = [f"site/{label}" for label in labels]
-    return list(deal_folds(kinds, [f"g{group}" for group in groups], labels, 5, 0))
+EVERY = np.arange(1000)
 
 
 @pytest.fixture
 def photos() -> Photos:
     """1,000 photos in 200 groups, a third of them cracked."""
     rng = np.random.default_rng(0)
-    return rng.integers(0, 200, 1000), (rng.random(1000) < 0.33).astype(np.int64)
+    labels = (rng.random(1000) < 0.33).astype(np.int64)
+    return Photos(labels, ["site"] * 1000, [str(n) for n in rng.integers(0, 200, 1000)])
 
 
 def test_each_photo_is_held_out_once(photos: Photos) -> None:
-    held_out = np.concatenate([fold.held_out for fold in dealt(*photos)])
+    held_out = np.concatenate([part for _, part in deal_folds(photos, EVERY, 5, 0)])
     assert sorted(held_out) == list(range(1000))
 
 
-def test_parts_of_a_fold_share_no_photo_and_no_group(
-    photos: Photos,
-) -> None:
-    groups = photos[0]
-    for fold in dealt(*photos):
-        assert sorted(np.concatenate(fold)) == list(range(1000))
-        train, val, held_out = ({*groups[part].tolist()} for part in fold)
+def test_parts_share_no_photo_and_no_group(photos: Photos) -> None:
+    for rest, held_out in deal_folds(photos, EVERY, 5, 0):
+        parts = [*train_and_val(photos, rest, 0), held_out]
+        assert sorted(np.concatenate(parts)) == list(range(1000))
+        train, val, out = ({photos.groups[row] for row in part} for part in parts)
         assert not train & val
-        assert not train & held_out
-        assert not val & held_out
+        assert not train & out
+        assert not val & out
 
 
 def test_each_part_has_its_share_of_cracks(photos: Photos) -> None:
-    labels = photos[1]
-    for fold in dealt(*photos):
-        for part in fold:
-            assert labels[part].mean() == pytest.approx(labels.mean(), abs=0.03)
+    for rest, held_out in deal_folds(photos, EVERY, 5, 0):
+        for part in (*train_and_val(photos, rest, 0), held_out):
+            assert photos.labels[part].mean() == pytest.approx(photos.labels.mean(), abs=0.03)
 
 
-def test_rare_kinds_are_dealt_without_a_warning() -> None:
-    labels = np.arange(100) % 2
-    kinds = ["one of its kind", *["site"] * 99]
-    folds = list(deal_folds(kinds, [str(n) for n in range(100)], labels, 5, 0))
-    assert sorted(np.concatenate([fold.held_out for fold in folds])) == list(range(100))
+def test_only_the_photos_asked_for_are_dealt(photos: Photos) -> None:
+    among = EVERY[::3]
+    for rest, held_out in deal_folds(photos, among, 5, 0):
+        assert sorted([*rest, *held_out]) == among.tolist()
 
 
-def test_too_few_groups_are_refused() -> None:
-    labels = np.arange(100) % 2
+def test_rare_kinds_are_dealt_without_a_warning(photos: Photos) -> None:
+    photos = photos._replace(kinds=["one of its kind", *["site"] * 999])
+    assert len(list(deal_folds(photos, EVERY, 5, 0))) == 5
+
+
+def test_too_few_groups_are_refused(photos: Photos) -> None:
+    photos = photos._replace(groups=[str(n % 3) for n in range(1000)])
     with pytest.raises(DataError, match="5 folds need as many groups .* got 3"):
-        dealt(np.arange(100) % 3, labels)
+        next(deal_folds(photos, EVERY, 5, 0))
 
 
-def test_a_part_without_a_class_is_refused() -> None:
-    labels = (np.arange(100) == 7).astype(np.int64)
+def test_a_part_without_a_class_is_refused(photos: Photos) -> None:
+    photos = photos._replace(labels=(EVERY == 7).astype(np.int64))
     with pytest.raises(DataError, match="photos of both classes"):
-        dealt(np.arange(100), labels)
+        train_and_val(photos, EVERY, 0)

@@ -1,0 +1,151 @@
+"""What is learnt on one kind of surface, judged on another.
+
+    dvc repro group && python -m bench.transfer --work data/transfer --seeds 3
+
+Reads params.yaml and what `prepare` and `group` made of it. A surface is a source, or a folder in
+it above the class folders: SDNET2018's Decks, Pavements and Walls are three. All photos are dealt
+into five folds, groups whole. Of each fold and each surface, a network is trained on that
+surface's photos outside the fold, by the train stage itself, and judges the photos of the fold; so
+does one trained on all surfaces. Each photo is thus judged once by each row of the table, by a
+network that saw nothing of its group.
+
+What is done is kept in --work: started again, it goes on where it ended, as long as params and data
+are the same.
+"""
+
+import argparse
+import hashlib
+import re
+import sys
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from statistics import mean
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from surface_crack import paths
+from surface_crack.artifacts import read_json
+from surface_crack.console import run
+from surface_crack.dataset import Part, read_groups, read_images, read_index, write_frame
+from surface_crack.folds import Photos, deal_folds, train_and_val
+from surface_crack.params import Params, check_params
+from surface_crack.patterns import pattern_keys
+from surface_crack.refit import judge, refit
+
+FOLDS = 5
+ALL = "all"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, required=True, help="folder for what is done")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--train-on", nargs="*", help="surfaces, or `all`; else each and all")
+    arguments = parser.parse_args()
+
+    p = check_params()
+    index = read_index().assign(group=read_groups()["group"])
+    index["surface"] = [surface(*row) for row in zip(index["source"], index["path"], strict=True)]
+    surfaces = sorted(index["surface"].unique())
+    data = read_json(paths.METRICS / "data.json")["digest"]
+    key = hashlib.sha256(f"{replaced(p, seed=0)} {data}".encode()).hexdigest()[:12]
+    rows = arguments.train_on or [*surfaces, ALL]
+    if unknown := set(rows) - {*surfaces, ALL}:
+        parser.error(f"no surface {sorted(unknown)[0]!r}: there are {', '.join(surfaces)}")
+    judged = {
+        (name, seed): judged_by(index, name, replaced(p, seed=seed), arguments.work / key)
+        for seed, name in product(range(arguments.seeds), rows)
+    }
+    print(f"settings and data {key}, data {data[:12]}, seeds 0 to {arguments.seeds - 1}\n")
+    transfer_table(index, judged, rows, surfaces, arguments.seeds)
+    if ALL in rows:
+        pooled_table(index, judged, arguments.seeds, p)
+
+
+def surface(source: str, path: str) -> str:
+    """`sdnet/Decks` of `Decks/Cracked/7001-1.jpg` in sdnet, `metu` of `Positive/00001.jpg`."""
+    return "/".join([source, *path.split("/")[:-2]])
+
+
+def replaced(p: Params, **changed: object) -> Params:
+    return replace(p, **changed)  # type: ignore[arg-type]
+
+
+def judged_by(index: pd.DataFrame, name: str, p: Params, work: Path) -> NDArray[np.float64]:
+    """Probability of a crack of each photo, by networks trained on `name` without its fold."""
+    labels, every = index["label"].to_numpy(), np.arange(len(index))
+    photos = Photos(labels, index["surface"].tolist(), index["group"].tolist())
+    own = every if name == ALL else every[index["surface"] == name]
+    probability = np.full(len(index), np.nan)
+    # The deal is the same whatever the seed, so that seeds differ by training alone.
+    for number, (rest, held_out) in enumerate(deal_folds(photos, every, FOLDS, 0), 1):
+        file = work / f"{re.sub('[^A-Za-z0-9]', '-', name)}-seed{p.seed}-fold{number}.csv"
+        if not file.exists():
+            train, val = train_and_val(photos, np.intersect1d(rest, own), 0)
+            print(f"{file.stem}: {len(train)} photos", file=sys.stderr, flush=True)
+            images = read_images()
+            with TemporaryDirectory(prefix="surface-crack-") as folder:
+                model = refit(Path(folder), train, val, labels, p)
+                parts = (Part(images, rows, labels[rows]) for rows in (val, held_out))
+                table = pd.DataFrame({"row": held_out, "probability": judge(model, *parts)})
+            write_frame(file, table.set_index("row"))
+        done = pd.read_csv(file)
+        probability[done["row"]] = done["probability"]
+    assert not np.isnan(probability).any(), "a photo that no fold holds out"
+    return probability
+
+
+Judged = dict[tuple[str, int], NDArray[np.float64]]
+
+
+def transfer_table(
+    index: pd.DataFrame, judged: Judged, rows: list[str], surfaces: list[str], seeds: int
+) -> None:
+    print("Area under ROC: mean (lowest to highest) over seeds")
+    print(f"| trained on | {' | '.join(surfaces)} |")
+    print("|---" * (1 + len(surfaces)) + "|")
+    for name in rows:
+        cells = []
+        for there in surfaces:
+            here = (index["surface"] == there).to_numpy()
+            values = [
+                roc_auc_score(index["label"][here], judged[name, seed][here])
+                for seed in range(seeds)
+            ]
+            cells.append(f"{mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+def pooled_table(index: pd.DataFrame, judged: Judged, seeds: int, p: Params) -> None:
+    """Of the networks trained on all: each source; by itself each large photo of the pattern."""
+    print("\nTrained on all surfaces")
+    keys = pd.Series(
+        pattern_keys(p.group_pattern, index["source"].tolist(), index["path"].tolist())
+    )
+    for source, of_source in index.groupby("source"):
+        for seed in range(seeds):
+            labels, probability = of_source["label"], judged[ALL, seed][of_source.index]
+            accuracy = ((probability > 0.5) == labels).mean()
+            line = f"{source} seed {seed}: area under ROC {roc_auc_score(labels, probability):.4f}"
+            line += f", accuracy at 0.5 {100 * accuracy:.2f} %"
+            of_photo = [
+                roc_auc_score(index["label"][tiles], judged[ALL, seed][tiles])
+                for tiles in of_source.groupby(keys[of_source.index]).groups.values()
+                if index["label"][tiles].nunique() == 2
+            ]
+            if of_photo:
+                line += (
+                    f", mean area under ROC of {len(of_photo)} large photos {mean(of_photo):.4f}"
+                )
+            print(line)
+
+
+if __name__ == "__main__":
+    run("transfer", main)
