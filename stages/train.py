@@ -62,7 +62,14 @@ def main() -> None:
     statistics = read_json(paths.STATISTICS)
     device = pick_device()
     precision = pick_precision(p.precision, device)
-    model = build_model(p.model, statistics["mean"], statistics["std"], p.dropout)
+    model = build_model(
+        p.model,
+        statistics["mean"],
+        statistics["std"],
+        dropout=p.dropout,
+        width=p.width,
+        normalise=p.normalise,
+    )
     model.to(device).to(memory_format=torch.channels_last)
     parameters = sum(weights.numel() for weights in model.parameters())
     log.info("%s, %d parameters, %s on %s", p.model, parameters, precision, device.type)

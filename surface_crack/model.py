@@ -3,7 +3,8 @@
 CrackNet is fully convolutional and uses no padding, so that a tile's features depend on its own
 pixels alone: a whole photo scored in one pass agrees with its tiles scored one by one.
 Pixel mean and std are buffers. They are saved with the weights, so no caller can forget to
-normalise, or normalise with another data set's numbers.
+normalise, or normalise with another data set's numbers. With `normalise` photo, each photo's own
+brightness and contrast are taken out as well: what is left looks alike on every site.
 
 Blocks follow the conv-norm-ReLU order of Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167.
 """
@@ -18,6 +19,8 @@ from torchvision.transforms.v2.functional import rgb_to_grayscale
 
 from surface_crack.params import STRIDE
 
+FLAT = 0.2  # spread of a photo, in stds of the training pixels, below which it is not blown up
+
 
 class _Normalised(nn.Module):
     """What both networks share: pixels in [0, 255] -> zero mean, unit variance per channel."""
@@ -25,8 +28,9 @@ class _Normalised(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, mean: Sequence[float], std: Sequence[float], normalise: str) -> None:
         super().__init__()
+        self.by_photo = {"dataset": False, "photo": True}[normalise]
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
             raise ValueError(f"mean and std must be 3 RGB values, std > 0; got {mean}, {std}")
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
@@ -36,11 +40,16 @@ class _Normalised(nn.Module):
         """uint8 (B, 3, H, W) -> float32 (B, 3, H, W)."""
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"want uint8 (B, 3, H, W), got {images.dtype} {tuple(images.shape)}")
-        return (images.float() - self.mean) / self.std
+        x = (images.float() - self.mean) / self.std
+        if self.by_photo:
+            x = x - x.mean(dim=(2, 3), keepdim=True)  # each channel's own, which takes out casts
+            spread = x.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()  # (B, 1, 1, 1)
+            x = x / (spread + FLAT)
+        return x
 
 
 class CrackNet(_Normalised):
-    """65 k parameters, about 3 million multiply-adds for 64 x 64 pixels.
+    """With a width of 16: 65 k parameters, about 3 million multiply-adds for 64 x 64 pixels.
 
     The head sees the mean and the maximum of each feature: a crack is thin, so the mean alone
     washes it out; the maximum alone reacts to one dark spot.
@@ -48,17 +57,25 @@ class CrackNet(_Normalised):
 
     rim = 4  # pixels of a photo outside all cells of `looked_at`: without padding, some are lost
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], dropout: float) -> None:
-        super().__init__(mean, std)
+    def __init__(
+        self,
+        mean: Sequence[float],
+        std: Sequence[float],
+        dropout: float,
+        width: int = 16,
+        normalise: str = "dataset",
+    ) -> None:
+        super().__init__(mean, std, normalise)
+        w = width
         self.features = nn.Sequential(  # 64 x 64 pixels become
-            _block(3, 16, kernel=4, stride=4),  # 16 x 16
-            _block(16, 32, kernel=3),  # 14 x 14
-            _block(32, 32, kernel=2, stride=2),  # 7 x 7
-            _block(32, 64, kernel=3),  # 5 x 5
-            _block(64, 64, kernel=3),  # 3 x 3
+            _block(3, w, kernel=4, stride=4),  # 16 x 16
+            _block(w, 2 * w, kernel=3),  # 14 x 14
+            _block(2 * w, 2 * w, kernel=2, stride=2),  # 7 x 7
+            _block(2 * w, 4 * w, kernel=3),  # 5 x 5
+            _block(4 * w, 4 * w, kernel=3),  # 3 x 3
         )
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(2 * 64, 1)
+        self.head = nn.Linear(2 * 4 * w, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """uint8 (B, 3, H, W) -> float32 logits (B,)."""
@@ -67,7 +84,7 @@ class CrackNet(_Normalised):
 
     @property  # an attribute would put the layer's weights into the model file a second time
     def looked_at(self) -> nn.Module:
-        """The layer of heat maps: (B, 32, 14, 14) of 64 x 64 pixels, cell i at pixel 6 + 4 i.
+        """The layer of heat maps: (B, 2 * width, 14, 14) of 64 x 64 pixels, cell i at 6 + 4 i.
 
         Cells of deeper layers see too much of the photo to tell where in it.
         """
@@ -77,10 +94,16 @@ class CrackNet(_Normalised):
         """Score all whole tiles of `size` pixels in one pass.
 
         uint8 (B, 3, H, W) -> float32 logits (B, H // size, W // size), equal to `forward` on
-        each tile. Raises ValueError if `size` is no multiple of STRIDE.
+        each tile. Raises ValueError if `size` is no multiple of STRIDE. Where each tile is
+        normalised by itself there is no shortcut: they are cut out and scored one by one.
         """
         if size % STRIDE:
             raise ValueError(f"size must be a multiple of {STRIDE}, got {size}")
+        if self.by_photo:
+            cut = images.unfold(2, size, size).unfold(3, size, size)  # (B, 3, rows, columns, S, S)
+            cut = cut.permute(0, 2, 3, 1, 4, 5)
+            logits: Tensor = self(cut.flatten(0, 2))
+            return logits.view(cut.shape[:3])
         x = self.features(self.normalise(images))  # (B, C, h, w)
         cells, step = cells_of(size), size // STRIDE
         mean = functional.avg_pool2d(x, cells, step)  # (B, C, rows, columns)
@@ -112,8 +135,14 @@ class NotebookNet(_Normalised):
 
     rim = 0  # its padding keeps the edge
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], dropout: float) -> None:
-        super().__init__(mean, std)
+    def __init__(
+        self,
+        mean: Sequence[float],
+        std: Sequence[float],
+        dropout: float,
+        normalise: str = "dataset",
+    ) -> None:
+        super().__init__(mean, std, normalise)
         layers: list[nn.Module] = []
         for c_in, c_out in ((1, 64), (64, 64), (64, 128)):  # 120 -> 60 -> 30 -> 15
             layers += [nn.Conv2d(c_in, c_out, 3, padding=1), nn.ReLU()]
@@ -137,10 +166,18 @@ class NotebookNet(_Normalised):
 Model = CrackNet | NotebookNet
 
 
-def build_model(name: str, mean: Sequence[float], std: Sequence[float], dropout: float) -> Model:
-    """`name` is cracknet or notebook, as in params.yaml."""
+def build_model(
+    name: str,
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    dropout: float,
+    width: int,
+    normalise: str,
+) -> Model:
+    """Arguments as in params.yaml; the notebook's network has the width that it has."""
     if name == "notebook":
-        return NotebookNet(mean, std, dropout)
+        return NotebookNet(mean, std, dropout, normalise)
     if name == "cracknet":
-        return CrackNet(mean, std, dropout)
+        return CrackNet(mean, std, dropout, width, normalise)
     raise ValueError(f"model must be cracknet or notebook, got {name!r}")

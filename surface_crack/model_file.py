@@ -16,9 +16,11 @@ from surface_crack.artifacts import write_bytes
 from surface_crack.errors import DataError
 from surface_crack.model import Model, build_model
 
+SHAPE = ("dropout", "width", "normalise")  # params that `build_model` takes, besides `model`
+
 
 def save_model(path: Path, model: nn.Module, config: dict[str, Any]) -> None:
-    """`config` needs at least `model` and `dropout`, from which `load_model` builds the network."""
+    """`config` needs what SHAPE names, from which `load_model` builds the network."""
     text = json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
     tensors = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     write_bytes(path, save(tensors, {"config": text}))
@@ -31,7 +33,8 @@ def load_model(path: Path) -> tuple[Model, dict[str, Any]]:
         weights = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         config = json.loads(header["__metadata__"]["config"])
-        model = build_model(config["model"], (0, 0, 0), (1, 1, 1), config["dropout"])
+        shape = {name: config[name] for name in SHAPE}
+        model = build_model(config["model"], (0, 0, 0), (1, 1, 1), **shape)
         model.load_state_dict(weights)
     except FileNotFoundError:
         raise DataError(f"{path} is missing: run `dvc repro`") from None

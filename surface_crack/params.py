@@ -134,6 +134,8 @@ class Params:
     test_share: Annotated[float, number(0.01, 0.8)]
     # model
     model: Annotated[str, choice("cracknet", "notebook")]
+    width: Annotated[int, integer(4, 256, multiple_of=4)]
+    normalise: Annotated[str, choice("dataset", "photo")]
     dropout: Annotated[float, number(0, 0.9)]
     # training
     lr: Annotated[float, number(0, 1, above=True)]

@@ -20,7 +20,7 @@ def darkness_meter(name: str) -> Model:
     Without biases it is linear in whatever a layer passes on, so that the parts of the logit are
     known: activation times gradient, and nothing else.
     """
-    model = build_model(name, [GREY] * 3, [20.0] * 3, dropout=0.5)
+    model = build_model(name, [GREY] * 3, [20.0] * 3, dropout=0.5, width=16, normalise="dataset")
     layers = [x for x in model.modules() if isinstance(x, nn.Conv2d | nn.Linear)]
     for layer in layers:
         nn.init.constant_(layer.weight, 1 / layer.weight[0].numel())
@@ -105,7 +105,9 @@ def test_looking_changes_nothing(name: str) -> None:
 
 def test_many_photos_are_looked_at_in_batches() -> None:
     torch.manual_seed(0)
-    model = build_model("cracknet", [GREY] * 3, [20.0] * 3, dropout=0.0)
+    model = build_model(
+        "cracknet", [GREY] * 3, [20.0] * 3, dropout=0.0, width=16, normalise="dataset"
+    )
     photos = np.random.default_rng(0).integers(0, 256, (BATCH + 3, 48, 48, 3), np.uint8)
     together = heat_maps(model, photos)
     alone = np.concatenate([heat_maps(model, photo[None]) for photo in photos])

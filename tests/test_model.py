@@ -15,10 +15,10 @@ def random_images(*shape: int) -> torch.Tensor:
     )
 
 
-def random_cracknet() -> CrackNet:
+def random_cracknet(width: int = 16, normalise: str = "dataset") -> CrackNet:
     """Random weights, and normalisation layers that do not happen to be the identity."""
     torch.manual_seed(0)
-    model = CrackNet(*GREY, dropout=0.5)
+    model = CrackNet(*GREY, 0.5, width, normalise)
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):
             assert layer.running_mean is not None
@@ -28,9 +28,10 @@ def random_cracknet() -> CrackNet:
     return model.eval()
 
 
+@pytest.mark.parametrize("normalise", ["dataset", "photo"])
 @pytest.mark.parametrize("size", [48, 64, 96, 128])
-def test_one_pass_over_a_photo_gives_the_logits_of_its_tiles(size: int) -> None:
-    model = random_cracknet()
+def test_one_pass_over_a_photo_gives_the_logits_of_its_tiles(size: int, normalise: str) -> None:
+    model = random_cracknet(8, normalise)
     photo = random_images(2, 3, 2 * size + 17, 3 * size + 5)  # ragged edges hold no whole tile
     with torch.inference_mode():
         dense = model.tiles(photo, size)
@@ -49,7 +50,12 @@ def test_tiles_must_start_on_the_stride() -> None:
 
 def test_sizes_are_as_documented() -> None:
     count = {
-        name: sum(weights.numel() for weights in build_model(name, *GREY, 0.1).parameters())
+        name: sum(
+            weights.numel()
+            for weights in build_model(
+                name, *GREY, dropout=0.1, width=16, normalise="dataset"
+            ).parameters()
+        )
         for name in ("cracknet", "notebook")
     }
     assert count == {"cracknet": 65_313, "notebook": 7_485_249}
@@ -66,6 +72,29 @@ def test_normalisation_travels_with_the_weights() -> None:
     other.load_state_dict(model.state_dict())
     images = random_images(2, 3, 64, 64)
     assert torch.equal(model(images), other(images))
+
+
+def test_another_light_changes_nothing_once_photos_are_normalised_one_by_one() -> None:
+    """Darker, flatter, with a cast: the logit stays, where one normalisation for all moves."""
+    photos = torch.randint(0, 100, (4, 3, 64, 64)) + 20
+    photos[:, :, 20:30] //= 3  # something to see
+    light = torch.tensor([0, 30, 60]).view(1, 3, 1, 1)
+    other = (photos + light).to(torch.uint8)
+    brighter = (2 * photos).to(torch.uint8)
+    photos = photos.to(torch.uint8)
+    moved = {}
+    for normalise in ("dataset", "photo"):
+        model = random_cracknet(normalise=normalise)
+        moved[normalise] = [
+            (model(photos) - model(change)).abs().max().item() for change in (other, brighter)
+        ]
+    assert moved["photo"][0] < 0.01 * moved["dataset"][0]  # a cast is gone
+    assert moved["photo"][1] < 0.3 * moved["dataset"][1]  # contrast all but gone: see FLAT
+
+
+def test_a_photo_of_one_colour_is_not_blown_up() -> None:
+    logits = random_cracknet(normalise="photo")(torch.full((2, 3, 64, 64), 77, dtype=torch.uint8))
+    assert logits.isfinite().all()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,14 @@ from surface_crack.errors import DataError
 from surface_crack.model import CrackNet
 from surface_crack.model_file import load_model, save_model
 
-CONFIG = {"model": "cracknet", "dropout": 0.1, "lr": 0.01, "classes": ["negative", "positive"]}
+CONFIG = {
+    "model": "cracknet",
+    "width": 16,
+    "normalise": "dataset",
+    "dropout": 0.1,
+    "lr": 0.01,
+    "classes": ["negative", "positive"],
+}
 
 
 def test_a_model_comes_back_as_it_went(tmp_path: Path) -> None:
@@ -23,6 +30,16 @@ def test_a_model_comes_back_as_it_went(tmp_path: Path) -> None:
     assert not loaded.training
     for name, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value)
+
+
+@pytest.mark.parametrize(("width", "normalise"), [(8, "dataset"), (16, "photo")])
+def test_the_network_is_built_as_it_was(tmp_path: Path, width: int, normalise: str) -> None:
+    model = CrackNet([100.0] * 3, [40.0] * 3, 0.1, width, normalise).eval()
+    config = CONFIG | {"width": width, "normalise": normalise}
+    save_model(tmp_path / "a.safetensors", model, config)
+    loaded, _ = load_model(tmp_path / "a.safetensors")
+    photos = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    assert torch.equal(loaded(photos), model(photos))
 
 
 def test_a_damaged_model_is_one_line(tmp_path: Path) -> None:

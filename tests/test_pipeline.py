@@ -17,6 +17,10 @@ from tests.project import ROOT, Project, new_project
 STAGES = ["sample", "prepare", "group", "split", "train", "calibrate", "evaluate", "card"]
 
 
+def slow(*values: object) -> Any:
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def declared(stage: str) -> dict[str, Any]:
     """One stage of dvc.yaml, its files as plain paths."""
     entry = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]
@@ -98,9 +102,9 @@ def test_a_second_repro_runs_nothing(project: Project) -> None:
     [
         ("lr", 0.002, ["train", "calibrate", "evaluate", "card"]),
         ("threshold", 0.3, ["calibrate", "evaluate", "card"]),
-        ("min_recall", 0.9, ["calibrate", "evaluate", "card"]),
-        ("image_size", 64, STAGES[1:]),
-        ("sample_seed", 1, STAGES),
+        slow("min_recall", 0.9, ["calibrate", "evaluate", "card"]),
+        slow("image_size", 64, STAGES[1:]),
+        slow("sample_seed", 1, STAGES),
         ("group_by", "look", STAGES[2:]),
         ("seed", 1, STAGES[3:]),
     ],
