@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from surface_crack import paths
+from surface_crack.wording import SCORES, SHARES
 
 WORST = 5  # folders shown; metrics/folders.csv has all
 ALL = "*"  # "folder" of a source's total in folders.csv
@@ -24,20 +25,6 @@ USES = {
     "train": "fitted the weights",
     "val": "chose epoch, temperature and threshold",
     "test": "judged the model, once",
-}
-SHARES = {
-    "accuracy": "accuracy",
-    "recall": "recall: cracks found",
-    "precision": "precision: alarms that are cracks",
-    "f1": "F1 of recall and precision",
-    "specificity": "specificity: sound photos left alone",
-    "balanced_accuracy": "balanced accuracy",
-    "ece": "expected calibration error",
-}
-NUMBERS = {
-    "roc_auc": "area under ROC",
-    "average_precision": "average precision",
-    "brier": "Brier score",
 }
 RESULTS = (
     "Numbers from real photos over several seeds, with their commits, are in "
@@ -153,7 +140,7 @@ def _judging(
 def _scores(evaluate: Mapping[str, Any], test: Mapping[str, Any]) -> list[str]:
     half, interval = evaluate["at_half"], evaluate["interval"]
     rows = []
-    for name, words in (SHARES | NUMBERS).items():
+    for name, words in SCORES.items():
         form, scale, unit = (".2f", 100, " %") if name in SHARES else (".4f", 1, "")
         low, high = (f"{scale * interval[name][end]:{form}}" for end in ("low", "high"))
         value = f"{scale * evaluate[name]:{form}}{unit}"

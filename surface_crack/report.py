@@ -13,19 +13,14 @@ from sklearn.metrics import roc_auc_score
 from surface_crack.calibration import Decision
 from surface_crack.intervals import REPLICATES, intervals
 from surface_crack.metrics import report_text
+from surface_crack.wording import SCORES
 
 WIDTH = 80
 SHOWN = 40  # folders; folders.csv has all
 ALL = "*"  # "folder" of a source's total
 FEW = 30  # groups, below which a bootstrap promises too much
 CHANCE = 0.5  # area under ROC of a coin
-HEADLINES = {
-    "accuracy": "accuracy",
-    "recall": "recall: cracks found",
-    "precision": "precision: alarms that are cracks",
-    "f1": "F1 of recall and precision",
-}
-RANKING = {"roc_auc": "area under ROC", "average_precision": "average precision"}
+HEADLINES = ("accuracy", "recall", "precision", "f1")
 
 
 def folder_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -123,15 +118,12 @@ def _scores(numbers: Mapping[str, Any], decision: Decision) -> list[str]:
 
     return [
         line("crack from probability", f"{decision.threshold:.4g}", "", "0.5"),
-        *(
-            line(words, *percent(name), f"{100 * half[name]:.2f} %")
-            for name, words in HEADLINES.items()
-        ),
+        *(line(SCORES[name], *percent(name), f"{100 * half[name]:.2f} %") for name in HEADLINES),
         line("mistakes", str(numbers["mistakes"]), "", str(half["mistakes"])),
         "",
-        *(line(words, *plain(name)) for name, words in RANKING.items()),
-        line("expected calibration error", *percent("ece")),
-        line("Brier score", *plain("brier")),
+        *(line(SCORES[name], *plain(name)) for name in ("roc_auc", "average_precision")),
+        line(SCORES["ece"], *percent("ece")),
+        line(SCORES["brier"], *plain("brier")),
     ]
 
 

@@ -29,17 +29,10 @@ FEW = 30  # photos of a class, below which nothing is concluded
 FEW_GROUPS = 5  # likewise groups: draws of fewer say nothing of other places
 SPARED = 0.8  # share of sound photos that a useful model spares a second look, at least
 CHANCE = 0.5  # area under ROC of a coin
-SCORES = {
-    "recall": "recall: cracks found",
-    "precision": "precision: right alarms",
-    "specificity": "specificity: sound spared",
-    "balanced_accuracy": "balanced accuracy",
-    "accuracy": "accuracy",
-    "roc_auc": "area under ROC",
-    "average_precision": "average precision",
-    "ece": "expected calibration error",
-    "brier": "Brier score",
-}
+SHOWN = (
+    *("recall", "precision", "specificity", "balanced_accuracy", "accuracy"),
+    *("roc_auc", "average_precision", "ece", "brier"),
+)
 DECIDED = ("recall", "precision", "specificity")  # what another threshold changes
 OF_ONE_CLASS = {  # what means something where the other class is missing
     0: {"specificity", "accuracy", "ece", "brier"},
@@ -138,7 +131,7 @@ def scores(
     threshold: float,
     groups: Sequence[str],
 ) -> Scores:
-    """Each of SCORES with its interval; UNDEFINED also where a missing class empties it."""
+    """Each of SHOWN with its interval; UNDEFINED also where a missing class empties it."""
     decided = (probability >= threshold).astype(np.int64)
     order = np.argsort(-probability, kind="stable")
     once = np.ones((1, len(labels)), np.int64)
@@ -146,7 +139,7 @@ def scores(
     bounds = intervals(labels, probability, decided, groups)
     classes = set(labels.tolist())
     found: Scores = {}
-    for name in SCORES:
+    for name in SHOWN:
         value = float(observed[name][0])
         said = len(classes) == 2 or name in OF_ONE_CLASS[min(classes)]
         found[name] = Score(value, *bounds[name]) if said and not math.isnan(value) else UNDEFINED

@@ -8,7 +8,8 @@ import pandas as pd
 
 from surface_crack.intervals import REPLICATES
 from surface_crack.report import FEW, WIDTH, folder_lines
-from surface_crack.validation import DECIDED, SCORES, USES, percent
+from surface_crack.validation import DECIDED, SHOWN, USES, percent
+from surface_crack.wording import SCORES
 
 PLAIN = {"roc_auc", "average_precision", "brier"}  # not shares of photos
 
@@ -23,7 +24,7 @@ def validation_report(found: Mapping[str, Any], folders: pd.DataFrame) -> str:
         *_photos(found),
         "",
         f"{'':29}{'score':>10}  {'95 % interval':19}{'always':>10}{'never':>10}",
-        *(_line(name, found["scores"][name], *_others(name, found)) for name in SCORES),
+        *(_line(name, found["scores"][name], *_others(name, found)) for name in SHOWN),
         "",
         *_wrapped(
             f"Threshold {found['threshold']:.4g} ({found['rule']}). Beside the model, whoever "

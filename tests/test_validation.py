@@ -15,7 +15,7 @@ from surface_crack.report import WIDTH, folder_table
 from surface_crack.validation import (
     FEW,
     FEW_GROUPS,
-    SCORES,
+    SHOWN,
     SPARED,
     percent,
     shortest,
@@ -73,7 +73,7 @@ def test_scores_are_those_of_metrics() -> None:
     decided = (probability >= 0.3).astype(np.int64)
     reference = summary(labels, probability, decided)
     bounds = intervals(labels, probability, decided, groups)
-    for name in SCORES:
+    for name in SHOWN:
         score = numbers["scores"][name]
         assert score["value"] == pytest.approx(reference[name], abs=1.1e-6), name
         assert (score["low"], score["high"]) == pytest.approx(bounds[name], abs=1e-6), name
