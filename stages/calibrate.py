@@ -1,6 +1,6 @@
 """Stage 6: choose the temperature and threshold on the validation part.
 
-reads   models/crack.safetensors     the network of the best validation epoch
+reads   models/crack.safetensors     the network that `train` kept
         data/prepared/images.npy     pixels
         data/split/val.csv           rows and labels; never those of the test part
 writes  models/decision.json         temperature, threshold, and the rule that chose it

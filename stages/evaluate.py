@@ -1,6 +1,6 @@
 """Stage 7: judge the model on the test part, once, in fp32.
 
-reads   models/crack.safetensors     the network of the best validation epoch
+reads   models/crack.safetensors     the network that `train` kept
         models/decision.json         temperature and threshold, chosen on the validation part
         data/prepared/images.npy, index.csv     pixels and paths
         data/split/test.csv          rows and labels of photos that nothing was chosen by

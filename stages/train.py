@@ -1,14 +1,15 @@
-"""Stage 5: fit the network and keep the weights of the best validation epoch.
+"""Stage 5: fit the network and keep the weights of the best epoch.
 
 reads   data/prepared/images.npy     uint8 (N, S, S, 3), mapped into memory
         data/split/train.csv, val.csv       rows and labels; never those of the test part
         data/split/statistics.json   pixel mean and std, data digest
-writes  models/crack.safetensors     best weights, with the params that shaped them
-        metrics/train.json           which epoch won, and its scores
+writes  models/crack.safetensors     weights kept, with the params that shaped them
+        metrics/train.json           which epoch's they are, and its scores
         plots/history.csv            one row per epoch, rewritten after each
 
 "Best" is the lowest validation loss, in fp32. The learning rate is planned for all `epochs`;
-after `patience` epochs without a better one, training stops.
+after `patience` epochs without a better one, training stops. With `keep: last` all are run, and
+the last one's weights are kept.
 """
 
 import logging
@@ -92,7 +93,7 @@ def main() -> None:
         "image_size": image_size,
     }
     history: list[tuple[float, ...]] = []
-    best: dict[str, float] = {}
+    kept: dict[str, float] = {}
     for epoch in range(1, p.epochs + 1):
         rate = optimizer.param_groups[0]["lr"]
         train_score = train_epoch(
@@ -114,15 +115,15 @@ def main() -> None:
         row = (train_score.loss, val_score.loss, train_score.accuracy, val_score.accuracy)
         history.append((epoch, *(round(number, 6) for number in row), float(f"{rate:.4g}")))
         write_csv(paths.HISTORY, COLUMNS, history)  # whole file, atomically: watch it grow
-        if not best or val_score.loss < best["val_loss"]:
-            best = {"epoch": epoch, "val_loss": val_score.loss, "val_accuracy": val_score.accuracy}
+        if p.keep == "last" or not kept or val_score.loss < kept["val_loss"]:
+            kept = {"epoch": epoch, "val_loss": val_score.loss, "val_accuracy": val_score.accuracy}
             save_model(paths.MODEL, model, config)
         log.info(
             "epoch %2d/%d  loss %.4f, validation %.4f  accuracy %.2f %%, validation %.2f %%%s",
             *(epoch, p.epochs, *row[:2], 100 * row[2], 100 * row[3]),
-            "  (best)" if best["epoch"] == epoch else "",
+            "  (kept)" if kept["epoch"] == epoch else "",
         )
-        if epoch - best["epoch"] >= p.patience:
+        if epoch - kept["epoch"] >= p.patience:
             log.info("no better validation loss for %d epochs: stopping", p.patience)
             break
     progress.close()
@@ -130,12 +131,12 @@ def main() -> None:
     write_json(
         paths.METRICS / "train.json",
         {
-            "best_epoch": best["epoch"],
+            "best_epoch": kept["epoch"],
             "epochs": len(history),
             "parameters": parameters,
             "precision": str(precision).removeprefix("torch."),
-            "val_accuracy": round(best["val_accuracy"], 6),
-            "val_loss": round(best["val_loss"], 6),
+            "val_accuracy": round(kept["val_accuracy"], 6),
+            "val_loss": round(kept["val_loss"], 6),
         },
     )
 

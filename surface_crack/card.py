@@ -203,12 +203,13 @@ def _failures(
 
 def _training(train: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
     lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in params.items()]
+    why = {"best": "with the lowest validation loss", "last": "the last one"}[params["keep"]]
     return [
         "## Training",
         f"Network `{params['model']}`, {train['parameters']:,} parameters, fitted in "
         f"{train['precision']}, judged in float32.\n"
-        f"Of {train['epochs']:,} epochs the one kept is {train['best_epoch']:,}, with the lowest "
-        f"validation loss ({train['val_loss']:.4f}).\n"
+        f"Of {train['epochs']:,} epochs the one kept is {train['best_epoch']:,}, {why} (validation "
+        f"loss {train['val_loss']:.4f}).\n"
         "The params, as params.yaml takes them:",
         "\n".join(["```yaml", *lines, "```"]),  # a table would choke on the bars of a pattern
     ]

@@ -144,6 +144,7 @@ class Params:
     weight_decay: Annotated[float, number(0, 10)]
     label_smoothing: Annotated[float, number(0, 0.5)]
     warmup: Annotated[float, number(0, 0.9)]
+    keep: Annotated[str, choice("best", "last")]
     patience: Annotated[int, integer(1, 10_000)]
     turns: Annotated[bool, switch()]
     brightness: Annotated[float, number(0, 0.9)]

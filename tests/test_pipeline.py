@@ -120,6 +120,16 @@ def decision_of(project: Project) -> dict[str, Any]:
     return dict(json.loads((project.root / "models/decision.json").read_text()))
 
 
+def test_the_last_epoch_is_kept_on_request(project: Project) -> None:
+    project.set(lr=1, epochs=4, patience=1, keep="last")  # best would stop at once
+    project.run(sys.executable, "-m", "stages.train")
+    history = pd.read_csv(project.root / "plots/history.csv")
+    kept = json.loads((project.root / "metrics/train.json").read_text())
+    assert history["epoch"].tolist() == [1, 2, 3, 4]
+    assert kept["best_epoch"] == 4
+    assert kept["val_loss"] == history["val_loss"].iloc[-1]
+
+
 def test_a_number_fixes_the_threshold(project: Project) -> None:
     temperature = decision_of(project)["temperature"]
     project.set(threshold=0.3)
