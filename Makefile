@@ -9,10 +9,10 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help repro install test slow check format pythons browser clean
+.PHONY: help repro robustness install test slow check format pythons browser clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 repro: install ## install, run the pipeline, print the report and say where the plots are
 	@surface-crack check
@@ -20,6 +20,10 @@ repro: install ## install, run the pipeline, print the report and say where the 
 	@dvc plots show >/dev/null
 	@echo; cat metrics/report.txt
 	@echo; echo "Plots: $(CURDIR)/dvc_plots/index.html"
+
+robustness: install ## score test photos under blur, noise, bad light, ...; print the table
+	dvc repro stages/optional/dvc.yaml:robustness
+	@echo; cat metrics/robustness.txt
 
 install: $(VENV)/.pipeline ## make .venv with what the pipeline needs
 
