@@ -101,7 +101,7 @@ def compressed(photo: Image.Image, quality: int) -> Image.Image:
 def rotated(photo: Image.Image, degrees: float) -> Image.Image:
     """Turned about its centre, at the same size; what turns into the frame is the mirrored rim.
 
-    Black corners would be seen as cracks. The largest upright square inside would have none, but
+    Black corners might be taken for cracks. The largest upright square inside would have none, but
     at 45 degrees it holds half the area and shows every crack 1.4 times as wide.
     """
     angle = math.radians(degrees)

@@ -54,7 +54,7 @@ def robustness(
     """Accuracy and recall against strength; `found` is the content of metrics/robustness.json."""
     with mpl.rc_context(mpl.rcParamsDefault):
         figure = Figure(figsize=(12, 6), dpi=100, layout="constrained")
-        grid = figure.subplots(2, len(disturbances) // 2, sharey=True)
+        grid = figure.subplots(2, len(disturbances) // 2, sharey=True, squeeze=False)
         for (kind, (unit, strengths)), axes in zip(disturbances.items(), grid.flat, strict=True):
             for name, colour, marker in (("accuracy", TRAIN, "o"), ("recall", CRACK, "s")):
                 plain = 100 * found["undisturbed"][name]
@@ -72,7 +72,8 @@ def robustness(
             axes.set_ylabel("% of the photos / cracks")
         grid[0, 0].legend(loc="lower left")
         figure.suptitle(
-            f"{found['undisturbed']['photos']} test photos, disturbed; dotted: undisturbed"
+            f"{found['undisturbed']['photos']} test photos, disturbed; dotted: undisturbed. "
+            "Accuracy below recall: false alarms"
         )
         _save(figure, path)
 

@@ -152,7 +152,7 @@ class Params:
     threshold: Annotated[float | Literal["auto"], word_or("auto", number(0, 1))]
     min_recall: Annotated[float, number(0, 1)]
     # optional stages
-    robustness_images: Annotated[int, integer(20, 100_000)]
+    robustness_images: Annotated[int, integer(2, 100_000)]
 
     def __getattr__(self, name: str) -> NoReturn:
         """Only reached for a field that `read_params` left out."""

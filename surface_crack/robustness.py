@@ -94,8 +94,8 @@ def robustness_text(found: Mapping[str, Any], threshold: float) -> str:
         "",
         "recall: cracks found; specificity: sound photos left alone.",
         "scale 200: four quarters, a crack if one of them is; so four chances of a false alarm.",
-        "Strong blur, darkness, overexposure or low contrast may leave no crack to be seen,",
-        "and rotation turns up to 17 % of a square photo out of the frame, corners first.",
+        "Strong blur and overexposure can wipe a thin crack out, and rotation turns up to 17 %",
+        "of a square photo out of the frame, corners first.",
     ]
     return "\n".join(lines) + "\n"
 

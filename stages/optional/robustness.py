@@ -146,11 +146,9 @@ def draw_examples(photos: Sequence[Views], probability: Sequence[dict[Level, flo
 def mosaic(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """One picture (1, S, S, 3) as it is, four with a white cross between them: (S', S', 3)."""
     if len(pictures) == 1:
-        return pictures[0]
+        return pictures.squeeze(0)
     framed = np.pad(pictures, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=255)
-    above, below = (np.concatenate(list(row), axis=1) for row in (framed[:2], framed[2:]))
-    square: NDArray[np.uint8] = np.concatenate([above, below])
-    return square
+    return np.concatenate([np.concatenate(list(row), axis=1) for row in (framed[:2], framed[2:])])
 
 
 if __name__ == "__main__":
