@@ -7,14 +7,20 @@ import sys
 import time
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
+from numpy.typing import NDArray
+from torch import nn
 
-from stages.optional.robustness import disturbed
+from stages.optional.robustness import Views, disturbed, predicted
+from surface_crack.calibration import Decision
 from surface_crack.errors import DataError
+from surface_crack.model import Model
 from surface_crack.photos import Photo, Reader
 from surface_crack.robustness import LEVELS, UNDISTURBED
 from tests.makers import jpeg, metu_like, write_folder, write_zip
@@ -145,6 +151,37 @@ def test_robustness_follows_the_model(project: Project) -> None:
     assert project.ran(project.dvc("repro", ROBUSTNESS)) == ["train", "calibrate", ROBUSTNESS]
     assert project.ran(project.dvc("repro")) == ["evaluate", "card"]
     assert "undisturbed.accuracy" in project.dvc("metrics", "diff", "--all")
+
+
+class Brightness(nn.Module):
+    """A network whose logit is how much brighter than 128 a photo is, in grey levels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.middle = nn.Parameter(torch.tensor(128.0))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.float().mean(dim=(1, 2, 3)) - self.middle
+
+
+def test_the_likeliest_picture_of_a_level_counts() -> None:
+    """More photos than one batch holds, each with its own brightness at each level."""
+
+    def pictures(*brightness: int) -> NDArray[np.uint8]:
+        return np.stack([np.full((8, 8, 3), level, np.uint8) for level in brightness])
+
+    def photo(n: int) -> Views:
+        plain = {level: pictures(128 + n + 2 * k) for k, level in enumerate(LEVELS)}
+        return {UNDISTURBED: pictures(126), **plain, ("scale", 200): pictures(120, 99, 128 + n, 5)}
+
+    model, decision = cast(Model, Brightness()), Decision(4.0, 0.5, "")
+    said = predicted(model, decision, map(photo, range(20)))
+    assert list(said) == [UNDISTURBED, *LEVELS]
+    sure = {level: -4 * np.log(1 / x - 1) for level, x in said.items()}  # back to logits
+    assert sure[UNDISTURBED] == pytest.approx(np.full(20, -2.0))
+    assert sure["blur", 2] == pytest.approx(np.arange(20) + 2)
+    assert sure["noise", 20] == pytest.approx(np.arange(20) + 8)
+    assert sure["scale", 200] == pytest.approx(np.arange(20), abs=1e-6)
 
 
 def test_only_the_photos_that_were_prepared_are_disturbed(project: Project, tmp_path: Path) -> None:
