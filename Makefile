@@ -9,10 +9,10 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help repro install audit test slow check format pythons browser clean
+.PHONY: help repro robustness audit install test slow check format pythons browser clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 repro: install ## install, run the pipeline, print the report and say where the plots are
 	@surface-crack check
@@ -21,11 +21,15 @@ repro: install ## install, run the pipeline, print the report and say where the 
 	@echo; cat metrics/report.txt
 	@echo; echo "Plots: $(CURDIR)/dvc_plots/index.html"
 
-install: $(VENV)/.pipeline ## make .venv with what the pipeline needs
+robustness: install ## score test photos under blur, noise, bad light, ...; print the table
+	dvc repro stages/optional/dvc.yaml:robustness
+	@echo; cat metrics/robustness.txt
 
 audit: install ## list the labels that are most likely wrong, see data/audit
 	dvc repro split
 	surface-crack audit
+
+install: $(VENV)/.pipeline ## make .venv with what the pipeline needs
 
 test: $(VENV)/.test check ## lint, types and tests
 	$(VENV)/bin/python -m pytest -m "not slow"

@@ -42,19 +42,19 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A file name that is no text, as old systems leave them, is written with \\x escapes."""
-    with (
-        replacing(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-    ):
+    """Texts become `readable`."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([_plain(cell) for cell in row] for row in rows)
+        writer.writerows([readable(x) if isinstance(x, str) else x for x in row] for row in rows)
 
 
-def _plain(cell: object) -> object:
-    """Without carriage returns: Python before 3.13 does not quote them, and pandas stops there."""
-    return cell.replace("\r", "\\r") if isinstance(cell, str) else cell
+def readable(name: str) -> str:
+    """A file name that is no text, as old systems leave them, with \\x escapes.
+
+    Without carriage returns, too: Python before 3.13 does not quote them, and pandas stops there.
+    """
+    return name.encode(errors="backslashreplace").decode().replace("\r", "\\r")
 
 
 def read_json(path: Path) -> dict[str, Any]:

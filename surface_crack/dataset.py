@@ -63,9 +63,14 @@ def read_images() -> NDArray[np.uint8]:
     return images
 
 
+def read_part(name: str) -> pd.DataFrame:
+    """Columns row and label of the part `name`: train, val or test."""
+    return _read_csv(paths.SPLIT / f"{name}.csv", {"row": np.int64, "label": np.int64})
+
+
 def load_part(name: str) -> Part:
     """`name` is train, val or test. Raises DataError if a file is missing."""
-    rows = _read_csv(paths.SPLIT / f"{name}.csv", {"row": np.int64, "label": np.int64})
+    rows = read_part(name)
     return Part(read_images(), rows["row"].to_numpy(), rows["label"].to_numpy())
 
 

@@ -5,6 +5,8 @@ much larger than wanted, libjpeg halves it while decoding (Pillow's `draft`), wh
 pixels too and is faster than decoding them all.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import NamedTuple
 
@@ -43,11 +45,34 @@ def decode(content: bytes, size: int) -> Decoded:
     Raises NotAPhoto with the reason for whatever cannot be used: no image, damaged, a wrong
     size, several pictures in one file, pixels of no known range.
     """
+    with _opened(content) as image:
+        width, height = image.size
+        if _orientation(image) >= 5:  # turned by a quarter
+            width, height = height, width
+        image.draft("RGB", (size, size))  # a hint that only JPEG follows
+        return Decoded(resized(_upright(image), size), width, height)
+
+
+def original(content: bytes) -> Image.Image:
+    """Bytes of an image file -> all its pixels, RGB. Raises NotAPhoto as `decode` does."""
+    with _opened(content) as image:
+        return _upright(image)
+
+
+def resized(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """RGB of any shape -> uint8 (size, size, 3), antialiased."""
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+
+
+@contextmanager
+def _opened(content: bytes) -> Iterator[Image.Image]:
+    """The file's header, checked. Whatever goes wrong with its pixels is NotAPhoto, too."""
     if not content:
         raise NotAPhoto("empty file")
     try:
         with Image.open(BytesIO(content), formats=FORMATS) as image:
-            return _decode(image, size)
+            _check(image)
+            yield image
     except NotAPhoto:
         raise
     except UnidentifiedImageError:
@@ -60,7 +85,7 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _decode(image: Image.Image, size: int) -> Decoded:
+def _check(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise NotAPhoto(f"too large: {width} x {height} pixels")
@@ -69,15 +94,15 @@ def _decode(image: Image.Image, size: int) -> Decoded:
     frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if frames > 1:
         raise NotAPhoto(f"holds {frames} pictures: save them one by one")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Its pixels as RGB, turned as EXIF says."""
     orientation = _orientation(image)
-    image.draft("RGB", (size, size))  # a hint that only JPEG follows
     image.load()
     if orientation in TRANSPOSE:
         image = image.transpose(TRANSPOSE[orientation])
-        if orientation >= 5:  # turned by a quarter
-            width, height = height, width
-    small = to_rgb(image).resize((size, size), Image.Resampling.BILINEAR)
-    return Decoded(np.asarray(small), width, height)
+    return to_rgb(image)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from surface_crack import figures, paths
-from surface_crack.artifacts import read_json, write_csv, write_json, write_text
+from surface_crack.artifacts import read_json, readable, write_csv, write_json, write_text
 from surface_crack.calibration import Decision, read_decision
 from surface_crack.dataset import Part, load_part, read_index
 from surface_crack.errors import DataError
@@ -117,11 +117,6 @@ def unpacked(
             f"{first.path!r} ({first.reason})"
         )
     return rows, rejected
-
-
-def readable(name: str) -> str:
-    """A file name that is no text, as old systems leave them, with \\x escapes: as in index.csv."""
-    return name.encode(errors="backslashreplace").decode()
 
 
 def grouped(images: NDArray[np.uint8], rows: Sequence[Row], p: Params) -> tuple[pd.DataFrame, bool]:

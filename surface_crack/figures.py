@@ -1,8 +1,9 @@
 """Pictures drawn by matplotlib, the same bytes whatever the user's own settings of it."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -44,6 +45,36 @@ def curves(history: pd.DataFrame, path: Path) -> None:
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.grid(alpha=0.3)
             axes.legend()
+        _save(figure, path)
+
+
+def robustness(
+    found: Mapping[str, Any], disturbances: Mapping[str, tuple[str, tuple[int, ...]]], path: Path
+) -> None:
+    """Accuracy and recall against strength; `found` is the content of metrics/robustness.json."""
+    with mpl.rc_context(mpl.rcParamsDefault):
+        figure = Figure(figsize=(12, 6), dpi=100, layout="constrained")
+        grid = figure.subplots(2, len(disturbances) // 2, sharey=True, squeeze=False)
+        for (kind, (unit, strengths)), axes in zip(disturbances.items(), grid.flat, strict=True):
+            for name, colour, marker in (("accuracy", TRAIN, "o"), ("recall", CRACK, "s")):
+                plain = 100 * found["undisturbed"][name]
+                axes.axhline(plain, color=colour, ls=":", lw=1.5)
+                values = [100 * found[kind][str(strength)][name] for strength in strengths]
+                places = range(len(strengths))
+                axes.plot(places, values, marker=marker, color=colour, ms=5, label=name)
+            axes.set_xticks(places, [str(strength) for strength in strengths])
+            axes.set_xlim(-0.3, len(strengths) - 0.7)
+            axes.set_ylim(-3, 103)
+            axes.set_title(kind)
+            axes.set_xlabel(unit)
+            axes.grid(alpha=0.3)
+        for axes in grid[:, 0]:
+            axes.set_ylabel("% of the photos / cracks")
+        grid[0, 0].legend(loc="lower left")
+        figure.suptitle(
+            f"{found['undisturbed']['photos']} test photos, disturbed; dotted: undisturbed. "
+            "Accuracy below recall: false alarms"
+        )
         _save(figure, path)
 
 

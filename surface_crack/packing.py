@@ -39,11 +39,16 @@ class Row(NamedTuple):
 
 def open_photo(reader: Reader, photo: Photo, size: int) -> tuple[Decoded, str]:
     """(pixels, SHA-256 of the file). Raises NotAPhoto with the reason if there are no pixels."""
+    content = read_file(reader, photo)
+    return decode(content, size), hashlib.sha256(content).hexdigest()
+
+
+def read_file(reader: Reader, photo: Photo) -> bytes:
+    """The file's bytes. Raises NotAPhoto with the reason if they cannot be had."""
     try:
-        content = reader.read(photo)
+        return reader.read(photo)
     except UNREADABLE as error:
         raise NotAPhoto(f"cannot be read: {' '.join(str(error).split())}") from None
-    return decode(content, size), hashlib.sha256(content).hexdigest()
 
 
 def pack(

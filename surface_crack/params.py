@@ -1,6 +1,6 @@
 """params.yaml, parsed and checked: every knob of the pipeline as one frozen, typed object.
 
-A stage gets only the parameters that dvc.yaml declares for it. Reading another one is a bug of
+A stage gets only the parameters that its dvc.yaml declares. Reading another one is a bug of
 ours that DVC would turn into stale results, so it fails at once.
 
 DVC reads params.yaml by YAML 1.2 (`1e-05` is a number, `off` a word), PyYAML by YAML 1.1
@@ -21,6 +21,7 @@ from surface_crack.errors import ParamsError
 
 PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
+OPTIONAL = Path("stages/optional/dvc.yaml")  # stages that plain `dvc repro` does not run
 STRIDE = 8  # of CrackNet: input pixels per feature position, where tiles of a dense pass may start
 MIN_SIZE = 48  # of CrackNet, pixels: one feature position
 NOTEBOOK_SIZE = 120  # the only image size that the notebook's network takes, pixels
@@ -153,6 +154,8 @@ class Params:
     # decision
     threshold: Annotated[float | Literal["auto"], word_or("auto", number(0, 1))]
     min_recall: Annotated[float, number(0, 1)]
+    # optional stages
+    robustness_images: Annotated[int, integer(2, 100_000)]
 
     def __getattr__(self, name: str) -> NoReturn:
         """Only reached for a field that `read_params` left out."""
@@ -296,13 +299,15 @@ def _read(path: Path) -> str:
 
 
 def declared_params(stage: str) -> list[str]:
-    """The parameters that dvc.yaml declares for `stage`."""
-    pipeline = yaml.safe_load(_read(PIPELINE))
-    return list(pipeline["stages"][stage].get("params", []))
+    """The parameters that its dvc.yaml declares for `stage`."""
+    stages = yaml.safe_load(_read(PIPELINE))["stages"]
+    if stage not in stages:
+        stages = yaml.safe_load(_read(OPTIONAL))["stages"]
+    return list(stages[stage].get("params", []))
 
 
 def read_params(stage: str) -> Params:
-    """params.yaml of the current folder, cut down to what dvc.yaml declares for `stage`."""
+    """params.yaml of the current folder, cut down to what its dvc.yaml declares for `stage`."""
     return parse_params(_read(PARAMS), declared_params(stage))
 
 

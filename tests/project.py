@@ -70,11 +70,11 @@ class Project:
 
 
 def new_project(root: Path, **params: object) -> Project:
-    """The project's code, without its lock file and data, in a fresh repository at `root`."""
+    """The project's code, without its lock files and data, in a fresh repository at `root`."""
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
-            ignore = shutil.ignore_patterns("__pycache__")
+            ignore = shutil.ignore_patterns("__pycache__", "dvc.lock")
             shutil.copytree(source, root / part, ignore=ignore)
         else:
             (root / part).parent.mkdir(parents=True, exist_ok=True)

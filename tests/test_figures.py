@@ -24,7 +24,11 @@ def test_pictures_do_not_depend_on_the_users_matplotlib(
         figures.gallery(photos, ["a", "b"], "two", tmp_path / f"2{name}")
         heat = np.linspace(0, 1, 128, dtype=np.float32).reshape(2, 8, 8)
         figures.heat_gallery(np.stack(photos), heat, ["a", "b"], "warm", tmp_path / f"3{name}")
-        return b"".join((tmp_path / f"{x}{name}").read_bytes() for x in ("", "2", "3"))
+        shares = {"accuracy": 0.5, "recall": 1, "photos": 2}
+        found = {"undisturbed": shares, "a": {"1": shares}, "b": {"1": shares, "2": shares}}
+        levels = {"a": ("mm", (1,)), "b": ("%", (2, 1))}
+        figures.robustness(found, levels, tmp_path / f"4{name}")
+        return b"".join((tmp_path / f"{x}{name}").read_bytes() for x in ("", "2", "3", "4"))
 
     first = draw("a.png")
     monkeypatch.setitem(mpl.rcParams, "figure.facecolor", "red")

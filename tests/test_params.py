@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surface_crack.errors import ParamsError
-from surface_crack.params import PARAMS, PIPELINE, Params, declared_params, parse_params
+from surface_crack.params import OPTIONAL, PARAMS, PIPELINE, Params, declared_params, parse_params
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / PARAMS).read_text(encoding="utf-8")
@@ -147,6 +147,8 @@ def test_only_the_wanted_keys_are_read_and_checked() -> None:
 
 def test_every_parameter_is_declared_by_some_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    stages = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["stages"]
+    files = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in (PIPELINE, OPTIONAL)]
+    stages = [stage for file in files for stage in file["stages"]]
+    assert len(stages) == len(set(stages)), "a name must tell which of the two files is meant"
     used = {name for stage in stages for name in declared_params(stage)}
     assert used == {field.name for field in fields(Params)}

@@ -1,20 +1,34 @@
 """The pipeline as users run it: the real `dvc` in a temporary repository."""
 
 import csv
+import hashlib
 import json
 import sys
 import time
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
+from numpy.typing import NDArray
+from torch import nn
 
+from stages.optional.robustness import Views, disturbed, predicted
+from surface_crack.calibration import Decision
+from surface_crack.errors import DataError
+from surface_crack.model import Model
+from surface_crack.photos import Photo, Reader
+from surface_crack.robustness import LEVELS, UNDISTURBED
+from tests.makers import jpeg, metu_like, write_folder, write_zip
 from tests.project import ROOT, Project, new_project
 
 STAGES = ["sample", "prepare", "group", "split", "train", "calibrate", "evaluate", "card"]
+ALL = [*STAGES, "optional/robustness"]  # the pages below stages/
+ROBUSTNESS = "stages/optional/dvc.yaml:robustness"
 
 
 def slow(*values: object) -> Any:
@@ -22,8 +36,10 @@ def slow(*values: object) -> Any:
 
 
 def declared(stage: str) -> dict[str, Any]:
-    """One stage of dvc.yaml, its files as plain paths."""
-    entry = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]
+    """One stage of its dvc.yaml, its files as plain paths."""
+    folder, _, name = stage.rpartition("/")
+    file = ROOT / ("stages" if folder else "") / folder / "dvc.yaml"
+    entry = yaml.safe_load(file.read_text())["stages"][name]
     entry.setdefault("params", [])
     for kind in ("deps", "outs", "metrics", "plots"):
         files = entry.get(kind, [])
@@ -33,12 +49,12 @@ def declared(stage: str) -> dict[str, Any]:
 
 
 def test_every_stage_has_a_description_and_calls_its_module() -> None:
-    for stage in STAGES:
-        assert declared(stage)["cmd"] == f"python -m stages.{stage}"
+    for stage in ALL:
+        assert declared(stage)["cmd"] == f"python -m stages.{stage.replace('/', '.')}"
         assert declared(stage)["desc"]
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", ALL)
 def test_a_stage_touches_exactly_what_it_declares(
     project: Project, stage: str, tmp_path: Path
 ) -> None:
@@ -55,12 +71,13 @@ def test_a_stage_touches_exactly_what_it_declares(
     assert set(seen["imported"]) == modules
     assert set(seen["written"]) == set(entry["made"])
     files = set(seen["read"]) - {"params.yaml", "dvc.yaml"}  # DVC watches their content itself
+    files -= {"stages/optional/dvc.yaml"} if "/" in stage else set()
     assert files - set(entry["made"]) == deps - modules
     if stage in ("train", "calibrate"):  # whatever dvc.yaml says
         assert not files & {"data/split/test.csv", "data/prepared/index.csv"}
 
 
-@pytest.mark.parametrize("stage", STAGES[:-1])
+@pytest.mark.parametrize("stage", [stage for stage in ALL if stage != "card"])
 def test_a_stage_uses_every_parameter_that_it_declares(stage: str) -> None:
     """Reading one that is not declared fails at once, see test_params.py."""
     page = (ROOT / f"stages/{stage}.py").read_text()
@@ -69,15 +86,20 @@ def test_a_stage_uses_every_parameter_that_it_declares(stage: str) -> None:
 
 
 def test_the_card_names_every_parameter(project: Project) -> None:
-    """All at once, see test_card.py; one that dvc.yaml forgets would be missing here."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    assert declared("card")["params"] == list(params)
+    """All at once, see test_card.py; one that dvc.yaml forgets would be missing here.
+
+    Only those of optional stages are left out: they shape neither the model nor its numbers.
+    """
+    shaping = {name for stage in STAGES[:-1] for name in declared(stage)["params"]}
+    params = yaml.safe_load((project.root / "params.yaml").read_text())
+    assert declared("card")["params"] == [name for name in params if name in shaping]
+    assert set(params) - shaping == {"robustness_images"}
     text = (project.root / "docs/model_card.md").read_text()
     shown = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
-    assert shown == yaml.safe_load((project.root / "params.yaml").read_text())
+    assert shown == {name: value for name, value in params.items() if name in shaping}
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", ALL)
 def test_the_page_opens_with_the_files_it_writes(stage: str) -> None:
     page = (ROOT / f"stages/{stage}.py").read_text()
     contract = page.split('"""')[1]
@@ -95,6 +117,98 @@ def test_light_stages_import_no_torch(project: Project) -> None:
 def test_a_second_repro_runs_nothing(project: Project) -> None:
     assert project.ran(project.dvc("repro")) == []
     assert project.git("status", "--porcelain") == ""
+
+
+def robustness_of(project: Project) -> dict[str, Any]:
+    return dict(json.loads((project.root / "metrics/robustness.json").read_text()))
+
+
+def test_robustness_runs_when_asked_for_and_repeats(project: Project) -> None:
+    made = [project.root / path for path in declared("optional/robustness")["made"]]
+    assert not any(path.exists() for path in made)
+    project.set(robustness_images=10)
+    assert project.ran(project.dvc("repro")) == []
+    assert project.ran(project.dvc("repro", ROBUSTNESS)) == [ROBUSTNESS]
+    plain = robustness_of(project)["undisturbed"]
+    assert (plain["photos"], plain["cracks"]) == (10, 5)
+    assert project.ran(project.dvc("repro", ROBUSTNESS)) == []
+    assert "failed" not in project.dvc("plots", "show")
+    assert project.git("ls-files", "--others", "--exclude-standard", "plots").split() == [
+        "plots/robustness.png"  # the other one shows photos
+    ]
+    before = [path.read_bytes() for path in made]
+    for path in made:
+        path.unlink()
+    project.run(sys.executable, "-m", "stages.optional.robustness")
+    assert [path.read_bytes() for path in made] == before
+
+
+@pytest.mark.slow
+def test_robustness_follows_the_model(project: Project) -> None:
+    assert project.ran(project.dvc("repro", ROBUSTNESS)) == [ROBUSTNESS]
+    judged = json.loads((project.root / "metrics/evaluate.json").read_text())
+    plain = robustness_of(project)["undisturbed"]
+    assert {name: judged[name] for name in ("photos", "accuracy")} == {
+        name: plain[name] for name in ("photos", "accuracy")
+    }
+    project.set(lr=0.002)
+    assert project.ran(project.dvc("repro", ROBUSTNESS)) == ["train", "calibrate", ROBUSTNESS]
+    assert project.ran(project.dvc("repro")) == ["evaluate", "card"]
+    assert "undisturbed.accuracy" in project.dvc("metrics", "diff", "--all")
+
+
+class Brightness(nn.Module):
+    """A network whose logit is how much brighter than 128 a photo is, in grey levels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.middle = nn.Parameter(torch.tensor(128.0))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.float().mean(dim=(1, 2, 3)) - self.middle
+
+
+def test_the_likeliest_picture_of_a_level_counts() -> None:
+    """More photos than one batch holds, each with its own brightness at each level."""
+
+    def pictures(*brightness: int) -> NDArray[np.uint8]:
+        return np.stack([np.full((8, 8, 3), level, np.uint8) for level in brightness])
+
+    def photo(n: int) -> Views:
+        plain = {level: pictures(128 + n + 2 * k) for k, level in enumerate(LEVELS)}
+        return {UNDISTURBED: pictures(126), **plain, ("scale", 200): pictures(120, 99, 128 + n, 5)}
+
+    model, decision = cast(Model, Brightness()), Decision(4.0, 0.5, "")
+    said = predicted(model, decision, map(photo, range(20)))
+    assert list(said) == [UNDISTURBED, *LEVELS]
+    sure = {level: -4 * np.log(1 / x - 1) for level, x in said.items()}  # back to logits
+    assert sure[UNDISTURBED] == pytest.approx(np.full(20, -2.0))
+    assert sure["blur", 2] == pytest.approx(np.arange(20) + 2)
+    assert sure["noise", 20] == pytest.approx(np.arange(20) + 8)
+    assert sure["scale", 200] == pytest.approx(np.arange(20), abs=1e-6)
+
+
+def test_only_the_photos_that_were_prepared_are_disturbed(project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "Positive/1.jpg"
+    write_folder(tmp_path, {"Positive/1.jpg": jpeg(1, crack=True)})
+    photo = Photo(tmp_path.name, "Positive/1.jpg", 1, tmp_path)
+    with Reader() as reader:
+        right = hashlib.sha256(path.read_bytes()).hexdigest()
+        shown = disturbed(reader, photo, right, 64)
+        assert list(shown) == [UNDISTURBED, *LEVELS]
+        assert {pictures.shape[1:] for pictures in shown.values()} == {(64, 64, 3)}
+        path.write_bytes(jpeg(2))
+        with pytest.raises(DataError, match=r"1.jpg in .*: not the file that `prepare` read: run"):
+            disturbed(reader, photo, right, 64)
+        path.unlink()
+        with pytest.raises(DataError, match="1.jpg in .*: cannot be read: "):
+            disturbed(reader, photo, right, 64)
+
+    project.set(raw="elsewhere.zip")
+    write_zip(project.root / "elsewhere.zip", metu_like(1))
+    output = project.run(sys.executable, "-m", "stages.optional.robustness", check=False)
+    assert output.startswith("robustness: error: synthetic/")
+    assert output.endswith(" is no longer in raw: run `dvc repro`\n")
 
 
 @pytest.mark.parametrize(
@@ -301,9 +415,10 @@ def test_the_notebooks_network_says_which_photos_it_needs(project: Project) -> N
 def test_the_lock_file_fits_the_code(tmp_path: Path) -> None:
     """What git holds belongs together: nothing would run in a fresh clone."""
     project = new_project(tmp_path / "project")
-    for path in ("dvc.lock", "metrics", "plots", "docs/model_card.md"):
+    locks = ("dvc.lock", "stages/optional/dvc.lock")
+    for path in (*locks, "metrics", "plots", "docs/model_card.md"):
         source = ROOT / path
-        assert source.exists(), f"{path} is not there: run `dvc repro` and commit it"
+        assert source.exists(), f"{path} is not there: run `dvc repro -P` and commit it"
         target = project.root / path
         if source.is_dir():
             target.mkdir(exist_ok=True)
@@ -312,5 +427,6 @@ def test_the_lock_file_fits_the_code(tmp_path: Path) -> None:
         else:
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(source.read_bytes())
-    output = project.dvc("repro", "--dry", "--allow-missing")
-    assert project.ran(output) == [], output
+    for pipeline in ("dvc.yaml", ROBUSTNESS):
+        output = project.dvc("repro", "--dry", "--allow-missing", pipeline)
+        assert project.ran(output) == [], output

@@ -1,4 +1,5 @@
-"""Run one stage and tell what it really opened and imported: `python watch_stage.py STAGE LOG`.
+"""Run one stage and tell what it really opened and imported: `python watch_stage.py STAGE LOG`,
+STAGE as in `stages/STAGE.py`.
 
 Python's audit hooks see every file that Python code opens, https://peps.python.org/pep-0578/.
 """
@@ -38,7 +39,7 @@ def main() -> None:
     sys.path.insert(0, str(ROOT))
     sys.argv = [f"stages/{stage}.py"]
     sys.addaudithook(hook)
-    runpy.run_module(f"stages.{stage}", run_name="__main__", alter_sys=True)
+    runpy.run_module(f"stages.{stage.replace('/', '.')}", run_name="__main__", alter_sys=True)
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     known = [file for file in files if file and Path(file).exists()]  # torch invents some
     imported = {path for file in known if (path := inside(file))}

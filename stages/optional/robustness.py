@@ -1,0 +1,155 @@
+"""Optional stage: what blur, noise, light, JPEG, rotation and distance cost.
+
+reads   raw (params.yaml)            the photos, which are disturbed at their full size
+        data/prepared/index.csv      paths and hashes
+        data/split/test.csv          rows and labels of the test part
+        models/crack.safetensors     the network of the best validation epoch
+        models/decision.json         temperature and threshold, chosen on the validation part
+writes  metrics/robustness.json      accuracy, recall, specificity per disturbance and strength
+        metrics/robustness.txt       the same as a table
+        plots/robustness.png         the same as a chart
+        plots/disturbed.png          one photo of each class under all of them
+
+It chooses nothing: no other stage reads what it writes.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from surface_crack import figures, paths
+from surface_crack.artifacts import write_json, write_text
+from surface_crack.calibration import Decision, read_decision
+from surface_crack.console import run
+from surface_crack.dataset import Part, read_index, read_part
+from surface_crack.decode import NotAPhoto, original, resized
+from surface_crack.disturbances import DISTURBANCES, views
+from surface_crack.errors import DataError
+from surface_crack.model import Model
+from surface_crack.model_file import load_model
+from surface_crack.packing import read_file
+from surface_crack.params import read_params
+from surface_crack.photos import Photo, Reader, class_labels, list_photos
+from surface_crack.robustness import (
+    LEVELS,
+    UNDISTURBED,
+    Level,
+    choose,
+    find_photos,
+    robustness_text,
+    scores,
+)
+from surface_crack.threads import cores, in_order
+from surface_crack.training import pick_device, predict
+
+log = logging.getLogger("robustness")
+AT_ONCE = 8  # photos, of 28 views each, that wait to be scored: bounds memory
+
+
+Views = dict[Level, NDArray[np.uint8]]  # (pictures, S, S, 3) of one photo, as the network sees it
+
+
+def main() -> None:
+    p = read_params("robustness")
+    model, config = load_model(paths.MODEL)
+    model, decision = model.to(pick_device()), read_decision(paths.DECISION)
+    test = read_part("test").set_index("row")
+    test = choose(test.join(read_index()[["source", "path", "sha256"]]), p.robustness_images)
+    labels = test["label"].to_numpy()
+    listing = list_photos(Path(p.raw), class_labels(p.negative, p.positive), p.exclude)
+    photos = list(zip(find_photos(listing, test), test["sha256"], strict=True))
+
+    with Reader() as reader:
+
+        def work(photo: tuple[Photo, str]) -> Views:
+            return disturbed(reader, *photo, config["image_size"])
+
+        seen = in_order(work, photos, cores())
+        progress = tqdm(seen, "robustness", len(photos), unit="photo", disable=None)
+        probability = predicted(model, decision, iter(progress))
+        examples = [labels.tolist().index(label) for label in (1, 0)]
+        for_show = [work(photos[place]) for place in examples]
+
+    found = scores(labels, {level: decision.decide(x) for level, x in probability.items()})
+    write_json(paths.METRICS / "robustness.json", found)
+    text = robustness_text(found, decision.threshold)
+    write_text(paths.METRICS / "robustness.txt", text)
+    figures.robustness(found, DISTURBANCES, paths.PLOTS / "robustness.png")
+    draw_examples(
+        for_show, [{level: x[place] for level, x in probability.items()} for place in examples]
+    )
+    plain = found[UNDISTURBED[0]]
+    log.info(
+        "%d photos, accuracy %.2f %%, recall %.2f %% undisturbed; see %s",
+        *(len(test), 100 * plain["accuracy"], 100 * plain["recall"]),
+        paths.METRICS / "robustness.txt",
+    )
+
+
+def disturbed(reader: Reader, photo: Photo, sha256: str, size: int) -> Views:
+    """The photo under every disturbance, as the network sees it.
+
+    Raises DataError if the file is not the one that `prepare` read.
+    """
+    try:
+        content = read_file(reader, photo)
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise NotAPhoto("not the file that `prepare` read")
+        image = original(content)
+    except NotAPhoto as reason:
+        raise DataError(
+            f"{photo.path} in {photo.container}: {reason}: run `dvc repro` again"
+        ) from None
+    shown = {UNDISTURBED: resized(image, size)[None]}
+    for level in LEVELS:
+        pictures = views(image, *level, seed=int(sha256, 16))
+        shown[level] = np.stack([resized(picture, size) for picture in pictures])
+    return shown
+
+
+def predicted(
+    model: Model, decision: Decision, photos: Iterator[Views]
+) -> dict[Level, NDArray[np.float64]]:
+    """P(crack) (n,) of n photos at each level; where there are several pictures, the highest."""
+    batches = []
+    while some := list(islice(photos, AT_ONCE)):
+        stacks = [pictures for photo in some for pictures in photo.values()]
+        pixels = np.concatenate(stacks)
+        every = np.arange(len(pixels))
+        probability = decision.probabilities(predict(model, Part(pixels, every, 0 * every)))
+        starts = np.cumsum([0, *map(len, stacks[:-1])])
+        batches.append(np.maximum.reduceat(probability, starts).reshape(len(some), -1))
+    return dict(zip([UNDISTURBED, *LEVELS], np.concatenate(batches).T, strict=True))
+
+
+def draw_examples(photos: Sequence[Views], probability: Sequence[dict[Level, float]]) -> None:
+    """The first photo of each class under every disturbance, each row beginning undisturbed."""
+    pictures, captions = [], []
+    for photo, likely in zip(photos, probability, strict=True):
+        for kind, of in DISTURBANCES.items():
+            for level in (UNDISTURBED, *((kind, strength) for strength in of.strengths)):
+                pictures.append(mosaic(photo[level]))
+                captions.append(f"{level[0]} {level[1] or ''}\nP {likely[level]:.3f}")
+    title = (
+        "A test photo with a crack (above) and one without (below), disturbed, as the network sees "
+        "them; P: probability of a crack"
+    )
+    figures.gallery(pictures, captions, title, paths.PLOTS / "disturbed.png", columns=8)
+
+
+def mosaic(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """One picture (1, S, S, 3) as it is, four with a white cross between them: (S', S', 3)."""
+    if len(pictures) == 1:
+        return pictures.squeeze(0)
+    framed = np.pad(pictures, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=255)
+    return np.concatenate([np.concatenate(list(row), axis=1) for row in (framed[:2], framed[2:])])
+
+
+if __name__ == "__main__":
+    run("robustness", main)
