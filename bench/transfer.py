@@ -1,6 +1,6 @@
 """What is learnt on one kind of surface, judged on another.
 
-    dvc repro group && python -m bench.transfer --work data/transfer --seeds 3
+    cp docs/pooled.yaml params.yaml; dvc repro group; python -m bench.transfer --work data/transfer
 
 Reads params.yaml and what `prepare` and `group` made of it. A surface is a source, or a folder in
 it above the class folders: SDNET2018's Decks, Pavements and Walls are three. All photos are dealt
@@ -10,7 +10,7 @@ does one trained on all surfaces. Each photo is thus judged once by each row of 
 network that saw nothing of its group.
 
 What is done is kept in --work: started again, it goes on where it ended, as long as params and data
-are the same.
+are the same. To use several cores, start it several times with other --seeds, and at last with all.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--work", type=Path, required=True, help="folder for what is done")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--train-on", nargs="*", help="surfaces, or `all`; else each and all")
     arguments = parser.parse_args()
 
@@ -61,9 +61,9 @@ def main() -> None:
         parser.error(f"no surface {sorted(unknown)[0]!r}: there are {', '.join(surfaces)}")
     judged = {
         (name, seed): judged_by(index, name, replaced(p, seed=seed), arguments.work / key)
-        for seed, name in product(range(arguments.seeds), rows)
+        for seed, name in product(arguments.seeds, rows)
     }
-    print(f"settings and data {key}, data {data[:12]}, seeds 0 to {arguments.seeds - 1}\n")
+    print(f"settings and data {key}, data {data[:12]}, seeds {arguments.seeds}\n")
     transfer_table(index, judged, rows, surfaces, arguments.seeds)
     if ALL in rows:
         pooled_table(index, judged, arguments.seeds, p)
@@ -106,7 +106,7 @@ Judged = dict[tuple[str, int], NDArray[np.float64]]
 
 
 def transfer_table(
-    index: pd.DataFrame, judged: Judged, rows: list[str], surfaces: list[str], seeds: int
+    index: pd.DataFrame, judged: Judged, rows: list[str], surfaces: list[str], seeds: list[int]
 ) -> None:
     print("Area under ROC: mean (lowest to highest) over seeds")
     print(f"| trained on | {' | '.join(surfaces)} |")
@@ -116,21 +116,20 @@ def transfer_table(
         for there in surfaces:
             here = (index["surface"] == there).to_numpy()
             values = [
-                roc_auc_score(index["label"][here], judged[name, seed][here])
-                for seed in range(seeds)
+                roc_auc_score(index["label"][here], judged[name, seed][here]) for seed in seeds
             ]
             cells.append(f"{mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
         print(f"| {name} | {' | '.join(cells)} |")
 
 
-def pooled_table(index: pd.DataFrame, judged: Judged, seeds: int, p: Params) -> None:
+def pooled_table(index: pd.DataFrame, judged: Judged, seeds: list[int], p: Params) -> None:
     """Of the networks trained on all: each source; by itself each large photo of the pattern."""
     print("\nTrained on all surfaces")
     keys = pd.Series(
         pattern_keys(p.group_pattern, index["source"].tolist(), index["path"].tolist())
     )
     for source, of_source in index.groupby("source"):
-        for seed in range(seeds):
+        for seed in seeds:
             labels, probability = of_source["label"], judged[ALL, seed][of_source.index]
             accuracy = ((probability > 0.5) == labels).mean()
             line = f"{source} seed {seed}: area under ROC {roc_auc_score(labels, probability):.4f}"

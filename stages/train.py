@@ -105,7 +105,12 @@ def main() -> None:
             label_smoothing=p.label_smoothing,
             precision=precision,
             augment=lambda images: augment(
-                images, draw, turns=p.turns, brightness=p.brightness, contrast=p.contrast
+                images,
+                draw,
+                turns=p.turns,
+                brightness=p.brightness,
+                contrast=p.contrast,
+                gamma=p.gamma,
             ),
             after_step=after_step,
         )

@@ -5,7 +5,13 @@ from torch import Tensor
 
 
 def augment(
-    images: Tensor, generator: torch.Generator, *, turns: bool, brightness: float, contrast: float
+    images: Tensor,
+    generator: torch.Generator,
+    *,
+    turns: bool,
+    brightness: float,
+    contrast: float,
+    gamma: float,
 ) -> Tensor:
     """uint8 (B, 3, S, S) -> the same shape.
 
@@ -22,12 +28,19 @@ def augment(
             if version >= 4:
                 photos = photos.flip(3)
             images[place::8] = photos.rot90(version % 4, dims=(2, 3))
-    if brightness or contrast:
-        shape, device = (len(images), 1, 1, 1), images.device
-        gain = 1 + contrast * (2 * torch.rand(shape, generator=generator).to(device) - 1)
-        shift = 1 + brightness * (2 * torch.rand(shape, generator=generator).to(device) - 1)
+
+    def drawn(width: float) -> Tensor:
+        """(B, 1, 1, 1), evenly from [-width, width]."""
+        draws = torch.rand((len(images), 1, 1, 1), generator=generator)
+        return width * (2 * draws.to(images.device) - 1)
+
+    if brightness or contrast or gamma:
         pixels = images.float()
-        mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
-        pixels = (pixels - mean) * gain * shift + mean * shift
+        if brightness or contrast:
+            gain, shift = 1 + drawn(contrast), 1 + drawn(brightness)
+            mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
+            pixels = (pixels - mean) * gain * shift + mean * shift
+        if gamma:
+            pixels = 255 * (pixels.clamp_(0, 255) / 255).pow_(drawn(gamma).exp())
         images = pixels.round_().clamp_(0, 255).to(torch.uint8)
     return images

@@ -150,6 +150,7 @@ class Params:
     turns: Annotated[bool, switch()]
     brightness: Annotated[float, number(0, 0.9)]
     contrast: Annotated[float, number(0, 0.9)]
+    gamma: Annotated[float, number(0, 2)]
     precision: Annotated[str, choice("auto", "fp32", "bf16")]
     # decision
     threshold: Annotated[float | Literal["auto"], word_or("auto", number(0, 1))]

@@ -12,13 +12,14 @@ def batch(count: int = 16) -> torch.Tensor:
 
 
 def changed(images: torch.Tensor, seed: int = 0, **options: float) -> torch.Tensor:
-    settings = {"turns": False, "brightness": 0.0, "contrast": 0.0} | options
+    settings = {"turns": False, "brightness": 0.0, "contrast": 0.0, "gamma": 0.0} | options
     return augment(
         images,
         torch.Generator().manual_seed(seed),
         turns=bool(settings["turns"]),
         brightness=settings["brightness"],
         contrast=settings["contrast"],
+        gamma=settings["gamma"],
     )
 
 
@@ -40,9 +41,9 @@ def test_a_batch_holds_all_eight_versions() -> None:
 
 def test_small_batches_see_all_eight_versions_in_time() -> None:
     draw = torch.Generator().manual_seed(0)
+    off = {"brightness": 0.0, "contrast": 0.0, "gamma": 0.0}
     seen = {
-        tuple(augment(batch(2), draw, turns=True, brightness=0, contrast=0)[0].flatten().tolist())
-        for _ in range(60)
+        tuple(augment(batch(2), draw, turns=True, **off)[0].flatten().tolist()) for _ in range(60)
     }
     assert len(seen) == 8
 
@@ -70,6 +71,18 @@ def test_contrast_keeps_the_mean() -> None:
     assert means.abs().max() < 1.5
     assert 0.55 < spread.min() < 0.95
     assert 1.05 < spread.max() < 1.45
+
+
+def test_gamma_moves_the_midtones_and_leaves_black_and_white() -> None:
+    images = torch.tensor([0, 64, 128, 255], dtype=torch.uint8).view(1, 1, 2, 2)
+    result = changed(images.expand(64, 3, 2, 2), gamma=0.5)[:, 0].flatten(1).float()
+    assert (result[:, 0] == 0).all()
+    assert (result[:, 3] == 255).all()
+    exponent = (result[:, 2] / 255).log() / torch.tensor(128 / 255).log()
+    assert 0.6 < exponent.min() < 0.75  # exp(-0.5) is 0.61
+    assert 1.3 < exponent.max() < 1.66  # exp(0.5) is 1.65
+    dark = (result[:, 1] / 255).log() / torch.tensor(64 / 255).log()
+    torch.testing.assert_close(dark, exponent, atol=0.02, rtol=0)
 
 
 def test_the_generator_decides() -> None:

@@ -33,6 +33,11 @@ def test_the_projects_own_file_is_fine_and_complete() -> None:
     assert list(yaml.safe_load(TEXT)) == [field.name for field in fields(Params)]  # same order
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_file_of_settings_in_docs_is_fine_and_complete(path: Path) -> None:
+    parse_params(path.read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize(
     ("key", "written", "value"),
     [
