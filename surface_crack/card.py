@@ -176,7 +176,8 @@ def _failures(
         f"Probabilities are off by {100 * evaluate['ece']:.2f} % on average (expected calibration "
         "error).\n"
         f"A crack too thin to be seen at {params['image_size']} pixels a side cannot be found.\n"
-        "What the data do not hold was not tested: other light, blur, cameras, surfaces.\n"
+        "What the data do not hold was not tested: other surfaces, cameras, distances. What blur, "
+        "noise\nand bad light cost, `make robustness` measures.\n"
         "A network that was right in 99.8 % of METU's photos was close to guessing on SDNET2018's.",
     ]
     # By the upper end: one photo judged wrong does not make its folder of one the worst of all.
