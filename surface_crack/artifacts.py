@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from surface_crack.errors import DataError
@@ -24,6 +25,15 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Before long work whose results go there. Raises DataError if it cannot be written to."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=path).close()  # a folder that exists may still be read-only
+    except OSError as error:
+        raise DataError(f"cannot write to {path}: {error.strerror}") from None
 
 
 def write_bytes(path: Path, content: bytes) -> None:

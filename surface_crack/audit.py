@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from surface_crack import figures
-from surface_crack.artifacts import write_csv
+from surface_crack.artifacts import make_folder, write_csv
 from surface_crack.dataset import Part, load_part, read_groups, read_images, read_index, read_twins
 from surface_crack.decode import NotAPhoto
 from surface_crack.folds import Photos, deal_folds, train_and_val
@@ -38,6 +38,7 @@ def audit(out: Path, folds: int) -> None:
     Reads what `prepare`, `group` and `split` made. Raises ParamsError, DataError, TrainingError.
     """
     p = check_params()
+    make_folder(out)
     index, images = read_index(), read_images()
     rows = np.sort(np.concatenate([load_part(name).rows for name in ("train", "val")]))
     table = index.loc[rows, ["source", "path", "label"]].assign(probability=np.nan, fold=0)

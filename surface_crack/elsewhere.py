@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from surface_crack import figures, paths
-from surface_crack.artifacts import read_json, readable, write_csv, write_json, write_text
+from surface_crack.artifacts import (
+    make_folder,
+    read_json,
+    readable,
+    write_csv,
+    write_json,
+    write_text,
+)
 from surface_crack.calibration import Decision, read_decision
 from surface_crack.dataset import Part, load_part, read_index
 from surface_crack.errors import DataError
@@ -51,10 +58,7 @@ def validate_photos(path: Path, out: Path | None) -> tuple[dict[str, Any], str]:
     model, config = load_model(paths.MODEL)
     decision = read_decision(paths.DECISION)
     if out:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(f"cannot write to {out}: {error.strerror}") from None
+        make_folder(out)
     listing = list_photos(path, class_labels(p.negative, p.positive), p.exclude)
     with TemporaryDirectory(prefix="surface-crack-") as folder:
         packed = Path(folder) / "images.npy"

@@ -23,8 +23,6 @@ from surface_crack.params import PARAMS, PIPELINE, Params
 from surface_crack.splitting import pixel_statistics
 from surface_crack.training import pick_device, predict
 
-LOG = Path("log.txt")
-
 
 def refit(
     folder: Path,
@@ -50,8 +48,25 @@ def refit(
     plain = {key: list(x) if isinstance(x, tuple) else x for key, x in vars(params).items()}
     write_text(folder / PARAMS, yaml.safe_dump(plain, sort_keys=False))
     write_text(folder / PIPELINE, PIPELINE.read_text(encoding="utf-8"))
-    run_stage("train", folder)
+    _train(folder)
     return folder / paths.MODEL
+
+
+def _train(folder: Path) -> None:
+    """The stage of the current folder's code, on the files in `folder`."""
+    log = folder / "log.txt"
+    with log.open("w", encoding="utf-8") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "stages.train"],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        lines = log.read_text(encoding="utf-8").strip().splitlines()
+        raise TrainingError(lines[-1] if lines else f"training ended with {done.returncode}")
 
 
 def judge(file: Path, val: Part, held_out: Part) -> NDArray[np.float64]:
@@ -63,20 +78,3 @@ def judge(file: Path, val: Part, held_out: Part) -> NDArray[np.float64]:
     model.to(pick_device())
     temperature = fit_temperature(predict(model, val), val.labels)
     return probabilities(predict(model, held_out), temperature)
-
-
-def run_stage(stage: str, folder: Path) -> None:
-    """`python -m stages.STAGE` of the current folder's code, in `folder`. Raises TrainingError."""
-    log = folder / LOG
-    with log.open("w", encoding="utf-8") as file:
-        done = subprocess.run(
-            [sys.executable, "-m", f"stages.{stage}"],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(Path.cwd())},
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    if done.returncode:
-        lines = log.read_text(encoding="utf-8").strip().splitlines()
-        raise TrainingError(lines[-1] if lines else f"{stage} ended with {done.returncode}")

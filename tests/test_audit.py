@@ -86,4 +86,10 @@ def test_what_stops_training_stops_the_audit(here: Project, tmp_path: Path) -> N
     here.set(model="notebook", image_size=120)  # the packed photos have 48 pixels
     with pytest.raises(TrainingError, match="notebook takes photos of 120 pixels, got 48"):
         audit(tmp_path / "out", 2)
-    assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.usefixtures("here")
+def test_a_place_that_takes_no_files_is_told_before_the_work() -> None:
+    with pytest.raises(DataError, match="cannot write to params.yaml: File exists"):
+        audit(Path("params.yaml"), 2)
