@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from surface_crack.calibration import Decision
-from surface_crack.intervals import REPLICATES, intervals
+from surface_crack.intervals import REPLICATES, accuracy_interval
 from surface_crack.metrics import report_text
 from surface_crack.wording import SCORES
 
@@ -46,7 +46,7 @@ def _row(photos: pd.DataFrame) -> dict[str, float]:
     probability = photos["probability"].to_numpy()
     cracks, alarms = int(labels.sum()), int(decided.sum())
     found = int((labels & decided).sum())
-    low, high = intervals(labels, probability, decided, photos["group"].tolist())["accuracy"]
+    low, high = accuracy_interval(labels == decided, photos["group"].tolist())
     both = 0 < cracks < len(labels)
     return {
         "photos": len(labels),

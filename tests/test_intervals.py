@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from surface_crack import intervals as module
-from surface_crack.intervals import group_weights, intervals, weighted_scores
+from surface_crack.intervals import accuracy_interval, group_weights, intervals, weighted_scores
 from surface_crack.metrics import expected_calibration_error, summary
 
 Photos = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
@@ -105,6 +105,16 @@ def test_intervals_depend_on_neither_rows_nor_chunks(monkeypatch: pytest.MonkeyP
     again = intervals(labels, p, said, groups)
     for name, bounds in first.items():
         assert again[name] == pytest.approx(bounds, rel=1e-12), name
+
+
+@pytest.mark.parametrize(("count", "in_a_group"), [(300, 3), (300, 1), (40, 40)])
+def test_the_accuracy_alone_gets_the_same_interval(count: int, in_a_group: int) -> None:
+    labels, p, said = photos(count, ties=False)
+    groups = [str(n // in_a_group) for n in range(count)]
+    for right in (labels == said, np.ones(count, bool)):
+        decided = np.where(right, labels, 1 - labels)
+        want = intervals(labels, p, decided, groups)["accuracy"]
+        assert accuracy_interval(right, groups) == want
 
 
 def test_a_perfect_score_does_not_promise_perfection() -> None:
