@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     audit = commands.add_parser("audit", help="which labels are most likely wrong?")
     audit.add_argument("--folds", type=int, choices=range(2, 21), default=5, metavar="2..20")
     audit.add_argument("--out", type=Path, default=Path("data/audit"), help="folder (%(default)s)")
+    commands.add_parser("verify", help="are outputs and cache still what dvc.lock records?")
     download = commands.add_parser("download", help="fetch a data set of real photos")
     download.add_argument("name", choices=("metu", "sdnet"))
     download.add_argument("--url", help="fetch from this address instead of the known ones")
@@ -45,6 +46,8 @@ def dispatch(arguments: argparse.Namespace) -> None:
         judge(arguments.path, arguments.out, as_json=arguments.json)
     elif arguments.command == "audit":
         doubt(arguments.out, arguments.folds)
+    elif arguments.command == "verify":
+        verify()
     else:
         fetch(arguments.name, arguments.to, arguments.url)
 
@@ -88,6 +91,21 @@ def doubt(out: Path, folds: int) -> None:
     from surface_crack.audit import audit
 
     audit(out, folds)
+
+
+def verify() -> None:
+    """Raises DataError for a lock file that cannot be used, and if anything is damaged."""
+    from surface_crack import verify as module
+    from surface_crack.errors import DataError
+
+    found = module.verify()
+    for damage in found.damaged:
+        log.error("%s\n    to mend it: %s", *damage)
+    if found.missing:
+        log.info("not here (`dvc pull` or `dvc repro`): %s", ", ".join(found.missing))
+    if found.damaged:
+        raise DataError(f"{len(found.damaged)} damaged files, see above")
+    log.info("%d outputs and %d cached objects: all as recorded", found.outputs, found.objects)
 
 
 def fetch(name: str, folder: Path, url: str | None) -> None:

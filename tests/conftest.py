@@ -25,6 +25,7 @@ if find_spec("torch") is None:  # `make pythons` tests all the rest on other ver
             "pipeline",
             "real_photos",
             "training",
+            "verify",
         )
     ]
 

@@ -1,0 +1,98 @@
+"""`surface-crack verify`: rotten bytes are found, and the commands it names mend them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from surface_crack.errors import DataError
+from surface_crack.verify import verify
+from tests.project import Project
+
+MODEL = Path("models/crack.safetensors")
+
+
+@pytest.fixture
+def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(project.root)
+    return project
+
+
+def flip(path: Path) -> None:
+    """One bit, in place: mode, size and time stay, so DVC sees nothing."""
+    before, mode = path.stat(), path.stat().st_mode
+    path.chmod(0o644)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    path.chmod(mode)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def cached(project: Project, name: str) -> Path:
+    """The cached object of an output."""
+    lock = (project.root / "dvc.lock").read_text()
+    digest = lock.split(f"path: {name}\n      hash: md5\n      md5: ")[1].split("\n")[0]
+    return project.root / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_fresh_run_is_as_recorded() -> None:
+    found = verify()
+    assert not found.damaged
+    assert not found.missing
+    assert found.outputs > 30
+    assert found.objects > 15
+
+
+def test_a_rotten_object_is_found_and_mended(here: Project) -> None:
+    rotten = cached(here, str(MODEL))
+    flip(rotten)
+    assert "Data and pipelines are up to date" in here.dvc("repro")  # DVC does not notice
+    (damage,) = verify().damaged
+    assert str(rotten) in damage.what
+    assert "(models/crack.safetensors)" in damage.what
+    here.run("sh", "-c", damage.mend)
+    assert rotten.exists()
+    assert verify().damaged == []
+
+
+def test_an_output_that_changed_in_silence_is_found_and_mended(here: Project) -> None:
+    flip(MODEL)
+    (damage,) = verify().damaged
+    assert damage.what.startswith("models/crack.safetensors: not what dvc.lock records")
+    here.run("sh", "-c", damage.mend)
+    assert verify().damaged == []
+
+
+def test_what_a_fresh_clone_lacks_is_no_damage(here: Project) -> None:
+    MODEL.unlink()
+    found = verify()
+    assert found.missing == [str(MODEL)]
+    assert found.damaged == []
+    assert "not here (`dvc pull` or `dvc repro`): models/crack" in here.run(
+        "surface-crack", "verify"
+    )
+
+
+def test_damage_ends_with_exit_code_1(here: Project) -> None:
+    flip(MODEL)
+    output = here.run("surface-crack", "verify", check=False)
+    assert "to mend it: dvc checkout --force models/crack.safetensors" in output
+    assert output.splitlines()[-1] == "surface-crack: error: 1 damaged files, see above"
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("content", ["stages: 7\n", "a: [", "\x00"])
+def test_a_broken_lock_file_is_one_line(content: str) -> None:
+    Path("dvc.lock").write_text(content)
+    with pytest.raises(DataError, match="dvc.lock is not what DVC writes"):
+        verify()
+
+
+def test_outside_a_project_it_says_where_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="dvc.lock is missing here"):
+        verify()
