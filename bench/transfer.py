@@ -88,7 +88,7 @@ def judged_by(index: pd.DataFrame, name: str, p: Params, work: Path) -> NDArray[
     for number, (rest, held_out) in enumerate(deal_folds(photos, every, FOLDS, 0), 1):
         file = work / f"{re.sub('[^A-Za-z0-9]', '-', name)}-seed{p.seed}-fold{number}.csv"
         if not file.exists():
-            train, val = train_and_val(photos, np.intersect1d(rest, own), 0)
+            train, val = train_and_val(photos, np.intersect1d(rest, own), p.val_share, 0)
             print(f"{file.stem}: {len(train)} photos", file=sys.stderr, flush=True)
             images = read_images()
             with TemporaryDirectory(prefix="surface-crack-") as folder:

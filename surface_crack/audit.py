@@ -45,7 +45,7 @@ def audit(out: Path, folds: int) -> None:
     labels, groups = index["label"].to_numpy(), read_groups()["group"].tolist()
     photos = Photos(labels, index["source"].tolist(), groups)
     for number, (rest, held_out) in enumerate(deal_folds(photos, rows, folds, p.seed), 1):
-        train, val = train_and_val(photos, rest, p.seed)
+        train, val = train_and_val(photos, rest, p.val_share, p.seed)
         with TemporaryDirectory(prefix="surface-crack-") as folder:
             file = refit(Path(folder), train, val, labels, p)
             judged = judge(file, *(Part(images, part, labels[part]) for part in (val, held_out)))

@@ -9,8 +9,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from surface_crack.errors import DataError
 
-VAL_PARTS = 8  # one part in so many of the photos that may be learnt from chooses the best epoch
-GROUPS = 3  # in such a part, or as near as can be
+GROUPS = 3  # in the part that chooses the best epoch, or as near as can be
 
 
 class Photos(NamedTuple):
@@ -44,13 +43,13 @@ def deal_folds(photos: Photos, among: Rows, folds: int, seed: int) -> Iterator[t
         yield among[others], among[part]
 
 
-def train_and_val(photos: Photos, among: Rows, seed: int) -> tuple[Rows, Rows]:
+def train_and_val(photos: Photos, among: Rows, val_share: float, seed: int) -> tuple[Rows, Rows]:
     """The positions `among` in two: those that train, and those that choose the best epoch.
 
-    Raises DataError if one would lack a class.
+    The latter are about `val_share` of them. Raises DataError if a part would lack a class.
     """
     count = len({photos.groups[row] for row in among.tolist()})
-    parts = min(VAL_PARTS, max(2, count // GROUPS))
+    parts = max(2, min(round(1 / val_share), count // GROUPS))
     train, val = next(deal_folds(photos, among, parts, seed))
     for rows in (train, val):
         if len(np.unique(photos.labels[rows])) < 2:

@@ -24,7 +24,7 @@ def test_each_photo_is_held_out_once(photos: Photos) -> None:
 
 def test_parts_share_no_photo_and_no_group(photos: Photos) -> None:
     for rest, held_out in deal_folds(photos, EVERY, 5, 0):
-        parts = [*train_and_val(photos, rest, 0), held_out]
+        parts = [*train_and_val(photos, rest, 0.15, 0), held_out]
         assert sorted(np.concatenate(parts)) == list(range(1000))
         train, val, out = ({photos.groups[row] for row in part} for part in parts)
         assert not train & val
@@ -34,8 +34,14 @@ def test_parts_share_no_photo_and_no_group(photos: Photos) -> None:
 
 def test_each_part_has_its_share_of_cracks(photos: Photos) -> None:
     for rest, held_out in deal_folds(photos, EVERY, 5, 0):
-        for part in (*train_and_val(photos, rest, 0), held_out):
+        for part in (*train_and_val(photos, rest, 0.15, 0), held_out):
             assert photos.labels[part].mean() == pytest.approx(photos.labels.mean(), abs=0.03)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.15, 0.5])
+def test_val_has_its_share(photos: Photos, share: float) -> None:
+    _, val = train_and_val(photos, EVERY, share, 0)
+    assert len(val) == pytest.approx(1000 * share, rel=0.15)
 
 
 def test_only_the_photos_asked_for_are_dealt(photos: Photos) -> None:
@@ -58,4 +64,4 @@ def test_too_few_groups_are_refused(photos: Photos) -> None:
 def test_a_part_without_a_class_is_refused(photos: Photos) -> None:
     photos = photos._replace(labels=(EVERY == 7).astype(np.int64))
     with pytest.raises(DataError, match="photos of both classes"):
-        train_and_val(photos, EVERY, 0)
+        train_and_val(photos, EVERY, 0.15, 0)
