@@ -55,12 +55,12 @@ def main() -> None:
     index["surface"] = [surface(*row) for row in zip(index["source"], index["path"], strict=True)]
     surfaces = sorted(index["surface"].unique())
     data = read_json(paths.METRICS / "data.json")["digest"]
-    key = hashlib.sha256(f"{replaced(p, seed=0)} {data}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{replace(p, seed=0)} {data}".encode()).hexdigest()[:12]
     rows = arguments.train_on or [*surfaces, ALL]
     if unknown := set(rows) - {*surfaces, ALL}:
         parser.error(f"no surface {sorted(unknown)[0]!r}: there are {', '.join(surfaces)}")
     judged = {
-        (name, seed): judged_by(index, name, replaced(p, seed=seed), arguments.work / key)
+        (name, seed): judged_by(index, name, replace(p, seed=seed), arguments.work / key)
         for seed, name in product(arguments.seeds, rows)
     }
     print(f"settings and data {key}, data {data[:12]}, seeds {arguments.seeds}\n")
@@ -72,10 +72,6 @@ def main() -> None:
 def surface(source: str, path: str) -> str:
     """`sdnet/Decks` of `Decks/Cracked/7001-1.jpg` in sdnet, `metu` of `Positive/00001.jpg`."""
     return "/".join([source, *path.split("/")[:-2]])
-
-
-def replaced(p: Params, **changed: object) -> Params:
-    return replace(p, **changed)  # type: ignore[arg-type]
 
 
 def judged_by(index: pd.DataFrame, name: str, p: Params, work: Path) -> NDArray[np.float64]:
