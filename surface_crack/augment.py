@@ -29,18 +29,23 @@ def augment(
                 photos = photos.flip(3)
             images[place::8] = photos.rot90(version % 4, dims=(2, 3))
 
-    def drawn(width: float) -> Tensor:
-        """(B, 1, 1, 1), evenly from [-width, width]."""
-        draws = torch.rand((len(images), 1, 1, 1), generator=generator)
-        return width * (2 * draws.to(images.device) - 1)
-
     if brightness or contrast or gamma:
-        pixels = images.float()
+        pixels = images.permute(0, 2, 3, 1).flatten(1)  # (B, S * S * 3)
+
+        def drawn(width: float) -> Tensor:
+            """(B, 1), evenly from [-width, width]."""
+            draws = torch.rand((len(images), 1), generator=generator)
+            return width * (2 * draws.to(images.device) - 1)
+
+        # What becomes of a pixel hangs on its value alone: a table of 256 per photo tells it.
+        table = torch.arange(256.0, device=images.device).expand(len(images), 256)
         if brightness or contrast:
             gain, shift = 1 + drawn(contrast), 1 + drawn(brightness)
-            mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
-            pixels = (pixels - mean) * gain * shift + mean * shift
+            mean = pixels.float().mean(dim=1, keepdim=True)
+            table = (table - mean) * gain * shift + mean * shift
         if gamma:
-            pixels = 255 * (pixels.clamp_(0, 255) / 255).pow_(drawn(gamma).exp())
-        images = pixels.round_().clamp_(0, 255).to(torch.uint8)
+            table = 255 * (table.clamp(0, 255) / 255).pow(drawn(gamma).exp())
+        table = table.round().clamp(0, 255).to(torch.uint8)
+        changed = table.gather(1, pixels.long())
+        images = changed.view(images.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
     return images

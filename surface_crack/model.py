@@ -9,6 +9,7 @@ brightness and contrast are taken out as well: what is left looks alike on every
 Blocks follow the conv-norm-ReLU order of Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -40,11 +41,11 @@ class _Normalised(nn.Module):
         """uint8 (B, 3, H, W) -> float32 (B, 3, H, W)."""
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"want uint8 (B, 3, H, W), got {images.dtype} {tuple(images.shape)}")
-        x = (images.float() - self.mean) / self.std
+        x = torch.addcmul(-self.mean / self.std, images, 1 / self.std)
         if self.by_photo:
-            x = x - x.mean(dim=(2, 3), keepdim=True)  # each channel's own, which takes out casts
-            spread = x.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()  # (B, 1, 1, 1)
-            x = x / (spread + FLAT)
+            x -= x.mean(dim=(2, 3), keepdim=True)  # each channel's own, which takes out casts
+            norm = torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True)
+            x /= norm / math.sqrt(x[0].numel()) + FLAT
         return x
 
 
