@@ -1,8 +1,7 @@
 """Stage 6: choose the temperature and threshold on the validation part.
 
-reads   models/crack.safetensors     the network that `train` kept
-        data/prepared/images.npy     pixels
-        data/split/val.csv           rows and labels; never those of the test part
+reads   data/trained/logits.csv      what the network that `train` kept says of the validation
+                                     part, and its labels; never those of the test part
 writes  models/decision.json         temperature, threshold, and the rule that chose it
         metrics/calibrate.json       scores of the validation part, before and after
 
@@ -22,35 +21,32 @@ from surface_crack.calibration import (
     write_decision,
 )
 from surface_crack.console import run
-from surface_crack.dataset import load_part
-from surface_crack.model_file import load_model
+from surface_crack.dataset import read_logits
 from surface_crack.params import read_params
-from surface_crack.training import pick_device, predict
 
 log = logging.getLogger("calibrate")
 
 
 def main() -> None:
     p = read_params("calibrate")
-    val = load_part("val")
-    model, _ = load_model(paths.MODEL)
-    logits = predict(model.to(pick_device()), val)
+    val = read_logits()
+    labels, logits = val["label"].to_numpy(), val["logit"].to_numpy()
 
-    temperature = fit_temperature(logits, val.labels)
+    temperature = fit_temperature(logits, labels)
     probability = probabilities(logits, temperature)
     if isinstance(p.threshold, float):
         decision = Decision(temperature, p.threshold, "fixed by params.yaml")
     else:
         decision = Decision(
             temperature,
-            choose_threshold(probability, val.labels, p.min_recall),
+            choose_threshold(probability, labels, p.min_recall),
             f"0.5, or as far below as finds {100 * p.min_recall:g} % of the validation cracks",
         )
     write_decision(paths.DECISION, decision)
 
-    before = metrics.probability_scores(val.labels, probabilities(logits, 1))
-    after = metrics.probability_scores(val.labels, probability)
-    decided = metrics.decision_scores(val.labels, decision.decide(probability))
+    before = metrics.probability_scores(labels, probabilities(logits, 1))
+    after = metrics.probability_scores(labels, probability)
+    decided = metrics.decision_scores(labels, decision.decide(probability))
     write_json(
         paths.METRICS / "calibrate.json",
         {

@@ -4,6 +4,7 @@ reads   data/prepared/images.npy     uint8 (N, S, S, 3), mapped into memory
         data/split/train.csv, val.csv       rows and labels; never those of the test part
         data/split/statistics.json   pixel mean and std, data digest
 writes  models/crack.safetensors     weights kept, with the params that shaped them
+        data/trained/logits.csv      row, label, logit of the validation part, by these weights
         metrics/train.json           which epoch's they are, and its scores
         plots/history.csv            one row per epoch, rewritten after each
 
@@ -28,7 +29,7 @@ from surface_crack.console import run
 from surface_crack.dataset import load_part
 from surface_crack.errors import TrainingError
 from surface_crack.model import build_model
-from surface_crack.model_file import save_model
+from surface_crack.model_file import load_model, save_model
 from surface_crack.params import NOTEBOOK_SIZE, read_params
 from surface_crack.training import (
     check_finite,
@@ -133,6 +134,11 @@ def main() -> None:
             break
     progress.close()
 
+    model, _ = load_model(paths.MODEL)
+    logits = predict(model.to(device), val)
+    write_csv(
+        paths.LOGITS, ("row", "label", "logit"), zip(val.rows, val.labels, logits, strict=True)
+    )
     write_json(
         paths.METRICS / "train.json",
         {

@@ -74,6 +74,11 @@ def load_part(name: str) -> Part:
     return Part(read_images(), rows["row"].to_numpy(), rows["label"].to_numpy())
 
 
+def read_logits() -> pd.DataFrame:
+    """Columns row, label and logit (float32) of the validation part, by the kept weights."""
+    return _read_csv(paths.LOGITS, {"row": np.int64, "label": np.int64, "logit": np.float32})
+
+
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
     """A table as CSV, its index first; whole or not at all."""
     write_text(path, frame.to_csv(lineterminator="\n"))

@@ -15,8 +15,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.ops import Conv2dNormActivation
-from torchvision.transforms.v2.functional import rgb_to_grayscale
 
 from surface_crack.params import STRIDE
 
@@ -122,9 +120,13 @@ def cells_of(size: int) -> int:
     return ((size // 4) - 2) // 2 - 4
 
 
-def _block(c_in: int, c_out: int, *, kernel: int, stride: int = 1) -> Conv2dNormActivation:
+def _block(c_in: int, c_out: int, *, kernel: int, stride: int = 1) -> nn.Sequential:
     """(B, c_in, H, W) -> (B, c_out, (H - kernel) // stride + 1, likewise W)."""
-    return Conv2dNormActivation(c_in, c_out, kernel, stride, padding=0)
+    return nn.Sequential(
+        nn.Conv2d(c_in, c_out, kernel, stride, bias=False),  # the norm has one
+        nn.BatchNorm2d(c_out),
+        nn.ReLU(inplace=True),
+    )
 
 
 class NotebookNet(_Normalised):
@@ -155,6 +157,9 @@ class NotebookNet(_Normalised):
 
     def forward(self, images: Tensor) -> Tensor:
         """uint8 (B, 3, 120, 120) -> float32 logits (B,)."""
+        # Not at the top: torchvision takes a second to import, which CrackNet need not wait for.
+        from torchvision.transforms.v2.functional import rgb_to_grayscale
+
         x = rgb_to_grayscale(self.normalise(images))  # (B, 1, 120, 120)
         return self.head(self.features(x)).squeeze(1).float()  # type: ignore[no-any-return]
 

@@ -14,6 +14,8 @@ TWINS = Path("data/twins.csv")
 SPLIT = Path("data/split")  # train.csv, val.csv, test.csv
 STATISTICS = Path("data/split/statistics.json")
 
+LOGITS = Path("data/trained/logits.csv")  # of the validation part
+
 MODEL = Path("models/crack.safetensors")
 DECISION = Path("models/decision.json")
 PREDICTIONS = Path("data/evaluated/predictions.csv")

@@ -30,4 +30,4 @@ def contact_sheet(photos: Sequence[Photo], target: Path) -> None:
             corner = place % COLUMNS * step, place // COLUMNS * step
             sheet.paste(Image.fromarray(decoded.pixels), corner)
     with replacing(target) as temporary:
-        sheet.save(temporary, format="PNG", optimize=True)
+        sheet.save(temporary, format="PNG")

@@ -24,7 +24,7 @@ def in_order(work: Callable[[In], Out], items: Iterable[In], workers: int) -> It
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) >= 16 * workers:
+                if len(waiting) >= 4 * workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

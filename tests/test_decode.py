@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image
 
-from surface_crack.decode import NotAPhoto, decode
+from surface_crack.decode import NotAPhoto, decode, original, resized
 from tests.makers import encoded, picture
 
 SMOOTH = Image.linear_gradient("L").resize((64, 64))  # brightness grows from top to bottom
@@ -72,6 +73,24 @@ def test_the_resize_is_antialiased() -> None:
     for kind in ("PNG", "JPEG"):
         pixels = decode(encoded(image, kind), 40).pixels
         assert 110 < pixels.min() <= pixels.max() < 145
+
+
+@pytest.mark.parametrize("side", [60, 64, 100, 227, 900])
+def test_a_jpeg_scaled_while_it_is_decoded_looks_like_one_scaled_afterwards(side: int) -> None:
+    blotches = np.random.default_rng(0).integers(60, 200, (side // 6, side // 6))
+    photo = Image.fromarray(blotches.astype(np.uint8)).convert("RGB").resize((side, side))
+    content = encoded(photo, "JPEG", quality=95)
+    want = resized(original(content), 64).astype(int)
+    assert np.abs(decode(content, 64).pixels - want).mean() < 1.5
+
+
+def test_a_jpeg_with_stray_bytes_is_still_a_photo() -> None:
+    """simplejpeg refuses these, Pillow does not, as libjpeg goes on after them."""
+    content = encoded(SMOOTH.convert("RGB"), "JPEG", quality=95)
+    stray = content[:-2] + b"stray" + content[-2:]
+    with pytest.raises(ValueError, match="extraneous bytes"):
+        simplejpeg.decode_jpeg(stray)
+    assert np.array_equal(decode(stray, 64).pixels, decode(content, 64).pixels)
 
 
 def test_the_original_size_is_kept() -> None:
