@@ -1,0 +1,73 @@
+"""What measurements share: the machine in a line, medians, tables for docs/performance.md."""
+
+import argparse
+import platform
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+from surface_crack.artifacts import write_text
+from surface_crack.threads import cores
+
+PAGE = Path("docs/performance.md")
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """A parser with `--write`, which every measurement has."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE}")
+    return parser
+
+
+def machine(*packages: str) -> str:
+    """`Intel(R) Xeon(R), 2 cores, Python 3.11.7, torch 2.14.1`"""
+    names = [f"{name} {version(name)}" for name in packages]
+    python = f"Python {platform.python_version()}"
+    return ", ".join([_processor(), f"{cores()} cores", python, *names])
+
+
+def _processor() -> str:
+    """As Linux calls it; elsewhere only its family is easily had."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.machine()
+    found = re.search(r"model name\s*:\s*(.+)", text)
+    return " ".join(found[1].split()) if found else platform.machine()
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def spread(values: Sequence[float], form: str = "{:.2f}") -> str:
+    """`median (least to most)`"""
+    return "{} ({} to {})".format(*map(form.format, (median(values), min(values), max(values))))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """In Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def publish(name: str, text: str, *, write: bool) -> None:
+    """Print; and with `write`, replace what stands between the page's two marks of that name."""
+    command = " ".join(["python -m", f"bench.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
+    text = f"`{command.removesuffix(' --write')}`\n\n{text}"
+    print(f"\n{text}", flush=True)
+    if write:
+        page = PAGE.read_text(encoding="utf-8")
+        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        before, _, rest = page.partition(start)
+        _, found, after = rest.partition(end)
+        assert found, f"{PAGE} has no place for {name}"
+        write_text(PAGE, f"{before}{start}\n{text}\n{end}{after}")
