@@ -5,6 +5,7 @@ much larger than wanted, libjpeg halves it while decoding (Pillow's `draft`), wh
 pixels too and is faster than decoding them all.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -14,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from surface_crack.threads import Room
+
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 MIN_SIDE = 8  # pixels; less shows no surface
-MAX_PIXELS = 200_000_000  # of one photo; more is no photo but a bomb
-Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit: it would warn at half of ours
+MAX_SCANS = 100  # of a progressive JPEG; usual are 10, and each passes over the whole picture
+ROOM = Room(64_000_000)  # pixels that all threads may open at once, 4 to 16 bytes of memory each
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit; ours is `max_pixels`
 TRANSPOSE = {  # what makes a photo with this EXIF orientation upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -39,23 +43,24 @@ class NotAPhoto(Exception):
     """The bytes cannot be used as a photo; the message says why."""
 
 
-def decode(content: bytes, size: int) -> Decoded:
+def decode(content: bytes, size: int, max_pixels: int) -> Decoded:
     """Bytes of an image file -> uint8 (size, size, 3) RGB.
 
     Raises NotAPhoto with the reason for whatever cannot be used: no image, damaged, a wrong
     size, several pictures in one file, pixels of no known range.
     """
-    with _opened(content) as image:
+    with _opened(content, max_pixels) as image:
         width, height = image.size
         if _orientation(image) >= 5:  # turned by a quarter
             width, height = height, width
-        image.draft("RGB", (size, size))  # a hint that only JPEG follows
-        return Decoded(resized(_upright(image), size), width, height)
+        pixels = _pixels_opened(image, (size, size))
+        with ROOM.taken(pixels):
+            return Decoded(resized(_upright(image), size), width, height)
 
 
-def original(content: bytes) -> Image.Image:
+def original(content: bytes, max_pixels: int) -> Image.Image:
     """Bytes of an image file -> all its pixels, RGB. Raises NotAPhoto as `decode` does."""
-    with _opened(content) as image:
+    with _opened(content, max_pixels) as image, ROOM.taken(math.prod(image.size)):
         return _upright(image)
 
 
@@ -65,13 +70,13 @@ def resized(image: Image.Image, size: int) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def _opened(content: bytes) -> Iterator[Image.Image]:
+def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
     """The file's header, checked. Whatever goes wrong with its pixels is NotAPhoto, too."""
     if not content:
         raise NotAPhoto("empty file")
     try:
         with Image.open(BytesIO(content), formats=FORMATS) as image:
-            _check(image)
+            _check(image, content, max_pixels)
             yield image
     except NotAPhoto:
         raise
@@ -85,15 +90,31 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _check(image: Image.Image) -> None:
+def _check(image: Image.Image, content: bytes, max_pixels: int) -> None:
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise NotAPhoto(f"too large: {width} x {height} pixels")
+    if width * height > max_pixels:
+        raise NotAPhoto(f"too large: {width} x {height} pixels, more than max_pixels")
     if min(width, height) < MIN_SIDE:
         raise NotAPhoto(f"too small: {width} x {height} pixels")
-    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-    if frames > 1:
-        raise NotAPhoto(f"holds {frames} pictures: save them one by one")
+    # Not `n_frames`: counting a million takes minutes. A camera's MPO has a preview beside it.
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        raise NotAPhoto("holds several pictures: save them one by one")
+    if _is_progressive(image) and content.count(b"\xff\xda") > MAX_SCANS:
+        raise NotAPhoto(f"more than {MAX_SCANS} scans: save it again")
+
+
+def _is_progressive(image: Image.Image) -> bool:
+    return bool(image.info.get("progressive"))
+
+
+def _pixels_opened(image: Image.Image, smallest: tuple[int, int]) -> int:
+    """How many pixels are in memory at once, after a hint to halve that only JPEG follows.
+
+    A progressive JPEG is halved after all its coefficients are there.
+    """
+    whole = math.prod(image.size)
+    image.draft("RGB", smallest)
+    return whole if _is_progressive(image) else math.prod(image.size)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -101,7 +122,9 @@ def _upright(image: Image.Image) -> Image.Image:
     orientation = _orientation(image)
     image.load()
     if orientation in TRANSPOSE:
-        image = image.transpose(TRANSPOSE[orientation])
+        turned = image.transpose(TRANSPOSE[orientation])
+        image.close()  # two of a large photo are enough
+        image = turned
     return to_rgb(image)
 
 
@@ -122,10 +145,12 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "I":
         raise NotAPhoto("32-bit pixels, whose range is not known")
     if image.mode.startswith("I;16"):
-        levels = np.asarray(image).astype(np.uint16)
-        return Image.fromarray((levels >> 8).astype(np.uint8)).convert("RGB")
+        upper = np.empty((image.height, image.width), np.uint8)
+        np.right_shift(np.asarray(image), 8, out=upper, casting="unsafe")
+        return Image.fromarray(upper).convert("RGB")
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
+        white = Image.new("RGB", rgba.size, "white")
+        white.paste(rgba, mask=rgba)
+        return white
     return image.convert("RGB")

@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from surface_crack.decode import NotAPhoto, decode
-from tests.makers import encoded, picture
+from surface_crack import decode as module
+from surface_crack.decode import Decoded, NotAPhoto
+from tests.makers import LIMITS, encoded, picture
+
+
+def decode(content: bytes, size: int) -> Decoded:
+    return module.decode(content, size, LIMITS.max_pixels)
+
 
 SMOOTH = Image.linear_gradient("L").resize((64, 64))  # brightness grows from top to bottom
 
@@ -95,7 +101,7 @@ JPEG = encoded(picture(3, side=64))
         (encoded(Image.fromarray(np.full((16, 16), 200, np.int32)), "TIFF"), "32-bit pixels"),
         (
             encoded(picture(1), "GIF", save_all=True, append_images=[picture(2)]),
-            "holds 2 pictures: save them one by one",
+            "holds several pictures: save them one by one",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from surface_crack.artifacts import write_csv
 from surface_crack.decode import decode
 from surface_crack.packing import Row, pack
 from surface_crack.photos import Rejected, class_labels, list_photos
-from tests.makers import metu_like, write_folder, write_zip
+from tests.makers import LIMITS, metu_like, write_folder, write_zip
 
 LABELS = class_labels(["Negative"], ["Positive"])
 
@@ -19,13 +19,13 @@ LABELS = class_labels(["Negative"], ["Positive"])
 def test_rows_and_pixels_belong_together(tmp_path: Path) -> None:
     files = metu_like(5) | {"Positive/00001.jpg": b"rotten", "Positive/00002.jpg": b""}
     photos = list_photos(write_zip(tmp_path / "raw.zip", files), LABELS).photos
-    results = list(pack(photos, 16, tmp_path / "images.npy"))
+    results = list(pack(photos, 16, tmp_path / "images.npy", LIMITS))
     rows = [result for result in results if isinstance(result, Row)]
     images = np.load(tmp_path / "images.npy", mmap_mode="r")
     assert images.dtype == np.uint8
     assert images.shape == (8, 16, 16, 3) == (len(rows), 16, 16, 3)
     for row, pixels in zip(rows, images, strict=True):
-        assert np.array_equal(pixels, decode(files[row.path], 16).pixels)
+        assert np.array_equal(pixels, decode(files[row.path], 16, LIMITS.max_pixels).pixels)
         assert row.sha256 == hashlib.sha256(files[row.path]).hexdigest()
         assert row.label == int(row.path.startswith("Positive"))
     assert [result for result in results if isinstance(result, Rejected)] == [
@@ -40,7 +40,7 @@ def test_neither_workers_nor_container_change_the_bytes(tmp_path: Path) -> None:
     packed = []
     for number, (store, workers) in enumerate([(stores[0], 1), (stores[0], 3), (stores[1], 2)]):
         target = tmp_path / f"{number}.npy"
-        rows = list(pack(list_photos(store, LABELS).photos, 16, target, workers))
+        rows = list(pack(list_photos(store, LABELS).photos, 16, target, LIMITS, workers))
         packed.append((rows, target.read_bytes()))
     assert packed[0] == packed[1] == packed[2]
 
@@ -48,7 +48,7 @@ def test_neither_workers_nor_container_change_the_bytes(tmp_path: Path) -> None:
 def test_a_file_that_vanishes_is_listed(tmp_path: Path) -> None:
     photos = list_photos(write_folder(tmp_path / "raw", metu_like(2)), LABELS).photos
     (tmp_path / "raw/Positive/00001.jpg").unlink()
-    results = list(pack(photos, 16, tmp_path / "images.npy"))
+    results = list(pack(photos, 16, tmp_path / "images.npy", LIMITS))
     assert [type(result).__name__ for result in results] == ["Row", "Row", "Row", "Rejected"]
     assert "No such file" in str(results[-1])
 
@@ -63,7 +63,9 @@ def test_no_damage_to_a_zip_is_more_than_a_reason(tmp_path: Path) -> None:
         content[place : place + 30] = draw.bytes(30)
         damaged = tmp_path / f"{number}.zip"
         damaged.write_bytes(content)
-        results = list(pack(list_photos(damaged, LABELS).photos, 16, tmp_path / "images.npy"))
+        results = list(
+            pack(list_photos(damaged, LABELS).photos, 16, tmp_path / "images.npy", LIMITS)
+        )
         assert len(results) == 6
         assert any(isinstance(result, Rejected) for result in results)
 
@@ -71,14 +73,14 @@ def test_no_damage_to_a_zip_is_more_than_a_reason(tmp_path: Path) -> None:
 def test_a_name_that_is_no_text_is_written_escaped(tmp_path: Path) -> None:
     raw = write_folder(tmp_path / "raw", metu_like(1))
     (raw / "Negative/00000.jpg").rename(os.fsdecode(os.fsencode(raw) + b"/Negative/caf\xe9.jpg"))
-    rows = list(pack(list_photos(raw, LABELS).photos, 16, tmp_path / "images.npy"))
+    rows = list(pack(list_photos(raw, LABELS).photos, 16, tmp_path / "images.npy", LIMITS))
     write_csv(tmp_path / "index.csv", Row._fields, rows)
     assert "Negative/caf\\udce9.jpg,raw,0," in (tmp_path / "index.csv").read_text("utf-8")
 
 
 def test_a_failure_leaves_no_file(tmp_path: Path) -> None:
     photos = list_photos(write_zip(tmp_path / "raw.zip", metu_like(40)), LABELS).photos
-    packing = pack(photos, 16, tmp_path / "out/images.npy")
+    packing = pack(photos, 16, tmp_path / "out/images.npy", LIMITS)
     next(packing)
     assert list((tmp_path / "out").iterdir()) != []
     packing.close()  # type: ignore[attr-defined]
