@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from surface_crack.photos import Limits
 
-LIMITS = Limits(max_pixels=62_000_000, max_bytes=200_000_000)  # those of params.yaml
+LIMITS = Limits(max_pixels=52_000_000, max_bytes=200_000_000)  # those of params.yaml
 
 
 def picture(number: int, side: int = 48, crack: bool = False) -> Image.Image:
