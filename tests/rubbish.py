@@ -1,7 +1,7 @@
 """What lies among photos and is none, or is an odd one: one table of kinds, each with its fate.
 
-`FILES` go into a folder, `ENTRIES` into one zip, `ARCHIVES` are zips that are none. The table in
-docs/reliability.md is made from these (`python -m tests.rubbish`).
+`files` go into a folder, `entries` into one zip, `archives` are zips that are none. The table in
+docs/reliability.md is made from these: `python -m tests.rubbish` prints it.
 """
 
 import base64
@@ -10,6 +10,7 @@ import random
 import re
 import socket
 import struct
+import sys
 import unicodedata
 import zipfile
 import zlib
@@ -24,7 +25,6 @@ from tests.makers import LIMITS, encoded, picture
 
 GOOD = "counted as a photo"
 EITHER = "counted if its pixels can be had, else rejected as damaged"
-REFUSED = "refused"
 CLUTTER = "a file of the operating system's"
 NO_IMAGE = "not an image, or of a kind that is not read"
 DAMAGED = "damaged: .+"
@@ -32,6 +32,7 @@ UNUSABLE = f"{DAMAGED}|{NO_IMAGE}"
 TOO_LARGE = "too large: .+, more than max_pixels"
 ABOVE_BYTES = "cannot be read: .+ bytes, more than max_bytes"
 SEVERAL = "holds several pictures: save them one by one"
+OUTSIDE = "not a photo, outside the class folders"
 DEFLATE = "compressed by another method than deflate: zip it again"
 
 Content = bytes | Callable[[Path], None]  # or what makes the thing at a path
@@ -162,7 +163,7 @@ def of_size(width: int, height: int) -> dict[str, bytes]:
 
 
 def largest_webp() -> bytes:
-    """36 bytes, one colour, and just as many pixels as `max_pixels` allows: 16 bytes each."""
+    """34 bytes, one colour, and just as many pixels as `max_pixels` allows: 16 bytes each."""
     side = int(LIMITS.max_pixels**0.5)
     return encoded(Image.new("RGB", (side, side)), "WEBP", lossless=True, quality=0, method=0)
 
@@ -479,7 +480,7 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "a text in a folder called a.jpg, or beside the class folders",
-            "not a photo, outside the class folders",
+            OUTSIDE,
             {
                 "folder.jpg/inner.txt": b"x",
                 "../readme.md": b"x",
@@ -547,6 +548,7 @@ def entries() -> tuple[ZipKind, ...]:
             (
                 Entry(f"Negative/{'n' * 5000}.jpg", photo),
                 Entry(f"{'deep/' * 200}Negative/1.jpg", photo),
+                Entry("Negative/nul.jpg\0.exe", photo),
                 Entry("Negative/Case.jpg", photo),
                 Entry("Negative/CASE.jpg", photo),
             ),
@@ -616,7 +618,7 @@ def entries() -> tuple[ZipKind, ...]:
         ),
         ZipKind(
             "a zip beside the class folders",
-            "not a photo, outside the class folders",
+            OUTSIDE,
             (Entry("inner.zip", zipped([Entry("Negative/1.jpg", photo)])),),
         ),
     )
@@ -654,3 +656,37 @@ def archives() -> tuple[ArchiveKind, ...]:
             (zipped([]), zipped([Entry("inner.zip", whole)])),
         ),
     )
+
+
+# --- docs/reliability.md ---
+
+
+def table() -> str:
+    """All kinds in Markdown, with the number of each and its fate."""
+    lines = ["| in a folder | how many | what happens |", "|---|--:|---|"]
+    lines += [_row(kind.what, len(kind.files), _said(kind.fate)) for kind in files()]
+    lines.append("| **in a zip** | | |")
+    lines += [_row(kind.what, len(kind.entries), _said(kind.fate)) for kind in entries()]
+    lines.append("| **instead of a zip** | | |")
+    lines += [_row(kind.what, len(kind.archives), _quoted(kind.fate)) for kind in archives()]
+    return "\n".join(lines) + "\n"
+
+
+def _row(what: str, count: int, fate: str) -> str:
+    return f"| {what} | {count} | {fate} |"
+
+
+def _said(fate: str) -> str:
+    if fate in (GOOD, EITHER):
+        return fate
+    kept = "listed, not held against `max_rejected`" if fate in (CLUTTER, OUTSIDE) else "rejected"
+    return f"{kept}: {_quoted(fate)}"
+
+
+def _quoted(pattern: str) -> str:
+    reasons = [reason.replace(".+", "...").replace("\\", "") for reason in pattern.split("|")]
+    return " or ".join(f"`{reason}`" for reason in reasons)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())

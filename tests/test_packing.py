@@ -3,6 +3,7 @@
 import hashlib
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from surface_crack.artifacts import write_csv
 from surface_crack.decode import decode
 from surface_crack.packing import Row, pack
-from surface_crack.photos import Rejected, class_labels, list_photos
+from surface_crack.photos import Limits, Photo, Rejected, class_labels, list_photos
 from tests.makers import LIMITS, metu_like, write_folder, write_zip
 
 LABELS = class_labels(["Negative"], ["Positive"])
@@ -68,6 +69,23 @@ def test_no_damage_to_a_zip_is_more_than_a_reason(tmp_path: Path) -> None:
         )
         assert len(results) == 6
         assert any(isinstance(result, Rejected) for result in results)
+
+
+def test_limits_are_kept(tmp_path: Path) -> None:
+    """A photo of these has 48 x 48 pixels."""
+    files = metu_like(2)
+    for raw in (write_zip(tmp_path / "raw.zip", files), write_folder(tmp_path / "raw", files)):
+        photos = list_photos(raw, LABELS).photos
+        longest = max(map(len, files.values()))
+
+        def reasons(pixels: int, size: int, photos: Sequence[Photo] = photos) -> set[str]:
+            results = pack(photos, 16, tmp_path / "images.npy", Limits(pixels, size))
+            return {result.reason for result in results if isinstance(result, Rejected)}
+
+        assert reasons(48 * 48, longest) == set()
+        assert reasons(48 * 48 - 1, longest) == {"too large: 48 x 48 pixels, more than max_pixels"}
+        message = f"cannot be read: {longest} bytes, more than max_bytes"
+        assert reasons(48 * 48, longest - 1) == {message}
 
 
 def test_a_name_that_is_no_text_is_written_escaped(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from surface_crack.artifacts import readable
 from tests import rubbish
 from tests.makers import jpeg
-from tests.project import Project, new_project
+from tests.project import ROOT, Project, new_project
 
 MEMORY = 1000  # MB
 PATIENCE = 300  # seconds for all together: a hang is a failure
@@ -111,9 +111,9 @@ def test_everything_in_a_zip_is_counted_or_listed(project: Project, tmp_path: Pa
 
 
 def as_listed(entry: rubbish.Entry) -> str:
-    """An entry's name as Python reads it: by code page 437 where the zip does not say UTF-8."""
+    """An entry's name as zipfile reads it: up to a NUL, in code page 437 if no other is named."""
     name = entry.name if entry.flags & 1 << 11 else entry.name.encode().decode("cp437")
-    return re.sub(r"^\./", "", name.replace("\\", "/"))
+    return re.sub(r"^\./", "", name.replace("\\", "/")).split("\0")[0]
 
 
 @pytest.mark.parametrize("kind", rubbish.archives(), ids=lambda kind: kind.what)
@@ -126,3 +126,12 @@ def test_an_archive_that_is_none_is_one_line(
         code, lines = prepare(project, raw)
         assert (code, len(lines)) == (1, 1), lines
         assert re.fullmatch(kind.fate, lines[0])
+
+
+def test_the_page_has_the_table_of_this_corpus() -> None:
+    page = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
+    assert rubbish.table() in page, "run `python -m tests.rubbish` and put what it prints there"
+    counts = [len(kind.files) for kind in rubbish.files()]
+    counts += [len(kind.entries) for kind in rubbish.entries()]
+    counts += [len(kind.archives) for kind in rubbish.archives()]
+    assert f"{sum(counts)} files, entries and archives" in page
