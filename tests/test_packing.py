@@ -5,14 +5,19 @@ import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from surface_crack.artifacts import write_csv
 from surface_crack.decode import decode
+from surface_crack.errors import DataError
 from surface_crack.packing import Row, pack
 from surface_crack.photos import Limits, Photo, Rejected, class_labels, list_photos
 from tests.makers import LIMITS, metu_like, write_folder, write_zip
+from tests.rubbish import Entry, zipped
 
 LABELS = class_labels(["Negative"], ["Positive"])
 
@@ -69,6 +74,33 @@ def test_no_damage_to_a_zip_is_more_than_a_reason(tmp_path: Path) -> None:
         )
         assert len(results) == 6
         assert any(isinstance(result, Rejected) for result in results)
+
+
+WHOLE = zipped([Entry(name, content) for name, content in sorted(metu_like(2).items())])
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    edits=st.lists(st.tuples(st.integers(1, 600), st.binary(min_size=1, max_size=6)), max_size=3),
+    missing=st.integers(0, 40),
+)
+def test_any_zip_is_accounted_for_or_refused(edits: list[tuple[int, bytes]], missing: int) -> None:
+    """Damage to the directory, which is at the end, and to its end."""
+    content = bytearray(WHOLE)
+    for place, new in edits:
+        content[-place : len(content) - place + len(new)] = new
+    with TemporaryDirectory() as folder:
+        raw = Path(folder) / "raw.zip"
+        raw.write_bytes(content[: len(content) - missing * (missing > 30)])
+        try:
+            listing = list_photos(raw, LABELS)
+            results = list(pack(listing.photos, 16, Path(folder) / "images.npy", LIMITS, 1))
+        except DataError as error:
+            said = str(error)
+        else:
+            said = f"{len(results)}"
+            assert len(results) == len(listing.photos)
+    assert "\n" not in said
 
 
 def test_limits_are_kept(tmp_path: Path) -> None:
