@@ -93,10 +93,11 @@ def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         raise NotAPhoto("not an image, or of a kind that is not read") from None
     except Exception as error:  # Pillow raises nearly anything on damaged files
-        raise NotAPhoto(f"damaged: {_one_line(error)}") from None
+        raise NotAPhoto(f"damaged: {one_line(error)}") from None
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """What it says, or its type where it says nothing."""
     return " ".join(str(error).split()) or type(error).__name__
 
 

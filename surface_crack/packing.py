@@ -13,7 +13,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from surface_crack.artifacts import replacing
-from surface_crack.decode import Decoded, NotAPhoto, decode
+from surface_crack.decode import Decoded, NotAPhoto, decode, one_line
 from surface_crack.errors import DataError
 from surface_crack.photos import Limits, Photo, Reader, Rejected
 from surface_crack.threads import cores, in_order
@@ -47,7 +47,7 @@ def read_file(reader: Reader, photo: Photo) -> bytes:
     try:
         return reader.read(photo)
     except UNREADABLE as error:
-        raise NotAPhoto(f"cannot be read: {' '.join(str(error).split())}") from None
+        raise NotAPhoto(f"cannot be read: {one_line(error)}") from None
 
 
 def pack(

@@ -207,8 +207,9 @@ def _zip_files(archive: Path) -> Iterator[_File]:
     seen: set[str] = set()
     with _open_zip(archive) as opened:
         for number, info in enumerate(opened.infolist()):
-            if not info.is_dir():
-                name = PurePosixPath(info.filename.replace("\\", "/")).as_posix()
+            name = info.filename.replace("\\", "/")
+            if not name.endswith("/"):  # is_dir() of Python 3.11 fails on an empty name
+                name = PurePosixPath(name).as_posix()
                 yield _File(name, number, _zip_problem(info, name, name in seen))
                 seen.add(name)
 

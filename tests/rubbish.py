@@ -617,9 +617,9 @@ def entries() -> tuple[ZipKind, ...]:
             ),
         ),
         ZipKind(
-            "a zip beside the class folders",
+            "a zip beside the class folders, a photo without a name",
             OUTSIDE,
-            (Entry("inner.zip", zipped([Entry("Negative/1.jpg", photo)])),),
+            (Entry("inner.zip", zipped([Entry("Negative/1.jpg", photo)])), Entry("", photo)),
         ),
     )
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import struct
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from surface_crack.decode import decode
 from surface_crack.errors import DataError
 from surface_crack.packing import Row, pack
 from surface_crack.photos import Limits, Photo, Rejected, class_labels, list_photos
-from tests.makers import LIMITS, metu_like, write_folder, write_zip
+from tests.makers import LIMITS, jpeg, metu_like, write_folder, write_zip
 from tests.rubbish import Entry, zipped
 
 LABELS = class_labels(["Negative"], ["Positive"])
@@ -101,6 +102,15 @@ def test_any_zip_is_accounted_for_or_refused(edits: list[tuple[int, bytes]], mis
             said = f"{len(results)}"
             assert len(results) == len(listing.photos)
     assert "\n" not in said
+
+
+def test_an_entry_that_goes_on_behind_the_end_says_so(tmp_path: Path) -> None:
+    size = struct.pack("<2I", len(jpeg(7)), len(jpeg(7)))
+    other = struct.pack("<2I", 10**6, 10**6)
+    raw = tmp_path / "raw.zip"
+    raw.write_bytes(zipped([Entry("Negative/1.jpg", jpeg(7))]).replace(size, other))
+    (result,) = pack(list_photos(raw, LABELS).photos, 16, tmp_path / "images.npy", LIMITS)
+    assert result == Rejected("raw", "Negative/1.jpg", "cannot be read: EOFError")
 
 
 def test_limits_are_kept(tmp_path: Path) -> None:

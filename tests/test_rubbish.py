@@ -113,7 +113,7 @@ def test_everything_in_a_zip_is_counted_or_listed(project: Project, tmp_path: Pa
 def as_listed(entry: rubbish.Entry) -> str:
     """An entry's name as zipfile reads it: up to a NUL, in code page 437 if no other is named."""
     name = entry.name if entry.flags & 1 << 11 else entry.name.encode().decode("cp437")
-    return re.sub(r"^\./", "", name.replace("\\", "/")).split("\0")[0]
+    return re.sub(r"^\./", "", name.replace("\\", "/")).split("\0")[0] or "."
 
 
 @pytest.mark.parametrize("kind", rubbish.archives(), ids=lambda kind: kind.what)
