@@ -357,7 +357,7 @@ def files() -> tuple[Kind, ...]:
         Kind(
             "as many pixels as `max_pixels` allows, in 40 bytes",
             GOOD,
-            dict.fromkeys(("1.webp", "2.webp"), largest_webp()),
+            dict.fromkeys(("most-1.webp", "most-2.webp"), largest_webp()),
         ),
         Kind(
             "progressive JPEG of 100 scans more",
