@@ -1,9 +1,9 @@
 """Coverage-guided fuzzing of params.yaml and of zips: `make fuzz`, or
 `python -m tests.fuzz params 60`, for so many seconds.
 
-Anything but a result or a SurfaceCrackError of one line ends it with a traceback, and the bytes that
-did it are kept in .fuzz/. There the corpus grows, too, from the project's own settings and from
-the zips of tests/rubbish.py. With atheris, https://github.com/google/atheris.
+Anything but a result or a SurfaceCrackError of one line ends it with a traceback, and the bytes
+that did it are kept in .fuzz/. There the corpus grows, too, from the project's own settings and
+from the zips of tests/rubbish.py. With atheris, https://github.com/google/atheris.
 """
 
 import re
@@ -46,7 +46,8 @@ def archive(content: bytes) -> None:
         try:
             photos = list_photos(raw, LABELS).photos
         except SurfaceCrackError as error:
-            return one_line(error)
+            one_line(error)
+            return
         with Reader(1 << 20) as reader:
             for photo in photos:
                 try:
