@@ -65,10 +65,10 @@ def main() -> None:
     listing = list_photos(Path(p.raw), class_labels(p.negative, p.positive), p.exclude)
     photos = list(zip(find_photos(listing, test), test["sha256"], strict=True))
 
-    with Reader() as reader:
+    with Reader(p.max_bytes) as reader:
 
         def work(photo: tuple[Photo, str]) -> Views:
-            return disturbed(reader, *photo, config["image_size"])
+            return disturbed(reader, *photo, config["image_size"], p.max_pixels)
 
         seen = in_order(work, photos, cores())
         progress = tqdm(seen, "robustness", len(photos), unit="photo", disable=None)
@@ -92,7 +92,7 @@ def main() -> None:
     )
 
 
-def disturbed(reader: Reader, photo: Photo, sha256: str, size: int) -> Views:
+def disturbed(reader: Reader, photo: Photo, sha256: str, size: int, max_pixels: int) -> Views:
     """The photo under every disturbance, as the network sees it.
 
     Raises DataError if the file is not the one that `prepare` read.
@@ -101,7 +101,7 @@ def disturbed(reader: Reader, photo: Photo, sha256: str, size: int) -> Views:
         content = read_file(reader, photo)
         if hashlib.sha256(content).hexdigest() != sha256:
             raise NotAPhoto("not the file that `prepare` read")
-        image = original(content)
+        image = original(content, max_pixels)
     except NotAPhoto as reason:
         raise DataError(
             f"{photo.path} in {photo.container}: {reason}: run `dvc repro` again"
