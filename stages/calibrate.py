@@ -21,10 +21,10 @@ from surface_crack.calibration import (
     probabilities,
     write_decision,
 )
-from surface_crack.console import run
 from surface_crack.dataset import load_part
 from surface_crack.model_file import load_model
 from surface_crack.params import read_params
+from surface_crack.stage import run_stage
 from surface_crack.training import pick_device, predict
 
 log = logging.getLogger("calibrate")
@@ -68,4 +68,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run("calibrate", main)
+    run_stage("calibrate", main)

@@ -21,12 +21,12 @@ from tqdm import tqdm
 
 from surface_crack import paths
 from surface_crack.artifacts import write_csv, write_json
-from surface_crack.console import run
 from surface_crack.errors import DataError
 from surface_crack.packing import Row, pack
 from surface_crack.params import read_params
 from surface_crack.photos import Listing, Rejected, check_classes, class_labels, list_photos
 from surface_crack.sheet import contact_sheet
+from surface_crack.stage import run_stage
 
 log = logging.getLogger("prepare")
 CLASSES = {0: "negative", 1: "positive"}
@@ -107,4 +107,4 @@ def summary(rows: Sequence[Row], listing: Listing) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    run("prepare", main)
+    run_stage("prepare", main)
