@@ -27,6 +27,7 @@ from surface_crack.params import read_params
 from surface_crack.photos import Listing, Rejected, check_classes, class_labels, list_photos
 from surface_crack.sheet import contact_sheet
 from surface_crack.stage import run_stage
+from surface_crack.unchanged import check_unchanged, stamps
 
 log = logging.getLogger("prepare")
 CLASSES = {0: "negative", 1: "positive"}
@@ -35,6 +36,7 @@ CLASSES = {0: "negative", 1: "positive"}
 def main() -> None:
     p = read_params("prepare")
     raw, labels = Path(p.raw), class_labels(p.negative, p.positive)
+    before = stamps(raw)
     listing = list_photos(raw, labels, p.exclude)
     check_classes(raw, listing, labels)
 
@@ -63,6 +65,7 @@ def main() -> None:
     for label, name in CLASSES.items():
         photos = [x for x in listing.photos if x.label == label and (x.source, x.path) in used]
         contact_sheet(photos, paths.PLOTS / f"{name}.png")
+    check_unchanged(raw, before)
     log.info("%d photos, %d rejected, see %s", len(rows), len(rejected), paths.REJECTED)
 
 
