@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 WORDS: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -28,27 +28,24 @@ class Interrupted(KeyboardInterrupt):
         self.code = 128 + number
 
 
-def started_by() -> tuple[int, ...]:
-    """The processes that a stage of DVC's must not outlive: its parent, or none without DVC.
+def started_by() -> list[int]:
+    """The processes between a stage and its dvc, from its parent to dvc itself; none without DVC.
 
-    Where the parent is a shell that DVC put between (most shells replace themselves by the
-    command), the shell's parent comes second.
+    Most shells replace themselves by the command. One that does not is a link of this chain.
     """
     if "DVC_STAGE" not in os.environ:
-        return ()
+        return []
     import psutil  # which DVC needs, too
 
-    number = os.getppid()
-    try:
-        parent = psutil.Process(number)
-        command = parent.cmdline()
-        if command[-1:] and command[-1].startswith("python -m stages."):
-            return number, parent.ppid()
-        if number == 1 and not any(word in command[0] for word in ("python", "dvc")):
-            return (0,)  # the system took it over while it was starting
-    except (psutil.Error, IndexError):
-        pass
-    return (number,)
+    chain = [os.getppid()]
+    with suppress(psutil.Error):  # whoever has ended by now
+        while (command := psutil.Process(chain[-1]).cmdline())[-1:]:
+            if not command[-1].startswith("python -m stages."):
+                break
+            chain.append(psutil.Process(chain[-1]).ppid())
+        if chain == [1] and not any(word in "".join(command) for word in ("python", "dvc")):
+            return [0]  # the system took the stage over while it was starting
+    return chain
 
 
 STARTED_BY = started_by()
@@ -58,16 +55,12 @@ def orphaned() -> bool:
     """Is one of the processes gone that started this one?"""
     if not STARTED_BY:
         return False
-    if os.getppid() != STARTED_BY[0]:
-        return True
-    if len(STARTED_BY) == 1:
-        return False
     import psutil
 
-    try:
-        return bool(psutil.Process(STARTED_BY[0]).ppid() != STARTED_BY[1])
-    except psutil.Error:
-        return False  # the next look at the parent will tell
+    with suppress(psutil.Error):  # the next look will tell
+        parents = [os.getppid(), *(psutil.Process(number).ppid() for number in STARTED_BY[:-1])]
+        return parents != STARTED_BY
+    return False
 
 
 def guard() -> None:

@@ -1,0 +1,114 @@
+"""Fifty times `kill -9`, of dvc, of the stage or of both, evenly over the stages: nothing is lost.
+
+The next `dvc repro` starts at once, while what the last one left may still be dying.
+"""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.project import BIN, Project, new_project
+
+KILLS = 50
+STAGES = ["sample", "prepare", "group", "split", "train", "calibrate", "evaluate", "card"]
+EPOCHS = 4
+SETTINGS = {"sample_photos": 200, "epochs": EPOCHS, "image_size": 48, "lr": 0.01}
+UNTOLD = (".git", "tmp", "__pycache__")  # what git and DVC keep for themselves
+
+
+class Repro:
+    """A `dvc repro` under way. What it says goes to a file, which outlives all readers."""
+
+    def __init__(self, root: Path) -> None:
+        self.log = root.with_suffix(".log")
+        with self.log.open("w") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "dvc", "repro"],
+                cwd=root,
+                env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+
+    def says(self, words: str) -> bool:
+        """Wait for these words. False if it ends without them."""
+        while self.process.poll() is None and words not in self.log.read_text():
+            time.sleep(0.02)
+        return words in self.log.read_text()
+
+    def finish(self) -> None:
+        assert self.process.wait() == 0, self.log.read_text()
+
+    def kill(self, what: str) -> None:
+        """`dvc`, the `stage` that it runs, or `both`; dvc if none runs."""
+        with suppress(psutil.NoSuchProcess):
+            stages = psutil.Process(self.process.pid).children(recursive=True)
+            if what != "stage" or not stages:
+                self.process.kill()
+            for process in [] if what == "dvc" else stages:
+                process.kill()
+        self.process.wait()  # after the death of its stage dvc ends by itself
+
+
+def made(project: Project) -> dict[str, bytes]:
+    """Every file but those of git's and DVC's own housekeeping, by its path."""
+    files = [path for path in project.root.rglob("*") if path.is_file()]
+    names = {path.relative_to(project.root): path for path in files}
+    return {
+        str(name): path.read_bytes()
+        for name, path in names.items()
+        if not set(name.parts) & set(UNTOLD)
+    }
+
+
+def undisturbed(root: Path) -> tuple[dict[str, bytes], dict[str, float]]:
+    """What a run makes that nobody kills, and how many seconds each of its stages took."""
+    project, seconds = new_project(root, **SETTINGS), {}
+    repro = Repro(root)
+    for name in STAGES:
+        assert repro.says(f"Running stage '{name}'")
+        seconds[name] = time.monotonic()
+    repro.finish()
+    times = [*seconds.values(), time.monotonic()]
+    lengths = [end - start for start, end in pairwise(times)]
+    return made(project), dict(zip(STAGES, lengths, strict=True))
+
+
+@pytest.mark.slow
+def test_fifty_kills_change_no_byte_and_leave_nothing(tmp_path: Path) -> None:
+    """Several in a run, one during each stage; in `train` after each of the epochs in turn."""
+    wanted, seconds = undisturbed(tmp_path / "undisturbed")
+    assert wanted["models/crack.safetensors"]
+    draw, kills, runs, resumed = random.Random(0), 0, 0, 0
+    while kills < KILLS:
+        project = new_project(tmp_path / f"run{runs}", **SETTINGS)
+        for number, name in enumerate(STAGES):
+            repro = Repro(project.root)
+            if kills < KILLS and repro.says(f"Running stage '{name}'"):
+                epoch = runs % (EPOCHS + 1) if name == "train" else 0
+                if epoch and repro.says(f"epoch  {epoch}/"):
+                    time.sleep(draw.uniform(0, 0.2))
+                else:
+                    time.sleep(draw.uniform(0, 1.1 * seconds[name]))
+                kills += repro.process.poll() is None
+                repro.kill(("dvc", "stage", "both")[(runs + number) % 3])
+            else:
+                repro.finish()
+            resumed += "going on after epoch" in repro.log.read_text()
+        repro = Repro(project.root)
+        repro.finish()
+        resumed += "going on after epoch" in repro.log.read_text()
+        runs += 1
+        got = made(project)
+        assert got.keys() == wanted.keys()
+        assert [name for name in wanted if got[name] != wanted[name]] == []
+    assert resumed > 0
