@@ -17,13 +17,16 @@ if find_spec("torch") is None:  # `make pythons` tests all the rest on other ver
         for name in (
             "audit",
             "augment",
-            "heatmap",
             "elsewhere",
+            "heatmap",
+            "kills",
             "leaks",
             "model",
             "model_file",
             "pipeline",
             "real_photos",
+            "resume",
+            "signals",
             "training",
             "verify",
         )
