@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -48,9 +47,19 @@ class Repro:
     def finish(self) -> None:
         assert self.process.wait() == 0, self.log.read_text()
 
+    def under_way(self) -> tuple[str, float]:
+        """The stage that it runs, and the processor time that this has taken, seconds."""
+        with suppress(psutil.Error):
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                *_, module, name = ["", "", *child.cmdline()]
+                if module == "-m":
+                    times = child.cpu_times()
+                    return name.removeprefix("stages."), times.user + times.system
+        return "", 0.0
+
     def kill(self, what: str) -> None:
         """`dvc`, the `stage` that it runs, or `both`; dvc if none runs."""
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.Error):
             stages = psutil.Process(self.process.pid).children(recursive=True)
             if what != "stage" or not stages:
                 self.process.kill()
@@ -71,16 +80,22 @@ def made(project: Project) -> dict[str, bytes]:
 
 
 def undisturbed(root: Path) -> tuple[dict[str, bytes], dict[str, float]]:
-    """What a run makes that nobody kills, and how many seconds each of its stages took."""
-    project, seconds = new_project(root, **SETTINGS), {}
+    """What a run makes that nobody kills, and how much processor time each of its stages took."""
+    project, seconds = new_project(root, **SETTINGS), dict.fromkeys(STAGES, 0.0)
     repro = Repro(root)
-    for name in STAGES:
-        assert repro.says(f"Running stage '{name}'")
-        seconds[name] = time.monotonic()
+    while repro.process.poll() is None:
+        name, taken = repro.under_way()
+        seconds |= {name: taken} if name else {}
+        time.sleep(0.02)
     repro.finish()
-    times = [*seconds.values(), time.monotonic()]
-    lengths = [end - start for start, end in pairwise(times)]
-    return made(project), dict(zip(STAGES, lengths, strict=True))
+    assert list(seconds) == STAGES
+    return made(project), seconds
+
+
+def wait(repro: Repro, name: str, share: float, seconds: dict[str, float]) -> None:
+    """Until the stage has done this share of its work, or is over."""
+    while (now := repro.under_way())[0] == name and now[1] < share * seconds[name]:
+        time.sleep(0.01)
 
 
 @pytest.mark.slow
@@ -93,12 +108,12 @@ def test_fifty_kills_change_no_byte_and_leave_nothing(tmp_path: Path) -> None:
         project = new_project(tmp_path / f"run{runs}", **SETTINGS)
         for number, name in enumerate(STAGES):
             repro = Repro(project.root)
-            if kills < KILLS and repro.says(f"Running stage '{name}'"):
+            if kills < KILLS and repro.says(f"> python -m stages.{name}\n"):
                 epoch = runs % (EPOCHS + 1) if name == "train" else 0
                 if epoch and repro.says(f"epoch  {epoch}/"):
-                    time.sleep(draw.uniform(0, 0.2))
+                    time.sleep(draw.uniform(0, 0.1))
                 else:
-                    time.sleep(draw.uniform(0, 1.1 * seconds[name]))
+                    wait(repro, name, draw.uniform(0, 1.05), seconds)
                 kills += repro.process.poll() is None
                 repro.kill(("dvc", "stage", "both")[(runs + number) % 3])
             else:
