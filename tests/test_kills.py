@@ -51,10 +51,9 @@ class Repro:
         """The stage that it runs, and the processor time that this has taken, seconds."""
         with suppress(psutil.Error):
             for child in psutil.Process(self.process.pid).children(recursive=True):
-                *_, module, name = ["", "", *child.cmdline()]
-                if module == "-m":
-                    times = child.cpu_times()
-                    return name.removeprefix("stages."), times.user + times.system
+                command, times = child.cmdline(), child.cpu_times()
+                if command[-2:-1] == ["-m"]:
+                    return command[-1].removeprefix("stages."), times.user + times.system
         return "", 0.0
 
     def kill(self, what: str) -> None:
@@ -94,7 +93,12 @@ def undisturbed(root: Path) -> tuple[dict[str, bytes], dict[str, float]]:
 
 def wait(repro: Repro, name: str, share: float, seconds: dict[str, float]) -> None:
     """Until the stage has done this share of its work, or is over."""
-    while (now := repro.under_way())[0] == name and now[1] < share * seconds[name]:
+    begun = False
+    while repro.process.poll() is None:
+        now, taken = repro.under_way()
+        if taken >= share * seconds[name] if now == name else begun:
+            return
+        begun = now == name
         time.sleep(0.01)
 
 
