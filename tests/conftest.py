@@ -17,6 +17,7 @@ if find_spec("torch") is None:  # `make pythons` tests all the rest on other ver
         for name in (
             "audit",
             "augment",
+            "disk",
             "elsewhere",
             "heatmap",
             "kills",
