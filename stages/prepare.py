@@ -21,7 +21,6 @@ from tqdm import tqdm
 
 from surface_crack import paths
 from surface_crack.artifacts import write_csv, write_json
-from surface_crack.console import run
 from surface_crack.errors import DataError
 from surface_crack.packing import Row, pack
 from surface_crack.params import read_params
@@ -34,6 +33,8 @@ from surface_crack.photos import (
     list_photos,
 )
 from surface_crack.sheet import contact_sheet
+from surface_crack.stage import run_stage
+from surface_crack.unchanged import check_unchanged, stamps
 
 log = logging.getLogger("prepare")
 CLASSES = {0: "negative", 1: "positive"}
@@ -43,6 +44,7 @@ def main() -> None:
     p = read_params("prepare")
     raw, labels = Path(p.raw), class_labels(p.negative, p.positive)
     limits = Limits(p.max_pixels, p.max_bytes)
+    before = stamps(raw)
     listing = list_photos(raw, labels, p.exclude)
     check_classes(raw, listing, labels)
 
@@ -71,6 +73,7 @@ def main() -> None:
     for label, name in CLASSES.items():
         photos = [x for x in listing.photos if x.label == label and (x.source, x.path) in used]
         contact_sheet(photos, paths.PLOTS / f"{name}.png", limits)
+    check_unchanged(raw, before)
     log.info("%d photos, %d rejected, see %s", len(rows), len(rejected), paths.REJECTED)
 
 
@@ -115,4 +118,4 @@ def summary(rows: Sequence[Row], listing: Listing) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    run("prepare", main)
+    run_stage("prepare", main)

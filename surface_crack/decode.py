@@ -106,7 +106,7 @@ def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
         with Image.open(BytesIO(content), formats=FORMATS) as image:
             _check(image, content, max_pixels)
             yield image
-    except NotAPhoto:
+    except (NotAPhoto, MemoryError):  # want of memory is no fault of the photo's
         raise
     except UnidentifiedImageError:
         raise NotAPhoto("not an image, or of a kind that is not read") from None

@@ -20,18 +20,21 @@ def cores() -> int:
 
 
 def in_order(work: Callable[[In], Out], items: Iterable[In], workers: int) -> Iterator[Out]:
-    """`map` on threads, with results in the order of `items` and only a few of them waiting."""
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Out]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) >= 4 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
+    """`map` on threads, with results in the order of `items` and only a few of them waiting.
+
+    Where it ends early, by an error or Ctrl-C, it does not wait for the work that is under way.
+    """
+    pool = ThreadPoolExecutor(workers)
+    waiting: deque[Future[Out]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) >= 4 * workers:
                 yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Room:

@@ -26,7 +26,6 @@ from tqdm import tqdm
 from surface_crack import figures, paths
 from surface_crack.artifacts import write_json, write_text
 from surface_crack.calibration import Decision, read_decision
-from surface_crack.console import run
 from surface_crack.dataset import Part, read_index, read_part
 from surface_crack.decode import NotAPhoto, original, resized
 from surface_crack.disturbances import DISTURBANCES, views
@@ -45,6 +44,7 @@ from surface_crack.robustness import (
     robustness_text,
     scores,
 )
+from surface_crack.stage import run_stage
 from surface_crack.threads import cores, in_order
 from surface_crack.training import pick_device, predict
 
@@ -152,4 +152,4 @@ def mosaic(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 if __name__ == "__main__":
-    run("robustness", main)
+    run_stage("robustness", main)
