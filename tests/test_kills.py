@@ -20,7 +20,7 @@ KILLS = 50
 STAGES = ["sample", "prepare", "group", "split", "train", "calibrate", "evaluate", "card"]
 EPOCHS = 4
 SETTINGS = {"sample_photos": 200, "epochs": EPOCHS, "image_size": 48, "lr": 0.01}
-UNTOLD = (".git", "tmp", "__pycache__")  # what git and DVC keep for themselves
+UNTOLD = (".git", ".gitignore", "tmp", "__pycache__")  # what git and DVC keep for themselves
 
 
 class Repro:
