@@ -2,7 +2,7 @@
 
 reads   data/prepared/images.npy     uint8 (N, S, S, 3), mapped into memory
         data/split/train.csv, val.csv       rows and labels; never those of the test part
-        data/split/statistics.json   pixel mean and std, data digest
+        data/split/statistics.json   pixel mean and std, data digest, photos' own size
 writes  models/crack.safetensors     weights kept, with the params that shaped them
         metrics/train.json           which epoch's they are, and its scores
         plots/history.csv            one row per epoch, rewritten after each
@@ -91,6 +91,7 @@ def main() -> None:
         "classes": ["negative", "positive"],
         "data_digest": statistics["data_digest"],
         "image_size": image_size,
+        "photo_side": statistics["photo_side"],
     }
     history: list[tuple[float, ...]] = []
     kept: dict[str, float] = {}

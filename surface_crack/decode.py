@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
+HEIC = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")  # brands of HEIF files, at byte 8
+FILTER = Image.Resampling.BILINEAR  # Pillow's covers all pixels that it makes one of: antialiased
 MIN_SIDE = 8  # pixels; less shows no surface
 MAX_PIXELS = 200_000_000  # of one photo; more is no photo but a bomb
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit: it would warn at half of ours
@@ -53,25 +55,48 @@ def decode(content: bytes, size: int) -> Decoded:
         return Decoded(resized(_upright(image), size), width, height)
 
 
+class Whole(NamedTuple):
+    image: Image.Image  # RGB, upright
+    width: int  # of the original, upright, pixels; `image` may be smaller
+    height: int
+
+
+def whole(content: bytes, scale: float = 1, least: int = 1) -> Whole:
+    """Bytes of an image file -> a photo of any shape, to be scaled by `scale` afterwards.
+
+    A JPEG of which no more is needed comes at a half, quarter or eighth of its size, as in
+    `decode`; all other pixels are the file's. Raises NotAPhoto as `decode` does, and for photos
+    with fewer than `least` pixels a side.
+    """
+    with _opened(content, least) as image:
+        width, height = image.size
+        turned = _orientation(image) >= 5  # by a quarter
+        if scale < 1:
+            image.draft("RGB", (max(1, int(width * scale)), max(1, int(height * scale))))
+        if turned:
+            width, height = height, width
+        return Whole(_upright(image), width, height)
+
+
 def original(content: bytes) -> Image.Image:
     """Bytes of an image file -> all its pixels, RGB. Raises NotAPhoto as `decode` does."""
-    with _opened(content) as image:
-        return _upright(image)
+    return whole(content, least=MIN_SIDE).image
 
 
 def resized(image: Image.Image, size: int) -> NDArray[np.uint8]:
     """RGB of any shape -> uint8 (size, size, 3), antialiased."""
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+    return np.asarray(image.resize((size, size), FILTER))
 
 
 @contextmanager
-def _opened(content: bytes) -> Iterator[Image.Image]:
+def _opened(content: bytes, least: int = MIN_SIDE) -> Iterator[Image.Image]:
     """The file's header, checked. Whatever goes wrong with its pixels is NotAPhoto, too."""
     if not content:
         raise NotAPhoto("empty file")
+    formats = _heic() if content[8:12] in HEIC else FORMATS
     try:
-        with Image.open(BytesIO(content), formats=FORMATS) as image:
-            _check(image)
+        with Image.open(BytesIO(content), formats=formats) as image:
+            _check(image, least)
             yield image
     except NotAPhoto:
         raise
@@ -81,15 +106,25 @@ def _opened(content: bytes) -> Iterator[Image.Image]:
         raise NotAPhoto(f"damaged: {_one_line(error)}") from None
 
 
+def _heic() -> tuple[str, ...]:
+    """Let Pillow read HEIC, the format of many telephones. Raises NotAPhoto without pi-heif."""
+    try:
+        from pi_heif import register_heif_opener
+    except ModuleNotFoundError:
+        raise NotAPhoto("HEIC, which takes pi-heif to read: run `pip install pi-heif`") from None
+    register_heif_opener()  # turns photos upright itself and says so in EXIF
+    return ("HEIF",)
+
+
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _check(image: Image.Image) -> None:
+def _check(image: Image.Image, least: int) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise NotAPhoto(f"too large: {width} x {height} pixels")
-    if min(width, height) < MIN_SIDE:
+    if min(width, height) < least:
         raise NotAPhoto(f"too small: {width} x {height} pixels")
     frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if frames > 1:
