@@ -40,11 +40,11 @@ def onnx_bytes(scores: Patches, metadata: Mapping[str, str]) -> bytes:
     )
     assert program
     proto: onnx.ModelProto = program.model_proto
-    for node in proto.graph.node:
-        del node.metadata_props[:]  # among them the exporter's stack, with this machine's paths
-    del proto.graph.metadata_props[:]
-    del proto.graph.value_info[:]
-    for value in (*proto.graph.input, *proto.graph.output):
+    graph = proto.graph
+    for noted in (graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+        del noted.metadata_props[:]  # among them the exporter's stack, with this machine's paths
+    del graph.value_info[:]
+    for value in (*graph.input, *graph.output):
         for axis, name in zip(value.type.tensor_type.shape.dim, AXES[value.name], strict=False):
             if axis.dim_param:
                 axis.dim_param = name
