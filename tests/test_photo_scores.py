@@ -172,7 +172,6 @@ def test_a_jpeg_made_smaller_in_decoding_keeps_its_places(scorer: Scorer) -> Non
     assert full.image.size == (801, 603)
     one, other = (scaled(opened.image, 0.3, (801, 603)).astype(int) for opened in (full, half))
     off = np.abs(one - other).mean()
-    assert off < 2  # grey levels
     assert off < np.abs(one[:, 1:] - other[:, :-1]).mean() / 4  # of a shift by one pixel
     found = [
         score_photo(scorer, opened.image, scorer.patch / 0.3, (801, 603)) for opened in (full, half)
