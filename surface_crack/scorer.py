@@ -125,9 +125,10 @@ def _from_safetensors(path: Path, decision_path: Path, threads: int | None) -> S
         from surface_crack.model import CrackNet
         from surface_crack.model_file import load_model
     except ModuleNotFoundError as error:
+        missing = str(error.name).split(".")[0]
         raise DataError(
-            f"{path} needs {str(error.name).split('.')[0]}: run `pip install surface-crack[pipeline]`, or give the "
-            ".onnx file that `make export` writes"
+            f"{path} needs {missing}: run `pip install surface-crack[pipeline]`, or give the .onnx "
+            "file that `make export` writes"
         ) from None
     model, config = load_model(path)
     refuse_notebook(path, config)

@@ -176,7 +176,6 @@ def test_the_notebooks_network_is_refused(tmp_path: Path) -> None:
     ("missing", "file", "message"),
     [
         ("torch", "crack.safetensors", "needs torch: run `pip install surface-crack[pipeline]`"),
-        ("scipy", "crack.safetensors", "needs scipy: run `pip install surface-crack[pipeline]`"),
         ("onnxruntime", "crack.onnx", "needs onnxruntime: run `pip install onnxruntime`"),
     ],
 )
