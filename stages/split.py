@@ -6,7 +6,8 @@ reads   data/groups.csv              which photos must stay together
         data/prepared/images.npy     pixels of the training part
         metrics/data.json            the data's digest, which the model will carry
 writes  data/split/{train,val,test}.csv   row, label: photo numbers of each part
-        data/split/statistics.json   mean and std of the training part's pixels; the digest
+        data/split/statistics.json   mean and std of the training part's pixels; the digest;
+                                     how large its photos were before `prepare` made them small
         metrics/split.json           photos per part, shares reached, groups; twins on two sides
 
 Photos are normalised inside the model, with the numbers of statistics.json.
@@ -20,7 +21,7 @@ from surface_crack.artifacts import read_json, write_csv, write_json
 from surface_crack.dataset import read_groups, read_images, read_index, read_twins
 from surface_crack.grouping import components, lone_groups
 from surface_crack.params import read_params
-from surface_crack.splitting import count_parted, pixel_statistics, split_rows
+from surface_crack.splitting import count_parted, photo_side, pixel_statistics, split_rows
 from surface_crack.stage import run_stage
 
 log = logging.getLogger("split")
@@ -68,7 +69,9 @@ def main() -> None:
     write_json(paths.METRICS / "split.json", numbers)
     mean, std = pixel_statistics(read_images(), parts["train"])
     digest = read_json(paths.METRICS / "data.json")["digest"]
-    write_json(paths.STATISTICS, {"mean": mean, "std": std, "data_digest": digest})
+    side = photo_side(index[["width", "height"]].to_numpy(), parts["train"])
+    statistics = {"mean": mean, "std": std, "data_digest": digest, "photo_side": side}
+    write_json(paths.STATISTICS, statistics)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 reads   data/prepared/images.npy     uint8 (N, S, S, 3), mapped into memory
         data/split/train.csv, val.csv       rows and labels; never those of the test part
-        data/split/statistics.json   pixel mean and std, data digest
+        data/split/statistics.json   pixel mean and std, data digest, photos' own size
 writes  models/crack.safetensors     weights kept, with the params that shaped them
         data/trained/logits.csv      row, label, logit of the validation part, by these weights
         metrics/train.json           which epoch's they are, and its scores
@@ -109,6 +109,7 @@ def main() -> None:
         "classes": ["negative", "positive"],
         "data_digest": statistics["data_digest"],
         "image_size": image_size,
+        "photo_side": statistics["photo_side"],
     }
     for epoch in range(len(history) + 1, p.epochs + 1):
         if kept and epoch - kept["epoch"] > p.patience:

@@ -9,7 +9,7 @@ simplejpeg, which wraps the same libjpeg-turbo, has less to do around it and dec
 import math
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from io import BytesIO
 from typing import NamedTuple
 
@@ -21,7 +21,10 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from surface_crack.threads import Room
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
+HEIC = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")  # brands of HEIF files, at byte 8
+FILTER = Image.Resampling.BILINEAR  # Pillow's covers all pixels that it makes one of: antialiased
 MIN_SIDE = 8  # pixels; less shows no surface
+MAX_WHOLE = 200_000_000  # pixels of a photo to be inspected; more is no photo but a bomb
 MAX_SCANS = 100  # of a progressive JPEG; usual are 10, and each passes over the whole picture
 ROOM = Room(50_000_000)  # pixels that all threads may open at once, 4 to 16 bytes of memory each
 # Of a damaged photo: a line in the log that does not say which. Its fate is in rejected.csv.
@@ -67,25 +70,41 @@ def _decoded(content: bytes, size: int, max_pixels: int, room: ExitStack) -> Dec
     with _opened(content, max_pixels) as image:
         width, height = image.size
         orientation = _orientation(image)
-        drafted = image.draft("RGB", (size, size))  # a hint to scale down that only JPEG follows
-        coefficients = width * height if _is_progressive(image) else 0  # all are there at once
-        room.enter_context(ROOM.taken(max(coefficients, math.prod(image.size))))
-        picture, whole = _scaled_jpeg(image, content, (width, height), size) or (
-            image,
-            drafted[1] if drafted else (0, 0, width, height),
-        )
-        small = _upright(_resized(to_rgb(picture), size, whole), orientation)
+        picture, box = _shrunk(image, content, (size, size), room)
+        small = _upright(_resized(to_rgb(picture), size, box), orientation)
         if orientation >= 5:  # turned by a quarter
             width, height = height, width
         return Decoded(np.asarray(small), width, height)
 
 
+class Whole(NamedTuple):
+    image: Image.Image  # RGB, upright
+    width: int  # of the original, upright, pixels; `image` may be smaller
+    height: int
+
+
+def whole(content: bytes, scale: float = 1, least: int = 1, max_pixels: int = MAX_WHOLE) -> Whole:
+    """Bytes of an image file -> a photo of any shape, to be scaled by `scale` afterwards.
+
+    A JPEG of which no more is needed comes scaled down by eighths, as in `decode`; all other pixels
+    are the file's. Raises NotAPhoto as `decode` does, and for photos with fewer than `least` pixels
+    a side.
+    """
+    with _opened(content, max_pixels, least) as image, ExitStack() as room:
+        width, height = image.size
+        orientation = _orientation(image)
+        needed = [max(1, min(side, math.ceil(side * scale - 1e-6))) for side in image.size]
+        picture, _ = _shrunk(image, content, (needed[0], needed[1]), room)
+        picture.load()
+        upright = _upright(to_rgb(picture), orientation)
+        if orientation >= 5:  # turned by a quarter
+            width, height = height, width
+        return Whole(upright, width, height)
+
+
 def original(content: bytes, max_pixels: int) -> Image.Image:
     """Bytes of an image file -> all its pixels, RGB. Raises NotAPhoto as `decode` does."""
-    with _opened(content, max_pixels) as image, ROOM.taken(math.prod(image.size)):
-        orientation = _orientation(image)
-        image.load()
-        return _upright(to_rgb(image), orientation)
+    return whole(content, least=MIN_SIDE, max_pixels=max_pixels).image
 
 
 def resized(image: Image.Image, size: int) -> NDArray[np.uint8]:
@@ -94,17 +113,18 @@ def resized(image: Image.Image, size: int) -> NDArray[np.uint8]:
 
 
 def _resized(image: Image.Image, size: int, box: Box) -> Image.Image:
-    return image.resize((size, size), Image.Resampling.BILINEAR, box)
+    return image.resize((size, size), FILTER, box)
 
 
 @contextmanager
-def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
+def _opened(content: bytes, max_pixels: int, least: int = MIN_SIDE) -> Iterator[Image.Image]:
     """The file's header, checked. Whatever goes wrong with its pixels is NotAPhoto, too."""
     if not content:
         raise NotAPhoto("empty file")
+    formats = _heic() if content[8:12] in HEIC else FORMATS
     try:
-        with Image.open(BytesIO(content), formats=FORMATS) as image:
-            _check(image, content, max_pixels)
+        with Image.open(BytesIO(content), formats=formats) as image:
+            _check(image, content, max_pixels, least)
             yield image
     except (NotAPhoto, MemoryError):  # want of memory is no fault of the photo's
         raise
@@ -114,16 +134,26 @@ def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
         raise NotAPhoto(f"damaged: {one_line(error)}") from None
 
 
+def _heic() -> tuple[str, ...]:
+    """Let Pillow read HEIC, the format of many telephones. Raises NotAPhoto without pi-heif."""
+    try:
+        from pi_heif import register_heif_opener
+    except ModuleNotFoundError:
+        raise NotAPhoto("HEIC, which takes pi-heif to read: run `pip install pi-heif`") from None
+    register_heif_opener()  # turns photos upright itself and says so in EXIF
+    return ("HEIF",)
+
+
 def one_line(error: Exception) -> str:
     """What it says, or its type where it says nothing."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _check(image: Image.Image, content: bytes, max_pixels: int) -> None:
+def _check(image: Image.Image, content: bytes, max_pixels: int, least: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
         raise NotAPhoto(f"too large: {width} x {height} pixels, more than max_pixels")
-    if min(width, height) < MIN_SIDE:
+    if min(width, height) < least:
         raise NotAPhoto(f"too small: {width} x {height} pixels")
     # Not `n_frames`: counting a million takes minutes. A camera's MPO has a preview beside it.
     if getattr(image, "is_animated", False) and image.format != "MPO":
@@ -136,22 +166,30 @@ def _is_progressive(image: Image.Image) -> bool:
     return bool(image.info.get("progressive"))
 
 
-def _scaled_jpeg(
-    image: Image.Image, content: bytes, side: tuple[int, int], size: int
-) -> tuple[Image.Image, Box] | None:
-    """(an ordinary JPEG, scaled down towards `size` by eighths; where in it the photo lies).
+def _shrunk(
+    image: Image.Image, content: bytes, least: tuple[int, int], room: ExitStack
+) -> tuple[Image.Image, Box]:
+    """(the opened image, where in it the photo lies); a JPEG is scaled down towards `least`.
 
-    The last row and column may lie half outside the photo: three eighths of 227 pixels are 85.1,
-    in 86. None if Pillow must see to it: it forgives more, and knows better what is wrong.
+    The last row and column of a scaled JPEG may lie half outside the photo: three eighths of 227
+    pixels are 85.1, in 86. `room` is for as long as the pixels are in memory.
     """
-    if image.format not in ("JPEG", "MPO") or image.mode not in ("RGB", "L"):
-        return None
-    try:
-        pixels = simplejpeg.decode_jpeg(content, "RGB", min_height=size, min_width=size)
-    except ValueError:
-        return None
-    scale = 8 * pixels.shape[1] // side[0] / 8
-    return Image.fromarray(pixels), (0, 0, scale * side[0], scale * side[1])
+    width, height = whole = image.size
+    drafted = image.draft("RGB", least)  # a hint to scale down that only JPEG follows
+    coefficients = width * height if _is_progressive(image) else 0  # all are there at once
+    room.enter_context(ROOM.taken(max(coefficients, math.prod(image.size))))
+    if image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
+        with suppress(ValueError):  # Pillow forgives more, and knows better what is wrong
+            wide, high = least
+            pixels = simplejpeg.decode_jpeg(content, "RGB", min_height=high, min_width=wide)
+            scale = eighths(pixels.shape[:2], whole)
+            return Image.fromarray(pixels), (0, 0, scale * width, scale * height)
+    return image, drafted[1] if drafted else (0, 0, width, height)
+
+
+def eighths(sides: tuple[int, ...], whole: tuple[int, int]) -> float:
+    """The scale of a JPEG of these sides, instead of `whole`: libjpeg's are eighths, rounded up."""
+    return 8 * max(sides) // max(whole) / 8  # of a side of less than 8 pixels it could not be told
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:

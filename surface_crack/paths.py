@@ -17,6 +17,7 @@ STATISTICS = Path("data/split/statistics.json")
 LOGITS = Path("data/trained/logits.csv")  # of the validation part
 
 MODEL = Path("models/crack.safetensors")
+ONNX = Path("models/crack.onnx")  # made by `make export`
 DECISION = Path("models/decision.json")
 PREDICTIONS = Path("data/evaluated/predictions.csv")
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from surface_crack import paths
 from surface_crack.artifacts import write_csv, write_json, write_text
 from surface_crack.calibration import fit_temperature, probabilities
-from surface_crack.dataset import Part, read_images
+from surface_crack.dataset import Part, read_images, read_index
 from surface_crack.errors import TrainingError
 from surface_crack.model_file import load_model
 from surface_crack.params import PARAMS, PIPELINE, Params
-from surface_crack.splitting import pixel_statistics
+from surface_crack.splitting import photo_side, pixel_statistics
 from surface_crack.training import pick_device, predict
 
 
@@ -40,7 +40,9 @@ def refit(
         of_part = zip(rows.tolist(), labels[rows].tolist(), strict=True)
         write_csv(folder / paths.SPLIT / f"{name}.csv", ("row", "label"), of_part)
     mean, std = pixel_statistics(read_images(), train)
-    write_json(folder / paths.STATISTICS, {"mean": mean, "std": std, "data_digest": "refit"})
+    side = photo_side(read_index()[["width", "height"]].to_numpy(), train)
+    statistics = {"mean": mean, "std": std, "data_digest": "refit", "photo_side": side}
+    write_json(folder / paths.STATISTICS, statistics)
     images = folder / paths.IMAGES
     images.parent.mkdir(parents=True, exist_ok=True)
     images.unlink(missing_ok=True)

@@ -122,6 +122,14 @@ def count_parted(families: NDArray[np.int64], parts: Mapping[str, NDArray[np.int
     return sum(len(homes[family]) > 1 for family in families.tolist())
 
 
+def photo_side(sizes: NDArray[np.int64], rows: NDArray[np.int64]) -> float:
+    """Median of sqrt(width * height) of the photos `rows`, of widths and heights (N, 2).
+
+    In pixels of the files themselves: what part of a larger photo looks like one of them.
+    """
+    return round(float(np.median(np.sqrt(sizes[rows].prod(axis=1)))), 2)
+
+
 def pixel_statistics(
     images: NDArray[np.uint8], rows: NDArray[np.int64]
 ) -> tuple[list[float], list[float]]:

@@ -2,11 +2,9 @@
 
 import pytest
 import torch
-from torch import nn
 
 from surface_crack.model import CrackNet, NotebookNet, build_model
-
-GREY = [150.0, 150.0, 150.0], [40.0, 40.0, 40.0]  # mean, std
+from tests.networks import GREY, random_cracknet
 
 
 def random_images(*shape: int) -> torch.Tensor:
@@ -15,37 +13,29 @@ def random_images(*shape: int) -> torch.Tensor:
     )
 
 
-def random_cracknet(width: int = 16, normalise: str = "dataset") -> CrackNet:
-    """Random weights, and normalisation layers that do not happen to be the identity."""
-    torch.manual_seed(0)
-    model = CrackNet(*GREY, 0.5, width, normalise)
-    for layer in model.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            assert layer.running_mean is not None
-            assert layer.running_var is not None
-            nn.init.normal_(layer.running_mean)
-            nn.init.uniform_(layer.running_var, 0.5, 2)
-    return model.eval()
-
-
-@pytest.mark.parametrize("normalise", ["dataset", "photo"])
-@pytest.mark.parametrize("size", [48, 64, 96, 128])
-def test_one_pass_over_a_photo_gives_the_logits_of_its_tiles(size: int, normalise: str) -> None:
-    model = random_cracknet(8, normalise)
-    photo = random_images(2, 3, 2 * size + 17, 3 * size + 5)  # ragged edges hold no whole tile
+@pytest.mark.parametrize(
+    ("size", "step"), [(48, 48), (48, 8), (64, 64), (64, 32), (96, 24), (128, 128)]
+)
+def test_one_pass_over_a_photo_gives_the_logits_of_its_patches(size: int, step: int) -> None:
+    model = random_cracknet(8)
+    photo = random_images(2, 3, size + 2 * step + 7, size + 3 * step + 5)  # ragged edges
     with torch.inference_mode():
-        dense = model.tiles(photo, size)
-        assert dense.shape == (2, 2, 3)
-        for row in range(2):
-            for column in range(3):
-                top, left = row * size, column * size
-                tile = photo[:, :, top : top + size, left : left + size]
-                torch.testing.assert_close(dense[:, row, column], model(tile), atol=1e-4, rtol=0)
+        dense = model.patches(photo, size, step)
+        assert dense.shape == (2, 3, 4)
+        for row in range(3):
+            for column in range(4):
+                top, left = row * step, column * step
+                patch = photo[:, :, top : top + size, left : left + size]
+                torch.testing.assert_close(dense[:, row, column], model(patch), atol=1e-4, rtol=0)
 
 
-def test_tiles_must_start_on_the_stride() -> None:
-    with pytest.raises(ValueError, match="multiple of 8, got 60"):
-        random_cracknet().tiles(random_images(1, 3, 120, 120), 60)
+@pytest.mark.parametrize(
+    ("size", "step", "normalise"), [(60, 8, "dataset"), (64, 4, "dataset"), (64, 8, "photo")]
+)
+def test_where_there_is_no_shortcut_none_is_taken(size: int, step: int, normalise: str) -> None:
+    model = random_cracknet(normalise=normalise)
+    with pytest.raises(ValueError, match=f"multiples of 8 .* got {size}, {step} and {normalise}"):
+        model.patches(random_images(1, 3, 120, 120), size, step)
 
 
 def test_sizes_are_as_documented() -> None:

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surface_crack.errors import DataError
-from surface_crack.splitting import PARTS, count_parted, pixel_statistics, split_rows
+from surface_crack.splitting import (
+    PARTS,
+    count_parted,
+    photo_side,
+    pixel_statistics,
+    split_rows,
+)
 
 SHARES = (0.15, 0.15)
 
@@ -165,3 +171,9 @@ def test_pixel_statistics_agree_with_numpy_and_see_only_their_rows() -> None:
 
 def test_a_flat_channel_gets_a_std_that_can_be_divided_by() -> None:
     assert pixel_statistics(np.zeros((2, 4, 4, 3), np.uint8), np.arange(2))[1] == [1.0, 1.0, 1.0]
+
+
+def test_the_usual_side_is_that_of_its_rows_alone() -> None:
+    sizes = np.array([(200, 200), (400, 100), (300, 300), (9000, 9000)])  # sides 200, 200, 300
+    assert photo_side(sizes, np.array([0, 1, 2])) == 200
+    assert photo_side(sizes, np.array([1, 2])) == 250
