@@ -37,6 +37,8 @@ class Scorer:
     threshold: float  # calibrated probability from which a patch counts as cracked
     classes: tuple[str, ...]
     data_digest: str  # of the photos it learnt from
+    mean: tuple[float, ...]  # of their pixels, RGB
+    std: tuple[float, ...]
     run: Run = field(repr=False, compare=False)  # uint8 (B, H, W, 3) -> (B, rows, columns)
 
     def score(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -145,7 +147,13 @@ def _from_safetensors(path: Path, decision_path: Path, threads: int | None) -> S
         answer: NDArray[np.float32] = scores(torch.tensor(pixels)).numpy()
         return answer
 
-    return _scorer(path, {**config, "threshold": decision.threshold}, run)
+    values = {
+        **config,
+        "threshold": decision.threshold,
+        "mean": model.mean.flatten().tolist(),
+        "std": model.std.flatten().tolist(),
+    }
+    return _scorer(path, values, run)
 
 
 def _from_onnx(path: Path, threads: int | None) -> Scorer:
@@ -184,6 +192,8 @@ def _scorer(path: Path, values: Mapping[str, Any], run: Run) -> Scorer:
             threshold=float(values["threshold"]),
             classes=tuple(values["classes"]),
             data_digest=str(values["data_digest"]),
+            mean=tuple(map(float, values["mean"])),
+            std=tuple(map(float, values["std"])),
             run=run,
         )
     except (KeyError, TypeError, ValueError) as error:
