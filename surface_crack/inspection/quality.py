@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DARK = 50  # grey levels: darker if 95 % of the pixels are below
-BRIGHT = 250  # overexposed if 95 % are above
+BRIGHT = 250  # overexposed if half of them are above
 DETAIL = 2.0  # grey levels: spread of the Laplacian below which nothing fine is to be seen
 MIRRORED = 0.75  # of a patch: of a photo less wide or high, the rest of it would be made up
 FAR = 3.0  # stds of the training pixels, from their mean to the photo's, in any channel
@@ -37,7 +37,7 @@ def flags(
     away = np.abs(channels.mean(axis=0) - mean) / std
     found = {
         "dark": np.percentile(grey, 95) < DARK,
-        "bright": np.percentile(grey, 5) > BRIGHT,
+        "bright": np.median(grey) > BRIGHT,
         "blurred": detail(grey, patch) < DETAIL,
         "small": min(grey.shape) < MIRRORED * patch,
         "unlike": away.max() > FAR or (channels.std(axis=0) / std).mean() > SPREAD,
