@@ -9,7 +9,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help repro robustness audit install test slow check format pythons browser clean
+.PHONY: help repro robustness export audit install test slow check format pythons browser clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -24,6 +24,9 @@ repro: install ## install, run the pipeline, print the report and say where the 
 robustness: install ## score test photos under blur, noise, bad light, ...; print the table
 	dvc repro stages/optional/dvc.yaml:robustness
 	@echo; cat metrics/robustness.txt
+
+export: $(VENV)/.export ## write models/crack.onnx, with which `inspect` needs no PyTorch
+	dvc repro stages/optional/dvc.yaml:export
 
 audit: install ## list the labels that are most likely wrong, see data/audit
 	dvc repro split
@@ -76,6 +79,10 @@ $(VENV)/.pipeline: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e ".[pipeline]"
 	@touch $@
 
+$(VENV)/.export: pyproject.toml constraints.txt | $(VENV)/.pipeline
+	$(PIP) -e ".[pipeline,export]"
+	@touch $@
+
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.pipeline
-	$(PIP) -e ".[pipeline,test]"
+	$(PIP) -e ".[pipeline,export,heic,test]"
 	@touch $@

@@ -19,8 +19,9 @@ class Patches(nn.Module):
 
     def __init__(self, model: CrackNet, size: int, step: int, temperature: float) -> None:
         super().__init__()
-        self.model = model.eval()
+        self.model = model
         self.size, self.step, self.temperature = size, step, temperature
+        self.eval()
 
     def forward(self, pixels: Tensor) -> Tensor:
         images = pixels.permute(0, 3, 1, 2)  # channels_last without a copy

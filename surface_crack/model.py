@@ -106,7 +106,8 @@ class CrackNet(_Normalised):
             )
         x = self.features(self.normalise(images))  # (B, C, h, w)
         cells, stride = cells_of(size), step // STRIDE
-        of_mean, of_top = self.head.weight[:, :, None, None].chunk(2, dim=1)  # (1, C, 1, 1) each
+        weight = self.head.weight[:, :, None, None]  # (1, 2 * C, 1, 1)
+        of_mean, of_top = weight[:, : x.shape[1]], weight[:, x.shape[1] :]
         # The mean's share of the logit is summed over channels first: one channel to pool, not C.
         mean = _slide(functional.avg_pool2d, functional.conv2d(x, of_mean), cells, stride)
         top = functional.conv2d(_slide(functional.max_pool2d, x, cells, stride), of_top)

@@ -15,6 +15,7 @@ SPLIT = Path("data/split")  # train.csv, val.csv, test.csv
 STATISTICS = Path("data/split/statistics.json")
 
 MODEL = Path("models/crack.safetensors")
+ONNX = Path("models/crack.onnx")  # made by `make export`
 DECISION = Path("models/decision.json")
 PREDICTIONS = Path("data/evaluated/predictions.csv")
 

@@ -46,19 +46,56 @@ def score_photo(
     smaller in decoding: all pixels given and returned are the original's.
     """
     image = photo if isinstance(photo, Image.Image) else Image.fromarray(photo)
-    width, height = size or image.size
-    seen = [max(1, round(side * scale_of(scorer, patch_px))) for side in (width, height)]
-    pixels = np.asarray(image.resize(seen, FILTER))
+    scale = scale_of(scorer, patch_px)
+    pixels = scaled(image, scale, size or image.size)
     probability = scorer.score(mirrored(pixels, scorer.patch, scorer.step))
-    rows, columns = probability.shape
-    tops = np.arange(rows) * scorer.step * height / seen[1]
-    lefts = np.arange(columns) * scorer.step * width / seen[0]
-    return ScoreMap(probability, tops, lefts, patch=patch_px or scorer.photo_side)
+    tops, lefts = (np.arange(count) * scorer.step / scale for count in probability.shape)
+    return ScoreMap(probability, tops, lefts, scorer.patch / scale)
 
 
 def scale_of(scorer: Scorer, patch_px: float | None = None) -> float:
     """How much smaller than a photo the pixels are that the network sees of it: for `whole`."""
     return scorer.patch / (patch_px or scorer.photo_side)
+
+
+def scaled(image: Image.Image, scale: float, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """An RGB image -> uint8 (H, W, 3), each side `scale` as long as in `size`, rounded up.
+
+    The scale is kept exactly, so that a patch looks the same wherever it lies. What is left over
+    at the far edges, less than a pixel, is widened to a whole one by what lies before it.
+    """
+    for axis in (0, 1):  # columns, then rows, as Pillow itself does
+        image = _along(image, axis, scale * size[axis] / image.size[axis])
+    return np.asarray(image)
+
+
+def _along(image: Image.Image, axis: int, scale: float) -> Image.Image:
+    side = image.size[axis]
+    count = int(side * scale + 1e-6)
+    if not count:
+        return _part(image, axis, 1, 0, side)
+    body = _part(image, axis, count, 0, min(count / scale, side))
+    if side * scale - count < 1e-6:
+        return body
+    return _joined(body, _part(image, axis, 1, max(side - 1 / scale, 0), side), axis)
+
+
+def _part(image: Image.Image, axis: int, count: int, start: float, end: float) -> Image.Image:
+    """`count` columns (axis 0) or rows (axis 1) of what lies between `start` and `end`."""
+    width, height = image.size
+    if axis == 0:
+        return image.resize((count, height), FILTER, (start, 0, end, height))
+    return image.resize((width, count), FILTER, (0, start, width, end))
+
+
+def _joined(body: Image.Image, rest: Image.Image, axis: int) -> Image.Image:
+    """Side by side (axis 0) or one above the other."""
+    width, height = body.size
+    place = (width, 0) if axis == 0 else (0, height)
+    both = Image.new("RGB", (place[0] + rest.width, place[1] + rest.height))
+    both.paste(body)
+    both.paste(rest, place)
+    return both
 
 
 def mirrored(pixels: NDArray[np.uint8], patch: int, step: int) -> NDArray[np.uint8]:

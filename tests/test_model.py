@@ -2,30 +2,15 @@
 
 import pytest
 import torch
-from torch import nn
 
 from surface_crack.model import CrackNet, NotebookNet, build_model
-
-GREY = [150.0, 150.0, 150.0], [40.0, 40.0, 40.0]  # mean, std
+from tests.networks import GREY, random_cracknet
 
 
 def random_images(*shape: int) -> torch.Tensor:
     return torch.randint(
         0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
     )
-
-
-def random_cracknet(width: int = 16, normalise: str = "dataset") -> CrackNet:
-    """Random weights, and normalisation layers that do not happen to be the identity."""
-    torch.manual_seed(0)
-    model = CrackNet(*GREY, 0.5, width, normalise)
-    for layer in model.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            assert layer.running_mean is not None
-            assert layer.running_var is not None
-            nn.init.normal_(layer.running_mean)
-            nn.init.uniform_(layer.running_var, 0.5, 2)
-    return model.eval()
 
 
 @pytest.mark.parametrize(

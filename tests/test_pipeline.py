@@ -28,7 +28,8 @@ from tests.makers import jpeg, metu_like, write_folder, write_zip
 from tests.project import ROOT, Project, new_project
 
 STAGES = ["sample", "prepare", "group", "split", "train", "calibrate", "evaluate", "card"]
-ALL = [*STAGES, "optional/robustness"]  # the pages below stages/
+ALL = [*STAGES, "optional/export", "optional/robustness"]  # the pages below stages/
+EXPORT = "stages/optional/dvc.yaml:export"
 ROBUSTNESS = "stages/optional/dvc.yaml:robustness"
 
 
@@ -425,6 +426,6 @@ def test_the_lock_file_fits_the_code(tmp_path: Path) -> None:
         target = project.root / path
         target.parent.mkdir(exist_ok=True)
         target.write_bytes((ROOT / path).read_bytes())
-    for pipeline in ("dvc.yaml", ROBUSTNESS):
+    for pipeline in ("dvc.yaml", EXPORT, ROBUSTNESS):
         output = project.dvc("repro", "--dry", "--allow-missing", pipeline)
         assert project.ran(output) == [], output

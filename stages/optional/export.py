@@ -1,0 +1,98 @@
+"""Optional stage: the model as one ONNX file, for machines without PyTorch.
+
+reads   models/crack.safetensors     the network that `train` kept
+        models/decision.json         temperature and threshold, chosen on the validation part
+        data/prepared/images.npy     pixels
+        data/split/val.csv           rows of the photos that both libraries must agree on
+writes  models/crack.onnx            pixels to calibrated probabilities; the decision as metadata
+        metrics/export.json          largest difference from PyTorch
+
+Normalisation, pooling and calibration are inside; batch, height and width are free.
+"""
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surface_crack import paths
+from surface_crack.artifacts import write_bytes, write_json
+from surface_crack.calibration import read_decision
+from surface_crack.console import run
+from surface_crack.dataset import Part, load_part
+from surface_crack.dense import Patches
+from surface_crack.errors import DataError
+from surface_crack.model import CrackNet
+from surface_crack.model_file import load_model
+from surface_crack.scorer import Scorer, load_scorer, refuse_notebook, step_of
+from surface_crack.training import EVAL_BATCH, predict
+
+log = logging.getLogger("export")
+GRIDS = ((1, 1), (2, 3), (7, 4), (20, 25))  # rows and columns of photos, put together to large ones
+RAGGED = 13  # pixels cut off at the right and below: no grid of patches fills what is left
+FAR_OFF = 1e-3  # difference of two probabilities that rounding does not explain
+
+
+def main() -> None:
+    try:
+        from surface_crack.export import metadata_of, onnx_bytes
+    except ModuleNotFoundError as error:
+        raise DataError(
+            f"{error.name} is missing: run `pip install -e .[pipeline,export]`"
+        ) from None
+
+    val = load_part("val")
+    model, config = load_model(paths.MODEL)
+    refuse_notebook(paths.MODEL, config)
+    assert isinstance(model, CrackNet)
+    decision = read_decision(paths.DECISION)
+    step = step_of(config["image_size"], dense=not model.by_photo)
+    scores = Patches(model, config["image_size"], step, decision.temperature)
+    metadata = metadata_of(config, decision.temperature, decision.threshold)
+    write_bytes(paths.ONNX, onnx_bytes(scores, metadata))
+
+    exported, own = load_scorer(paths.ONNX), load_scorer(paths.MODEL, paths.DECISION)
+    probability = decision.probabilities(predict(model, val))  # as `evaluate` does
+    ours = np.concatenate(
+        [
+            exported.run(val.images[val.rows[start : start + EVAL_BATCH]]).ravel()
+            for start in range(0, len(val), EVAL_BATCH)
+        ]
+    )
+    photos = large_photos(val, config["seed"])
+    difference = {
+        "validation": float(np.abs(ours - probability).max()),
+        "whole_photos": max(apart(exported, own, photo) for photo in photos),
+    }
+    if max(difference.values()) > FAR_OFF:
+        paths.ONNX.unlink()
+        raise DataError(
+            f"ONNX Runtime and PyTorch differ by {max(difference.values()):.2g}: install the "
+            "versions of constraints.txt"
+        )
+    numbers = {"bytes": paths.ONNX.stat().st_size, "photos": len(val), "whole_photos": len(photos)}
+    largest = {name: float(f"{x:.1e}") for name, x in difference.items()}
+    write_json(paths.METRICS / "export.json", {**numbers, "largest_difference": largest})
+    log.info(
+        "%s, %.0f kB: P(crack) of %d photos and of all patches of %d large ones differs by %.1e",
+        *(paths.ONNX, numbers["bytes"] / 1000, len(val), len(photos), max(difference.values())),
+    )
+
+
+def large_photos(part: Part, seed: int) -> list[NDArray[np.uint8]]:
+    """Photos of the part, drawn at random, side by side: uint8 (H, W, 3), of several sizes."""
+    draw = np.random.default_rng(seed)
+    photos = []
+    for rows, columns in GRIDS:
+        drawn = part.images[draw.choice(part.rows, (rows, columns))]  # (rows, columns, S, S, 3)
+        large = np.concatenate(np.concatenate(drawn, axis=1), axis=1)
+        photos.append(large if rows * columns == 1 else large[:-RAGGED, :-RAGGED])
+    return photos
+
+
+def apart(one: Scorer, other: Scorer, photo: NDArray[np.uint8]) -> float:
+    return float(np.abs(one.score(photo) - other.score(photo)).max())
+
+
+if __name__ == "__main__":
+    run("export", main)

@@ -1,0 +1,60 @@
+"""Networks with random weights, and files of them."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from surface_crack.calibration import Decision, write_decision
+from surface_crack.model import CrackNet
+from surface_crack.model_file import save_model
+from surface_crack.scorer import Scorer, load_scorer
+
+GREY = [150.0, 150.0, 150.0], [40.0, 40.0, 40.0]  # mean, std
+DECISION = Decision(temperature=0.8, threshold=0.4, rule="for tests")
+
+
+def random_cracknet(width: int = 16, normalise: str = "dataset") -> CrackNet:
+    """Random weights, and normalisation layers that do not happen to be the identity."""
+    torch.manual_seed(0)
+    model = CrackNet(*GREY, 0.5, width, normalise)
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            assert layer.running_mean is not None
+            assert layer.running_var is not None
+            nn.init.normal_(layer.running_mean)
+            nn.init.uniform_(layer.running_var, 0.5, 2)
+    return model.eval()
+
+
+def spread(model: CrackNet, photos: NDArray[np.uint8]) -> CrackNet:
+    """The same with a last layer that tells these photos (N, S, S, 3) apart: logits of 0 +- 1."""
+    with torch.inference_mode():
+        logits = model(torch.tensor(photos).permute(0, 3, 1, 2))
+    model.head.weight.data /= logits.std()
+    model.head.bias.data = (model.head.bias.data - logits.mean()) / logits.std()
+    return model
+
+
+def save_network(folder: Path, model: CrackNet, photo_side: float = 227, size: int = 64) -> Path:
+    """The files that `train` and `calibrate` would leave of it; the path of the model file."""
+    config = {
+        "classes": ["negative", "positive"],
+        "data_digest": "of nothing",
+        "dropout": 0.5,
+        "image_size": size,
+        "model": "cracknet",
+        "normalise": "photo" if model.by_photo else "dataset",
+        "photo_side": photo_side,
+        "seed": 0,
+        "width": model.head.in_features // 8,
+    }
+    save_model(folder / "crack.safetensors", model, config)
+    write_decision(folder / "decision.json", DECISION)
+    return folder / "crack.safetensors"
+
+
+def scorer_of(folder: Path, model: CrackNet, photo_side: float = 227, size: int = 64) -> Scorer:
+    return load_scorer(save_network(folder, model, photo_side, size), folder / "decision.json")
