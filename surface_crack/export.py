@@ -11,7 +11,9 @@ from surface_crack.dense import Patches
 from surface_crack.scorer import STRINGS
 
 LICENCE = "MIT"
-KEPT = ("classes", "data_digest", "image_size", "model", "normalise", "photo_side")  # of the config
+KEPT = (  # of the config, and of the buffers
+    *("classes", "data_digest", "image_size", "mean", "model", "normalise", "photo_side", "std"),
+)
 AXES = {"pixels": ("batch", "height", "width"), "probability": ("batch", "rows", "columns")}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from surface_crack import paths
 from surface_crack.errors import DataError
 from surface_crack.params import STRIDE
+
+if TYPE_CHECKING:
+    from surface_crack.model import CrackNet
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 BLOCK = 1024  # side of what is scored at once, pixels: bounds memory
@@ -119,6 +122,11 @@ def refuse_notebook(path: Path, config: Mapping[str, Any]) -> None:
         )
 
 
+def pixel_values(model: "CrackNet") -> dict[str, list[float]]:
+    """`mean` and `std` of the pixels that the network learnt from, RGB."""
+    return {"mean": model.mean.flatten().tolist(), "std": model.std.flatten().tolist()}
+
+
 def _from_safetensors(path: Path, decision_path: Path, threads: int | None) -> Scorer:
     try:
         import torch
@@ -147,12 +155,7 @@ def _from_safetensors(path: Path, decision_path: Path, threads: int | None) -> S
         answer: NDArray[np.float32] = scores(torch.tensor(pixels)).numpy()
         return answer
 
-    values = {
-        **config,
-        "threshold": decision.threshold,
-        "mean": model.mean.flatten().tolist(),
-        "std": model.std.flatten().tolist(),
-    }
+    values = {**config, **pixel_values(model), "threshold": decision.threshold}
     return _scorer(path, values, run)
 
 

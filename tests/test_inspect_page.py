@@ -1,4 +1,4 @@
-"""report.html in a real browser without a network: photos flip, the table sorts, nothing is wide."""
+"""report.html in a real browser without a network: photos flip, tables sort, nothing is wide."""
 
 import html
 import json
@@ -149,7 +149,7 @@ def test_overlay_and_original_flip(answers: dict[str, Any]) -> None:
 def test_the_table_sorts_by_every_column(answers: dict[str, Any]) -> None:
     (way, names), *numbers, (last, _) = answers["columns"]
     assert way == last == "ascending"
-    assert names == [EVIL, LONG, "a-crack.jpg", "b-clean.jpg", "broken.jpg", "night.jpg"]
+    assert names == [EVIL, "a-crack.jpg", LONG, "b-clean.jpg", "broken.jpg", "night.jpg"]
     for way, values in numbers:
         assert way == "descending"
         assert [float(value) for value in values] == sorted(map(float, values), reverse=True)
@@ -175,9 +175,11 @@ def test_nothing_is_wider_than_the_window(report: Path) -> None:
         for width in (320, 375, 1280)
     )
     framed = report.with_name("framed.html")
-    framed.write_text(f"""<pre id="answer"></pre>{frames}<script>const found = []; onmessage = e => {{
-        found.push(e.data); found.sort((a, b) => a[0] - b[0]);
-        answer.textContent = JSON.stringify(found) }}</script>""")
+    framed.write_text(f"""<pre id="answer"></pre>{frames}<script>const found = [];
+        onmessage = event => {{
+            found.push(event.data);
+            answer.textContent = JSON.stringify(found.sort((a, b) => a[0] - b[0]));
+        }}</script>""")
     dom = browser.render(framed).dom
     assert '<pre id="answer">[[320,0],[375,0],[1280,0]]</pre>' in dom
 

@@ -16,14 +16,15 @@ from surface_crack.photo_scores import ScoreMap
 def score_map(height: int, width: int, patch: float, step: float, seed: int = 0) -> ScoreMap:
     """Random scores of patches at each step, as many as it takes to cover the photo."""
     counts = (max(1, math.ceil((side - patch) / step) + 1) for side in (height, width))
-    tops, lefts = (step * np.arange(count) for count in counts)
+    tops, lefts = (step * np.arange(count, dtype=np.float64) for count in counts)
     drawn = np.random.default_rng(seed).random((len(tops), len(lefts)))
     return ScoreMap(drawn.astype(np.float32), tops, lefts, patch)
 
 
 def perfect(crack: NDArray[np.bool_], patch: int, step: int) -> ScoreMap:
     """What a network that makes no mistake says: 1 where any pixel of the patch is on the crack."""
-    empty = score_map(*crack.shape, patch, step)
+    height, width = crack.shape
+    empty = score_map(height, width, patch, step)
     scores = [
         [crack[int(y) : int(y) + patch, int(x) : int(x) + patch].any() for x in empty.lefts]
         for y in empty.tops

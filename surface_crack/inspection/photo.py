@@ -10,13 +10,11 @@ print(found.verdict, found.regions.found)
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from surface_crack.decode import FILTER, Whole, whole
+from surface_crack.decode import Whole, whole
 from surface_crack.inspection.gps import position
 from surface_crack.inspection.quality import flags
 from surface_crack.inspection.regions import Cells, Regions, cells, find_regions
-from surface_crack.photo_scores import ScoreMap, score_photo
+from surface_crack.photo_scores import ScoreMap, scale_of, scaled, score_pixels
 from surface_crack.scorer import Scorer
 
 VERDICTS = ("crack", "unsure", "cannot tell", "clean")  # as the report sorts them
@@ -49,8 +47,7 @@ class Inspection:
 
 def inspect_photo(scorer: Scorer, content: bytes, settings: Settings) -> tuple[Inspection, Whole]:
     """Bytes of an image file -> what was found, and the photo. Raises NotAPhoto."""
-    scale = scorer.patch / (settings.patch_px or scorer.photo_side)
-    photo = whole(content, max(scale, SHRINK))
+    photo = whole(content, max(scale_of(scorer, settings.patch_px), SHRINK))
     found = inspect_whole(scorer, photo, settings, position(content))
     return found, photo
 
@@ -62,15 +59,12 @@ def inspect_whole(
     position: tuple[float, float] | None = None,
 ) -> Inspection:
     """The same for a photo that is decoded already."""
-    patch = settings.patch_px or scorer.photo_side
-    scores = score_photo(scorer, photo.image, patch, (photo.width, photo.height))
+    scale = scale_of(scorer, settings.patch_px)
+    pixels = scaled(photo.image, scale, (photo.width, photo.height))
+    scores = score_pixels(scorer, pixels, scale)
     grid = cells(scores, photo.height, photo.width)
     regions = find_regions(grid, settings.threshold)
     over = grid.probability >= settings.threshold
-    width, height = (
-        max(1, round(side * scorer.patch / patch)) for side in (photo.width, photo.height)
-    )
-    pixels = np.asarray(photo.image.resize((width, height), FILTER))
     reasons = flags(pixels, scorer.patch, scorer.mean, scorer.std)
     return Inspection(
         width=photo.width,

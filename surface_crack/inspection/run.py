@@ -60,13 +60,13 @@ class Request:
 
 def inspect(request: Request) -> None:
     """Inspect all photos and write tables and report. Raises DataError, also for failed photos."""
+    items = list_inputs(request.inputs, request.out)
+    make_folder(request.out)
     model = request.model or default_model()
     # One thread per photo: with more, rounding would depend on their number.
     scorer = load_scorer(model, model.with_name(paths.DECISION.name), threads=1)
     threshold = scorer.threshold if request.threshold is None else request.threshold
     settings = Settings(threshold, request.patch_px, request.mm_per_px)
-    make_folder(request.out)
-    items = list_inputs(request.inputs, request.out)
     with Reader() as reader:
         worker = Worker(scorer, settings, digest_of(model, scorer), reader, request)
         jobs = request.jobs or cores()
