@@ -50,7 +50,7 @@ def draw(found: Inspection, image: Image.Image, settings: Settings) -> Pictures:
     labels = found.regions.labels[np.ix_(rows, columns)]
     hot = heated(photo, level)
     outline(hot, labels, found.regions.found)
-    write_numbers(hot, labels, found.regions.found)
+    write_numbers(hot, found, scale)
     legend = _legend(max(size[0], LEAST), scale, settings)
     return Pictures(_framed(hot, legend), _framed(photo, legend))
 
@@ -88,19 +88,18 @@ def outline(picture: Image.Image, labels: NDArray[np.int32], regions: Sequence[R
         picture.paste(colour, mask=Image.fromarray(mask))
 
 
-def write_numbers(
-    picture: Image.Image, labels: NDArray[np.int32], regions: Sequence[Region]
-) -> None:
-    """The first regions' numbers, as in regions.csv, each at its region's first pixel."""
+def write_numbers(picture: Image.Image, found: Inspection, scale: float) -> None:
+    """The first regions' numbers, as in regions.csv, each at its region's first cell."""
     pen, font = ImageDraw.Draw(picture), _font(picture.width)
-    numbers, first = np.unique(labels, return_index=True)
+    numbers, first = np.unique(found.regions.labels, return_index=True)
     for number, at in zip(numbers.tolist(), first.tolist(), strict=True):
         if 0 < number <= NUMBERED:
             _, _, right, bottom = pen.textbbox((0, 0), str(number), font=font)
-            y, x = divmod(at, labels.shape[1])
-            x, y = min(x, picture.width - right - 4), min(y, picture.height - bottom - 4)
+            row, column = divmod(at, found.regions.labels.shape[1])
+            x = max(0, min(found.cells.xs[column] * scale, picture.width - right - 5))
+            y = max(0, min(found.cells.ys[row] * scale, picture.height - bottom - 5))
             box = (x, y, x + right + 4, y + bottom + 4)
-            pen.rectangle(box, SURE if regions[number - 1].sure else UNSURE)
+            pen.rectangle(box, SURE if found.regions.found[number - 1].sure else UNSURE)
             pen.text((x + 2, y + 1), str(number), PAPER, font)
 
 
