@@ -99,8 +99,7 @@ def load_scorer(
     it was trained on, or if a library is missing.
     """
     if not path.exists():
-        fix = "`make export`" if path.suffix == ".onnx" else "`dvc repro`"
-        raise DataError(f"{path} is missing: run {fix}, or give another model file")
+        raise DataError(f"{path} is missing: run {_made_by(path)}, or give another model file")
     if path.suffix == ".onnx":
         return _from_onnx(path, threads)
     if path.suffix == ".safetensors":
@@ -136,9 +135,10 @@ def _from_safetensors(path: Path, decision_path: Path, threads: int | None) -> S
         from surface_crack.model import CrackNet
         from surface_crack.model_file import load_model
     except ModuleNotFoundError as error:
+        missing = str(error.name).split(".")[0]
         raise DataError(
-            f"{path} needs {error.name}: run `pip install surface-crack[pipeline]`, or give the "
-            ".onnx file that `make export` writes"
+            f"{path} needs {missing}: run `pip install surface-crack[pipeline]`, or give the .onnx "
+            "file that `make export` writes"
         ) from None
     model, config = load_model(path)
     refuse_notebook(path, config)
@@ -205,4 +205,11 @@ def _scorer(path: Path, values: Mapping[str, Any], run: Run) -> Scorer:
 
 def _not_ours(path: Path, error: Exception) -> DataError:
     reason = " ".join(str(error).split()) or type(error).__name__
-    return DataError(f"{path} is not a model of this project, or of an older version ({reason})")
+    return DataError(
+        f"{path} is not a model of this project, or of an older version ({reason}): run "
+        f"{_made_by(path)}"
+    )
+
+
+def _made_by(path: Path) -> str:
+    return "`make export`" if path.suffix == ".onnx" else "`dvc repro`"

@@ -1,10 +1,14 @@
 """Bytes to pixels: every mode, every orientation, every kind of damage."""
 
+import sys
+import zlib
+from base64 import b85decode
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from surface_crack.decode import NotAPhoto, decode
+from surface_crack.decode import NotAPhoto, decode, original, whole
 from tests.makers import encoded, picture
 
 SMOOTH = Image.linear_gradient("L").resize((64, 64))  # brightness grows from top to bottom
@@ -103,3 +107,55 @@ def test_what_is_no_photo_is_told_in_one_line(content: bytes, reason: str) -> No
     with pytest.raises(NotAPhoto, match=reason) as caught:
         decode(content, 32)
     assert "\n" not in str(caught.value)
+
+
+def test_a_photo_of_any_shape_is_whole_and_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    content = encoded(SMOOTH.resize((640, 320)), exif=exif)
+    photo = whole(content)
+    assert photo.image.size == photo[1:] == (320, 640)
+    assert photo.image.mode == "RGB"
+    assert original(content).tobytes() == photo.image.tobytes()
+    half = whole(content, 0.45)
+    assert (half.image.size, half[1:]) == ((160, 320), (320, 640))
+    assert whole(content, 0.51).image.size == (320, 640)
+    assert whole(encoded(SMOOTH.resize((640, 320)), "PNG"), 0.1).image.size == (640, 320)
+
+
+def test_the_smallest_photo_is_whole() -> None:
+    dot = encoded(Image.new("L", (1, 1)), "PNG")
+    assert whole(dot).image.size == (1, 1)
+    with pytest.raises(NotAPhoto, match="too small: 1 x 1 pixels"):
+        original(dot)
+
+
+# SMOOTH.crop((0, 0, 64, 32)), stored turned by a quarter with EXIF orientation 6, by pillow-heif,
+# quality 30; compressed.
+HEIC = zlib.decompress(
+    b85decode(
+        b"c-mc2JxIeq6n@vxn1a@Su%fjEhvH<xLAPLA#G#|O8n20YnzUycO5Iuz!A%!u7hPS|NjGO_2M2Kw5#2f{^<9#R^l^9Z"
+        b"z3+W@_kI9i#_|t@Z6XH}7p=UsT{J8J_TZYn0ik5=isMB#2;@HW$r3uX;E|#ZF<{bS@1Z7{C5$AN_(SGtFC$j1z?0EQ"
+        b"a?F569J|5u@DF5?QfgvAPYU#1h?r~ug(t{<MZs&N8+5n86bYRKr1U3z|8zP4!^#%jn9|uG>vknUkqkwy^leNxD7di7"
+        b"SYPBk(~h6Ly<Fa0YxZJ>AVnUK-6pzPWcT&EWBO#A*Br0PohG3}ptcB_z`8J_a`kBExMRr7GGX!oM#*%aqbBs4F(R;u"
+        b"(or-`Bb7j}=2Je9LgDs?!hosmm=ZrcB4-*s(~1H~Ua9k74Dye4w_?b7rE=^l)%wVf?yNjsd~Fm;`%k&O&E3<rISQ&_"
+        b"bIWB|AWs9v#$^4n#_-Kw)eK&8"
+    )
+)
+
+
+def test_heic_is_read_where_pi_heif_is_installed() -> None:
+    pytest.importorskip("pi_heif")
+    decoded = decode(HEIC, 32)
+    assert (decoded.width, decoded.height) == (64, 32)
+    rows = decoded.pixels.mean(axis=(1, 2))
+    assert rows[0] < 20
+    assert 100 < rows[-1] < 140
+    with pytest.raises(NotAPhoto, match="damaged|not an image"):
+        decode(HEIC[:300], 32)
+
+
+def test_heic_without_pi_heif_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    with pytest.raises(NotAPhoto, match="HEIC, which takes pi-heif to read: run `pip install"):
+        decode(HEIC, 32)

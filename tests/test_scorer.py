@@ -1,0 +1,233 @@
+"""Scorers: the same numbers from both libraries, in blocks or at once, and errors in one line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+
+import surface_crack.scorer
+from surface_crack.dense import Patches
+from surface_crack.errors import DataError
+from surface_crack.export import metadata_of, onnx_bytes
+from surface_crack.model import CrackNet, NotebookNet
+from surface_crack.model_file import load_model, save_model
+from surface_crack.scorer import load_scorer, step_of
+from tests.networks import DECISION, GREY, random_cracknet, save_network, scorer_of, spread
+from tests.project import ROOT
+
+KINDS = [("dataset", 64), ("photo", 64), ("dataset", 48), ("dataset", 96)]
+
+
+def noise(*shape: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+
+
+def network(normalise: str, size: int = 64) -> CrackNet:
+    return spread(random_cracknet(8, normalise), noise(16, size, size))
+
+
+def export(folder: Path, normalise: str) -> Path:
+    """The model file, its decision, and the ONNX file."""
+    model, config = load_model(save_network(folder, network(normalise)))
+    assert isinstance(model, CrackNet)
+    step = step_of(64, dense=not model.by_photo)
+    metadata = metadata_of(config, DECISION.temperature, DECISION.threshold)
+    content = onnx_bytes(Patches(model, 64, step, DECISION.temperature), metadata)
+    (folder / "crack.onnx").write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(tmp_path_factory.mktemp("exported"), "dataset")
+
+
+@pytest.mark.parametrize(("normalise", "size"), KINDS)
+def test_each_patch_gets_the_probability_that_it_has_by_itself(
+    tmp_path: Path, normalise: str, size: int
+) -> None:
+    model = network(normalise, size)
+    scorer = scorer_of(tmp_path, model, size=size)
+    assert scorer.step == (size // 2 if normalise == "photo" else 8)
+    pixels = noise(size + 2 * scorer.step + 5, size + 3 * scorer.step)
+    found = scorer.score(pixels)
+    assert found.shape == (3, 4)
+    assert found.dtype == np.float32
+    for row in range(3):
+        for column in range(4):
+            top, left = row * scorer.step, column * scorer.step
+            patch = torch.tensor(pixels[top : top + size, left : left + size])
+            with torch.inference_mode():
+                logit = model(patch.permute(2, 0, 1)[None]).numpy()
+            alone = DECISION.probabilities(logit)
+            np.testing.assert_allclose(found[row, column], alone[0], atol=1e-4)
+
+
+def test_blocks_leave_no_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = scorer_of(tmp_path, network("dataset"))
+    pixels = noise(333, 450)
+    whole = scorer.score(pixels)
+    assert whole.shape == (34, 49)
+    for block in (1, 130, 200):  # even one smaller than a patch
+        monkeypatch.setattr(surface_crack.scorer, "BLOCK", block)
+        np.testing.assert_allclose(scorer.score(pixels), whole, atol=1e-4)
+
+
+def test_photos_normalised_one_by_one_are_scored_in_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = scorer_of(tmp_path, network("photo"))
+    pixels = noise(200, 300)
+    whole = scorer.score(pixels)
+    monkeypatch.setattr(surface_crack.scorer, "AT_ONCE", 5)
+    np.testing.assert_allclose(scorer.score(pixels), whole, atol=1e-4)
+
+
+def test_both_libraries_say_the_same(exported: Path) -> None:
+    compare(exported)
+
+
+@pytest.mark.slow
+def test_both_libraries_normalise_photos_alike(tmp_path: Path) -> None:
+    compare(export(tmp_path, "photo"))
+
+
+def compare(folder: Path) -> None:
+    by_torch = load_scorer(folder / "crack.safetensors", folder / "decision.json")
+    by_onnx = load_scorer(folder / "crack.onnx", threads=1)
+    assert by_torch == by_onnx
+    assert by_onnx.threshold == DECISION.threshold
+    assert by_onnx.classes == ("negative", "positive")
+    assert by_onnx.photo_side == 227
+    for height, width in ((64, 64), (65, 200), (151, 99)):
+        pixels = noise(height, width)
+        found = by_onnx.score(pixels)
+        np.testing.assert_allclose(found, by_torch.score(pixels), atol=1e-4)
+        assert found.dtype == np.float32
+    assert np.ptp(found) > 0.1  # else all would agree
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (noise(64, 63), "want at least 64 pixels a side, got 63 x 64"),
+        (noise(64, 64).astype(np.float32), r"want uint8 \(H, W, 3\), got float32 \(64, 64, 3\)"),
+        (noise(1, 64, 64), r"want uint8 \(H, W, 3\), got uint8 \(1, 64, 64, 3\)"),
+    ],
+)
+def test_other_pixels_are_refused(exported: Path, pixels: NDArray[np.uint8], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_scorer(exported / "crack.onnx").score(pixels)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no.onnx", "no.onnx is missing: run `make export`, or give another model file"),
+        ("no.safetensors", "no.safetensors is missing: run `dvc repro`, or give another model"),
+        ("a.pt", "a.pt must be a .onnx or .safetensors file, got '.pt'"),
+        ("b.onnx", "b.onnx is not a model of this project, or of an older version"),
+        ("empty.onnx", "empty.onnx is not a model of this project, or of an older version"),
+        ("b.safetensors", "b.safetensors is not a model of this project"),
+    ],
+)
+def test_what_cannot_be_loaded_is_one_line(tmp_path: Path, name: str, message: str) -> None:
+    for present in ("a.pt", "b.onnx", "b.safetensors"):
+        (tmp_path / present).write_bytes(b"something else, of a certain length")
+    (tmp_path / "empty.onnx").touch()
+    with pytest.raises(DataError, match=message) as caught:
+        load_scorer(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_from_before_whole_photos_is_one_line(tmp_path: Path) -> None:
+    path = save_network(tmp_path, random_cracknet())
+    model, config = load_model(path)
+    del config["photo_side"]
+    save_model(path, model, config)
+    with pytest.raises(DataError, match=r"of an older version \('photo_side'\): run `dvc repro`"):
+        load_scorer(path, tmp_path / "decision.json")
+
+
+def test_another_onnx_file_is_one_line(exported: Path, tmp_path: Path) -> None:
+    import onnx
+
+    proto = onnx.load(exported / "crack.onnx")
+    del proto.metadata_props[:]
+    onnx.save(proto, tmp_path / "theirs.onnx")
+    with pytest.raises(DataError, match="theirs.onnx is not a model of this project"):
+        load_scorer(tmp_path / "theirs.onnx")
+
+
+def test_the_notebooks_network_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "crack.safetensors"
+    shape = {"dropout": 0.1, "width": 16, "normalise": "dataset"}
+    save_model(path, NotebookNet(*GREY, dropout=0.1), {"model": "notebook", **shape})
+    with pytest.raises(DataError, match="holds model notebook, which fits photos of one size only"):
+        load_scorer(path)
+
+
+@pytest.mark.parametrize(
+    ("missing", "file", "message"),
+    [
+        ("torch", "crack.safetensors", "needs torch: run `pip install surface-crack[pipeline]`"),
+        ("onnxruntime", "crack.onnx", "needs onnxruntime: run `pip install onnxruntime`"),
+    ],
+)
+def test_a_missing_library_is_one_line(
+    exported: Path, missing: str, file: str, message: str
+) -> None:
+    """In a new process, where an import of it fails."""
+    path = exported / file
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from pathlib import Path; from surface_crack.scorer import load_scorer\n"
+        f"try: load_scorer(Path({str(path)!r}))\nexcept Exception as error: print(repr(error))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert message in done.stdout
+    assert done.stdout.startswith("DataError(")
+
+
+def test_the_module_loads_neither_library_nor_pickles() -> None:
+    code = (
+        "import sys, surface_crack.photo_scores, surface_crack.scorer\n"
+        "print({'torch', 'onnxruntime', 'scipy', 'pandas'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
+
+
+def test_the_file_says_what_it_holds(exported: Path) -> None:
+    session = onnxruntime.InferenceSession(exported / "crack.onnx")
+    assert session.get_modelmeta().custom_metadata_map == {
+        "classes": '["negative", "positive"]',
+        "data_digest": "of nothing",
+        "image_size": "64",
+        "licence": "MIT",
+        "model": "cracknet",
+        "normalise": "dataset",
+        "photo_side": "227",
+        "temperature": "0.8",
+        "threshold": "0.4",
+    }
+    (given,), (made,) = session.get_inputs(), session.get_outputs()
+    assert (given.name, given.type, given.shape) == (
+        *("pixels", "tensor(uint8)"),
+        ["batch", "height", "width", 3],
+    )
+    assert (made.name, made.type, made.shape) == (
+        *("probability", "tensor(float)"),
+        ["batch", "rows", "columns"],
+    )
+    (answer,) = session.run(None, {"pixels": noise(3, 80, 72)})
+    assert answer.shape == (3, 3, 2)
