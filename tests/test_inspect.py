@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,16 +16,20 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
+from surface_crack.calibration import read_decision
 from surface_crack.cli import dispatch, parser
+from surface_crack.dense import Patches
 from surface_crack.errors import DataError
 from surface_crack.inspection.gps import position
 from surface_crack.inspection.inputs import list_inputs
 from surface_crack.inspection.photo import Settings, inspect_photo
+from surface_crack.model_file import load_model
 from surface_crack.scorer import Scorer
 from tests.makers import encoded, jpeg, picture, write_folder, write_zip
 from tests.project import Project
 
 PHOTOS = int(os.environ.get("SURFACE_CRACK_PHOTOS", "60"))  # of the test that is killed
+MODEL = "crack.safetensors"
 COMMAND = (sys.executable, "-c", "from surface_crack.cli import main; main()", "inspect")
 
 
@@ -344,6 +349,50 @@ def test_names_are_unique_and_keys_are_file_names(tmp_path: Path) -> None:
     assert all(key.isascii() and "/" not in key for key in keys)
     with pytest.raises(DataError, match="no photo found"):
         list_inputs([tmp_path / "x"], tmp_path)
+
+
+def test_the_report_has_the_numbers_of_this_model_alone(
+    finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = write_folder(tmp_path, {"a.jpg": jpeg(1)}) / "a.jpg"
+    monkeypatch.chdir(finished.root)
+    options = (str(photo), "--mm-per-px", "0.5", "--out")
+    assert inspect(*options, str(tmp_path / "own")) == ""
+    own = (tmp_path / "own/report.html").read_text(encoding="utf-8")
+    scores = json.loads((finished.root / "metrics/evaluate.json").read_text())
+    assert f"<dd>{100 * scores['recall']:.1f} % (95 % interval" in own
+    assert "about 2.4 mm wide" in own  # 227 pixels of the photo are 48 of the model's
+    other = tmp_path / "models"
+    shutil.copytree(finished.root / "models", other)
+    assert inspect(*options, str(tmp_path / "other"), "--model", str(other / MODEL)) == ""
+    text = (tmp_path / "other/report.html").read_text(encoding="utf-8")
+    assert "not known here" in text
+    assert "95 % interval" not in text
+
+
+@pytest.mark.slow
+def test_without_pytorch_the_answer_is_the_same(model: Path, tmp_path: Path) -> None:
+    """The program that the exported file runs in has no torch; that is tests/test_export.py's."""
+    export = pytest.importorskip("surface_crack.export")
+    network, config = load_model(model)
+    decision = read_decision(model.with_name("decision.json"))
+    scores = Patches(network, config["image_size"], 8, decision.temperature)  # type: ignore[arg-type]
+    metadata = export.metadata_of(config, decision.temperature, decision.threshold)
+    (tmp_path / "crack.onnx").write_bytes(export.onnx_bytes(scores, metadata))
+    made_up(tmp_path / "site", 20)
+    options = ("site", "--threshold", "0.4", "--patch-px", "60", "--out")
+    for out, path in (("torch", model), ("onnx", tmp_path / "crack.onnx")):
+        assert inspect(*options, out, "--model", str(path)).startswith("2 of 20 photos could not")
+    for name in ("photos.csv", "regions.csv"):
+        one, other = rows(tmp_path / "torch" / name), rows(tmp_path / "onnx" / name)
+        assert len(one) == len(other)
+        for row, same in zip(one, other, strict=True):
+            for column in ("peak", "mean"):
+                if row.get(column):
+                    assert float(row.pop(column)) == pytest.approx(
+                        float(same.pop(column)), abs=2e-4
+                    )
+            assert row == same
 
 
 def made_up(folder: Path, count: int) -> None:

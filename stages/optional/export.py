@@ -24,7 +24,7 @@ from surface_crack.dense import Patches
 from surface_crack.errors import DataError
 from surface_crack.model import CrackNet
 from surface_crack.model_file import load_model
-from surface_crack.scorer import Scorer, load_scorer, pixel_values, refuse_notebook, step_of
+from surface_crack.scorer import Scorer, load_scorer, refuse_notebook, step_of
 from surface_crack.training import EVAL_BATCH, predict
 
 log = logging.getLogger("export")
@@ -48,8 +48,7 @@ def main() -> None:
     decision = read_decision(paths.DECISION)
     step = step_of(config["image_size"], dense=not model.by_photo)
     scores = Patches(model, config["image_size"], step, decision.temperature)
-    pixels = pixel_values(model)
-    metadata = metadata_of(config | pixels, decision.temperature, decision.threshold)
+    metadata = metadata_of(config, decision.temperature, decision.threshold)
     write_bytes(paths.ONNX, onnx_bytes(scores, metadata))
 
     exported, own = load_scorer(paths.ONNX), load_scorer(paths.MODEL, paths.DECISION)

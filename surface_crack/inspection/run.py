@@ -77,8 +77,9 @@ def inspect(request: Request) -> None:
         ]
     write_csv(request.out / "times.csv", ("name", "seconds"), times)
     remove_others(request.out, items)
-    report(request.out, items, scorer, settings, model)
     log.info("%d photos, %d of them done before", len(items), len(items) - len(times))
+    report(request.out, items, scorer, settings, model)
+    log.info("see %s", request.out / "report.html")
 
 
 def default_model() -> Path:
