@@ -31,6 +31,7 @@ EMBEDDED = 30  # photos whose pictures are in the page: some 200 KB each
 EMBEDDED_SIDE = 1000  # longest side of those, pixels
 EMBEDDED_QUALITY = 72
 CARDS = 300  # photos that are shown with their pictures
+LAZY = ' loading="lazy"'  # of a picture beside the page
 LISTED = 8  # regions of a photo that are listed with it
 MEANING = {
     "crack": "a region is clearly above the threshold",
@@ -75,6 +76,8 @@ of patches that hold a crack: their width is not the crack's. Each verdict is a 
 </header>
 <main>
 <h2>Photos, worst first</h2>
+<p class="note">Yellow to dark red: the probability of a crack in the patches around. Solid outlines:
+crack; dashed: unsure.</p>
 {_beside(shown, ranked)}
 <p><button type="button" id="flip-all" aria-pressed="false" hidden>Show all originals</button></p>
 {cards}
@@ -121,7 +124,7 @@ def _card(out: Path, record: Record, settings: Settings, *, embed: bool) -> str:
     name, key = escape(record["name"]), record["key"]
     width, height = record["picture"]
     sources = _embedded(out, key) if embed else (f"{OVERLAYS}/{key}.jpg", f"{ORIGINALS}/{key}.jpg")
-    size = f'width="{width}" height="{height}" loading="lazy"'
+    size = f'width="{width}" height="{height}"{"" if embed else LAZY}'
     regions = "; ".join(_region(region, settings) for region in record["regions"][:LISTED])
     more = len(record["regions"]) - LISTED
     if more > 0:
