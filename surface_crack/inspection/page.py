@@ -76,8 +76,8 @@ of patches that hold a crack: their width is not the crack's. Each verdict is a 
 </header>
 <main>
 <h2>Photos, worst first</h2>
-<p class="note">Yellow to dark red: the probability of a crack in the patches around. Solid outlines:
-crack; dashed: unsure.</p>
+<p class="note">Yellow to dark red: the probability of a crack in the patches around. Outlines are
+solid where it is clear, dashed where it is unsure.</p>
 {_beside(shown, ranked)}
 <p><button type="button" id="flip-all" aria-pressed="false" hidden>Show all originals</button></p>
 {cards}
