@@ -8,11 +8,12 @@ For each photo, in one process with one model:
    needs no more), scaling to model pixels, scoring densely.
 2. Tiles at every half patch, cut and scored one by one, against the dense pass at the same places:
    tiles of the scaled photo, so that only scoring differs, and tiles of the photo itself at its
-   full size, each scaled by itself, as `prepare` and `evaluate` would, against scaling and scoring.
+   full size, each scaled by itself, as `prepare` and `evaluate` would, from the file on.
 
 At last a made-up photo of 100 megapixels, in a process of its own, for the peak of its memory.
 Medians of --repeat runs with their range. A patch has an even number of photo pixels, so that half
-of one is a whole number.
+of one is a whole number. --cpu counts processor time, which other programs disturb less; it says
+how long you wait only with --threads 1.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from statistics import median
@@ -43,6 +45,22 @@ Out = TypeVar("Out")
 LARGE = (11_600, 8_700)  # pixels: 100.9 million
 
 
+@dataclass(frozen=True)
+class Stopwatch:
+    repeat: int
+    cpu: bool  # processor time; else elapsed
+
+    def __call__(self, work: Callable[[], Out]) -> tuple[Out, list[float]]:
+        """(what it gives, seconds of each run after a first one)."""
+        clock = time.process_time if self.cpu else time.perf_counter
+        out, seconds = work(), []
+        for _ in range(self.repeat):
+            start = clock()
+            out = work()
+            seconds.append(clock() - start)
+        return out, seconds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -52,6 +70,7 @@ def main() -> None:
     parser.add_argument("--decision", type=Path, default=paths.DECISION)
     parser.add_argument("--threads", type=int, help="default: as many as there are cores")
     parser.add_argument("--repeat", type=int, default=7)
+    parser.add_argument("--cpu", action="store_true", help="processor time")
     parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)  # the process of its own
     a = parser.parse_args()
     scorer = load_scorer(a.model, a.decision, threads=a.threads)
@@ -59,10 +78,10 @@ def main() -> None:
         score_file(scorer, a.peak)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
         return
-    print(machine(a.model, a.threads))
+    print(f"{machine(a.model, a.threads)}, {'processor' if a.cpu else 'elapsed'} time")
     print(f"patches of {scorer.patch} model pixels = {even(scorer)} photo pixels\n")
     for photo in a.photos:
-        compare(scorer, photo, a.repeat)
+        compare(scorer, photo, Stopwatch(a.repeat, a.cpu))
     for kind in ("JPEG", "PNG"):
         print(f"100 megapixels, {kind}: {peak(a, kind)} MB at the peak")
 
@@ -89,14 +108,14 @@ def score_file(scorer: Scorer, path: Path) -> NDArray[np.float32]:
     return score_photo(scorer, photo.image, even(scorer), size).probability
 
 
-def compare(scorer: Scorer, path: Path, repeat: int) -> None:
+def compare(scorer: Scorer, path: Path, timed: Stopwatch) -> None:
     scale = scale_of(scorer, even(scorer))
-    opened, decoding = timed(lambda: whole(path.read_bytes(), scale), repeat)
+    opened, decoding = timed(lambda: whole(path.read_bytes(), scale))
     size = opened.width, opened.height
-    pixels, scaling = timed(lambda: scaled(opened.image, scale, size), repeat)
+    pixels, scaling = timed(lambda: scaled(opened.image, scale, size))
     padded = mirrored(pixels, scorer.patch, scorer.step)
-    dense, scoring = timed(lambda: scorer.score(padded), repeat)
-    _, together = timed(lambda: score_file(scorer, path), repeat)
+    dense, scoring = timed(lambda: scorer.score(padded))
+    _, together = timed(lambda: score_file(scorer, path))
     print(f"{path.name}: {size[0]} x {size[1]} pixels, {dense.shape[0]} x {dense.shape[1]} scores")
     for name, seconds in (
         ("decode", decoding),
@@ -107,14 +126,13 @@ def compare(scorer: Scorer, path: Path, repeat: int) -> None:
         print(f"  {name:<18}{shown(seconds)}")
 
     each = scorer.patch // 2 // scorer.step  # scores from one tile to the next
-    tiles, cutting = timed(lambda: one_by_one(scorer, padded), repeat)
+    tiles, cutting = timed(lambda: one_by_one(scorer, padded))
     tell("tiles of the scaled photo", cutting, scoring, np.abs(tiles - dense[::each, ::each]))
 
-    image = whole(path.read_bytes()).image
-    found, at_once = timed(lambda: score_photo(scorer, image, even(scorer)), repeat)
-    tiles, cutting = timed(lambda: from_photo(scorer, image), max(1, repeat // 3))
-    there = found.probability[::each, ::each][: tiles.shape[0], : tiles.shape[1]]
-    tell("tiles of the photo", cutting, at_once, np.abs(tiles - there))
+    tiles, cutting = timed(lambda: from_photo(scorer, whole(path.read_bytes()).image))
+    full = score_photo(scorer, whole(path.read_bytes()).image, even(scorer)).probability
+    there = full[::each, ::each][: tiles.shape[0], : tiles.shape[1]]
+    tell("tiles of the photo, from file to scores", cutting, together, np.abs(tiles - there))
 
 
 def one_by_one(scorer: Scorer, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -171,16 +189,6 @@ def peak(a: argparse.Namespace, kind: str) -> int:
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     finally:
         path.unlink()
-
-
-def timed(work: Callable[[], Out], repeat: int) -> tuple[Out, list[float]]:
-    """(what it gives, seconds of each of `repeat` runs after a first one)."""
-    out, seconds = work(), []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        out = work()
-        seconds.append(time.perf_counter() - start)
-    return out, seconds
 
 
 def shown(seconds: list[float]) -> str:

@@ -104,7 +104,10 @@ class CrackNet(_Normalised):
                 f"want size and step in multiples of {STRIDE} and normalise: dataset, got {size}, "
                 f"{step} and {'photo' if self.by_photo else 'dataset'}"
             )
-        x = self.features(self.normalise(images))  # (B, C, h, w)
+        return self.slide(self.features(self.normalise(images)), size, step)
+
+    def slide(self, x: Tensor, size: int, step: int) -> Tensor:
+        """Features (B, C, h, w) of a photo -> logits (B, rows, columns) of its patches."""
         cells, stride = cells_of(size), step // STRIDE
         weight = self.head.weight[:, :, None, None]  # (1, 2 * C, 1, 1)
         of_mean, of_top = weight[:, : x.shape[1]], weight[:, x.shape[1] :]

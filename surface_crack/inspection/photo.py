@@ -18,7 +18,6 @@ from surface_crack.photo_scores import ScoreMap, scale_of, scaled, score_pixels
 from surface_crack.scorer import Scorer
 
 VERDICTS = ("crack", "unsure", "cannot tell", "clean")  # as the report sorts them
-SHRINK = 0.25  # a photo is decoded no smaller: eyes need more pixels than a network
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Inspection:
 
 def inspect_photo(scorer: Scorer, content: bytes, settings: Settings) -> tuple[Inspection, Whole]:
     """Bytes of an image file -> what was found, and the photo. Raises NotAPhoto."""
-    photo = whole(content, max(scale_of(scorer, settings.patch_px), SHRINK))
+    photo = whole(content, scale_of(scorer, settings.patch_px))
     found = inspect_whole(scorer, photo, settings, position(content))
     return found, photo
 
