@@ -168,7 +168,7 @@ def report(
     facts = model_facts(model, scorer, settings)
     write_text(out / "report.html", page(out, list(records()), facts, settings))
     broken = [record for record in records() if record["verdict"] == UNREADABLE]
-    if False:
+    if broken:
         raise DataError(
             f"{len(broken)} of {len(items)} photos could not be read, see {out / 'photos.csv'}; "
             f"the first is {broken[0]['name']!r} ({broken[0]['reason']})"
