@@ -6,6 +6,7 @@ Each subcommand imports what it needs only when it runs, so that `--help` answer
 import argparse
 import json
 import logging
+import math
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +25,17 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=version("surface-crack"))
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("check", help="check params.yaml and the photos before `dvc repro`")
+    inspect = commands.add_parser("inspect", help="where are the cracks? whole photos to a report")
+    inspect.add_argument(
+        "inputs", nargs="+", type=Path, metavar="PHOTO|FOLDER|ZIP", help="what to inspect"
+    )
+    inspect.add_argument("--out", type=Path, required=True, help="folder for report and tables")
+    inspect.add_argument("--model", type=Path, help="model file (default: the one in models/)")
+    inspect.add_argument("--mm-per-px", type=positive, help="size of the photos' pixels")
+    inspect.add_argument("--patch-px", type=positive, help="side of a patch in photo pixels")
+    inspect.add_argument("--threshold", type=share, help="probability of a crack (model's own)")
+    inspect.add_argument("--jobs", type=int, choices=range(1, 65), metavar="1..64")
+    inspect.add_argument("--fresh", action="store_true", help="do finished photos again")
     validate = commands.add_parser("validate", help="may the model be used on these photos?")
     validate.add_argument("path", type=Path, help="folder or zip of photos in class folders")
     validate.add_argument("--json", action="store_true", help="print one JSON object")
@@ -40,9 +52,27 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def positive(text: str) -> float:
+    """A finite number above 0. Raises ValueError, of which argparse makes one line."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise ValueError
+    return number
+
+
+def share(text: str) -> float:
+    """A number in (0, 1): at 0 all would be flagged, at 1 nothing. Raises ValueError."""
+    number = float(text)
+    if not 0 < number < 1:
+        raise ValueError
+    return number
+
+
 def dispatch(arguments: argparse.Namespace) -> None:
     if arguments.command == "check":
         check()
+    elif arguments.command == "inspect":
+        inspect(arguments)
     elif arguments.command == "validate":
         judge(arguments.path, arguments.out, as_json=arguments.json)
     elif arguments.command == "audit":
@@ -77,6 +107,14 @@ def check() -> None:
         "params.yaml is fine; %s: %d photos, %d of them in folders of cracks",
         *(raw, len(listing.photos), positive),
     )
+
+
+def inspect(arguments: argparse.Namespace) -> None:
+    """Write a report on whole photos. Raises DataError, also if any of them could not be read."""
+    from surface_crack.inspection.run import Request, inspect
+
+    options = {key: value for key, value in vars(arguments).items() if key != "command"}
+    inspect(Request(**options))
 
 
 def judge(path: Path, out: Path | None, *, as_json: bool) -> None:

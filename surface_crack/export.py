@@ -8,7 +8,7 @@ import onnx
 import torch
 
 from surface_crack.dense import Patches
-from surface_crack.scorer import STRINGS
+from surface_crack.scorer import STRINGS, pixel_values
 
 LICENCE = "MIT"
 KEPT = ("classes", "data_digest", "image_size", "model", "normalise", "photo_side")  # of the config
@@ -48,7 +48,8 @@ def onnx_bytes(scores: Patches, metadata: Mapping[str, str]) -> bytes:
         for axis, name in zip(value.type.tensor_type.shape.dim, AXES[value.name], strict=False):
             if axis.dim_param:
                 axis.dim_param = name
-    onnx.helper.set_model_props(proto, dict(sorted(metadata.items())))
+    pixels = {name: json.dumps(values) for name, values in pixel_values(scores.model).items()}
+    onnx.helper.set_model_props(proto, dict(sorted({**metadata, **pixels}.items())))
     onnx.checker.check_model(proto, full_check=True)
     content: bytes = proto.SerializeToString(deterministic=True)
     return content

@@ -47,7 +47,11 @@ def score_photo(
     """
     image = photo if isinstance(photo, Image.Image) else Image.fromarray(photo)
     scale = scale_of(scorer, patch_px)
-    pixels = scaled(image, scale, size or image.size)
+    return score_pixels(scorer, scaled(image, scale, size or image.size), scale)
+
+
+def score_pixels(scorer: Scorer, pixels: NDArray[np.uint8], scale: float) -> ScoreMap:
+    """The same for a photo that has been `scaled` already."""
     probability = scorer.score(mirrored(pixels, scorer.patch, scorer.step))
     tops, lefts = (np.arange(count) * scorer.step / scale for count in probability.shape)
     return ScoreMap(probability, tops, lefts, scorer.patch / scale)

@@ -56,9 +56,11 @@ class Listing:
     excluded: int = 0
 
 
-class _File(NamedTuple):
+class File(NamedTuple):
+    """Anything in a folder or zip that is not itself a folder."""
+
     path: str
-    entry: int
+    entry: int  # number of the entry in a zip
     problem: str  # '' if it can be read
 
 
@@ -112,14 +114,14 @@ def _sort_in(
     listing: Listing,
     source: str,
     container: Path,
-    file: _File,
+    file: File,
     labels: Mapping[str, int],
     drop: re.Pattern[str] | None,
 ) -> None:
     parts = PurePosixPath(file.path).parts
     folder = parts[-2] if len(parts) > 1 else container.name
     label = labels.get(folder.casefold())
-    in_class_folder = len(parts) > 1 or _looks_like_a_photo(file.path)
+    in_class_folder = len(parts) > 1 or looks_like_a_photo(file.path)
     if any(part.casefold() in CLUTTER or part.startswith(".") for part in parts if part != ".."):
         listing.clutter.append(Rejected(source, file.path, "a file of the operating system's"))
     elif drop and drop.search(file.path):
@@ -128,7 +130,7 @@ def _sort_in(
         listing.rejected.append(Rejected(source, file.path, file.problem))
     elif label is not None and in_class_folder:
         listing.photos.append(Photo(source, file.path, label, container, file.entry))
-    elif _looks_like_a_photo(file.path):
+    elif looks_like_a_photo(file.path):
         raise DataError(
             f"folder {folder!r} of {file.path!r} in {container} is in neither class: add it to "
             "negative or positive in params.yaml, or leave it out with exclude"
@@ -139,21 +141,21 @@ def _sort_in(
         )
 
 
-def _sources(raw: Path) -> list[tuple[str, Path, Iterable[_File]]]:
+def _sources(raw: Path) -> list[tuple[str, Path, Iterable[File]]]:
     """(name, zip or folder, its files) of each source.
 
     A folder is a collection of sources if a zip lies directly in it, or if its sub-folders are
     built differently (`metu/Negative` beside `sdnet/Decks/Cracked`); else it is one source.
     """
     if raw.is_file():
-        return [(raw.stem, raw, _zip_files(raw))]
+        return [(raw.stem, raw, zip_files(raw))]
     if not raw.is_dir():
         raise DataError(f"raw {str(raw)!r} does not exist: set raw in params.yaml")
     name = raw.absolute().stem  # not resolve(): DVC may have made it a link
     children = sorted(raw.iterdir())
     zips = [child for child in children if child.suffix.lower() == ".zip" and child.is_file()]
     if not zips:
-        files = list(_folder_files(raw))
+        files = list(folder_files(raw))
         if not _built_differently(files):
             return [(name, raw, files)]
     folders = [child for child in children if child.is_dir() and not child.name.startswith(".")]
@@ -162,30 +164,30 @@ def _sources(raw: Path) -> list[tuple[str, Path, Iterable[_File]]]:
         if names.count(twice) > 1:
             raise DataError(f"{raw} holds the source {twice!r} twice: rename or remove one")
     parts = {*zips, *folders}
-    loose = [file for file in _folder_files(raw, deep=False) if raw / file.path not in parts]
+    loose = [file for file in folder_files(raw, deep=False) if raw / file.path not in parts]
     return [
-        *((child.stem, child, _zip_files(child)) for child in zips),
-        *((child.stem, child, _folder_files(child)) for child in folders),
+        *((child.stem, child, zip_files(child)) for child in zips),
+        *((child.stem, child, folder_files(child)) for child in folders),
         (name, raw, loose),
     ]
 
 
-def _built_differently(files: Iterable[_File]) -> bool:
-    depths = {file.path.count("/") for file in files if _looks_like_a_photo(file.path)}
+def _built_differently(files: Iterable[File]) -> bool:
+    depths = {file.path.count("/") for file in files if looks_like_a_photo(file.path)}
     return len(depths) > 1 and min(depths) > 1
 
 
-def _looks_like_a_photo(path: str) -> bool:
+def looks_like_a_photo(path: str) -> bool:
     return PurePosixPath(path).suffix.lower() in SUFFIXES
 
 
-def _folder_files(root: Path, *, deep: bool = True) -> Iterator[_File]:
+def folder_files(root: Path, *, deep: bool = True) -> Iterator[File]:
     """Everything in `root`, and below it if `deep`, that is not a plain folder."""
     for folder, folders, names in os.walk(root):
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
         for name in names + links:
             path = Path(folder) / name
-            yield _File(path.relative_to(root).as_posix(), 0, _folder_problem(path))
+            yield File(path.relative_to(root).as_posix(), 0, _folder_problem(path))
         if not deep:
             return
 
@@ -202,7 +204,7 @@ def _folder_problem(path: Path) -> str:
     return ""
 
 
-def _zip_files(archive: Path) -> Iterator[_File]:
+def zip_files(archive: Path) -> Iterator[File]:
     """Every entry of a zip that is not a folder. Raises DataError if it is no zip."""
     seen: set[str] = set()
     with _open_zip(archive) as opened:
@@ -210,7 +212,7 @@ def _zip_files(archive: Path) -> Iterator[_File]:
             name = info.filename.replace("\\", "/")
             if not name.endswith("/"):  # is_dir() of Python 3.11 fails on an empty name
                 name = PurePosixPath(name).as_posix()
-                yield _File(name, number, _zip_problem(info, name, name in seen))
+                yield File(name, number, _zip_problem(info, name, name in seen))
                 seen.add(name)
 
 

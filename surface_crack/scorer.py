@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from surface_crack import paths
 from surface_crack.errors import DataError
 from surface_crack.params import STRIDE
+
+if TYPE_CHECKING:
+    from surface_crack.model import CrackNet
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 BLOCK = 1024  # side of what is scored at once, pixels: bounds memory
@@ -37,6 +40,8 @@ class Scorer:
     threshold: float  # calibrated probability from which a patch counts as cracked
     classes: tuple[str, ...]
     data_digest: str  # of the photos it learnt from
+    mean: tuple[float, ...]  # of their pixels, RGB
+    std: tuple[float, ...]
     run: Run = field(repr=False, compare=False)  # uint8 (B, H, W, 3) -> (B, rows, columns)
 
     def score(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -116,6 +121,11 @@ def refuse_notebook(path: Path, config: Mapping[str, Any]) -> None:
         )
 
 
+def pixel_values(model: "CrackNet") -> dict[str, list[float]]:
+    """`mean` and `std` of the pixels that the network learnt from, RGB."""
+    return {"mean": model.mean.flatten().tolist(), "std": model.std.flatten().tolist()}
+
+
 def _from_safetensors(path: Path, decision_path: Path, threads: int | None) -> Scorer:
     try:
         import torch
@@ -145,7 +155,8 @@ def _from_safetensors(path: Path, decision_path: Path, threads: int | None) -> S
         answer: NDArray[np.float32] = scores(torch.tensor(pixels)).numpy()
         return answer
 
-    return _scorer(path, {**config, "threshold": decision.threshold}, run)
+    values = {**config, **pixel_values(model), "threshold": decision.threshold}
+    return _scorer(path, values, run)
 
 
 def _from_onnx(path: Path, threads: int | None) -> Scorer:
@@ -184,6 +195,8 @@ def _scorer(path: Path, values: Mapping[str, Any], run: Run) -> Scorer:
             threshold=float(values["threshold"]),
             classes=tuple(values["classes"]),
             data_digest=str(values["data_digest"]),
+            mean=tuple(map(float, values["mean"])),
+            std=tuple(map(float, values["std"])),
             run=run,
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -18,6 +18,7 @@ if find_spec("torch") is None:  # `make pythons` tests all the rest on other ver
             "audit",
             "augment",
             "disk",
+            "inspect",
             "elsewhere",
             "export",
             "heatmap",

@@ -1,5 +1,6 @@
 """Scorers: the same numbers from both libraries, in blocks or at once, and errors in one line."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -209,7 +210,11 @@ def test_the_module_loads_neither_library_nor_pickles() -> None:
 
 def test_the_file_says_what_it_holds(exported: Path) -> None:
     session = onnxruntime.InferenceSession(exported / "crack.onnx")
-    assert session.get_modelmeta().custom_metadata_map == {
+    metadata = session.get_modelmeta().custom_metadata_map
+    model, _ = load_model(exported / "crack.safetensors")
+    assert json.loads(metadata.pop("mean")) == model.mean.flatten().tolist()
+    assert json.loads(metadata.pop("std")) == model.std.flatten().tolist()
+    assert metadata == {
         "classes": '["negative", "positive"]',
         "data_digest": "of nothing",
         "image_size": "64",

@@ -1,0 +1,83 @@
+"""Which photos to inspect: files, folders and zips, no classes, each under a name of its own."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from surface_crack.artifacts import readable
+from surface_crack.errors import DataError
+from surface_crack.photos import CLUTTER, File, Photo, folder_files, looks_like_a_photo, zip_files
+
+PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
+LONGEST = 60  # letters that a file name keeps of the photo's
+
+
+class Item(NamedTuple):
+    """A photo to inspect. Sorted by name."""
+
+    name: str  # path below the folder that all inputs are in; unlike any other photo's
+    photo: Photo
+    problem: str  # why it cannot be read, '' if it may be
+
+    @property
+    def key(self) -> str:
+        """A file name for its results: readable, and as unlike any other's as its name is."""
+        stem = PLAIN.sub("_", PurePosixPath(self.name).stem).strip("._-")[:LONGEST]
+        return f"{stem or 'photo'}-{hashlib.sha256(self.name.encode()).hexdigest()[:10]}"
+
+
+def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
+    """All photos in the inputs but those in `out`, each once, sorted by name.
+
+    Names do not depend on the order of the inputs, or on where a relative path is read from. Zips
+    that lie in a folder are read, too. Raises DataError for an input that does not exist or is no
+    photo, folder or zip, and if there is no photo at all.
+    """
+    real = [path.resolve() for path in inputs]
+    root = Path(os.path.commonpath([path.parent for path in real]))
+    items: dict[str, Item] = {}
+    for path, given in zip(real, inputs, strict=True):
+        for photo, problem in _found(path, given, out.resolve()):
+            inside = photo.container / photo.path
+            name = readable(inside.relative_to(root).as_posix())
+            if problem == SECOND:
+                name += f" (entry {photo.entry})"
+            items[name] = Item(name, photo, problem)
+    if not items:
+        raise DataError(f"no photo found in {', '.join(map(str, inputs))}")
+    return [items[name] for name in sorted(items)]
+
+
+SECOND = "a second entry of the same name"
+
+
+def _found(path: Path, given: Path, out: Path) -> Iterable[tuple[Photo, str]]:
+    """(photo, problem) of everything in one input that looks like a photo."""
+    if path.suffix.lower() == ".zip" and path.is_file():
+        yield from _photos(path, zip_files(path))
+    elif path.is_dir():
+        for file in folder_files(path):
+            inside = path / file.path
+            if inside.is_relative_to(out):
+                continue
+            if inside.suffix.lower() == ".zip" and not file.problem:
+                yield from _photos(inside, zip_files(inside))
+            else:
+                yield from _photos(path, [file])
+    elif not path.exists():
+        raise DataError(f"{given} does not exist: give photos, folders or zips")
+    elif not looks_like_a_photo(path.name):
+        raise DataError(f"{given} is not a photo, a folder or a zip")
+    else:
+        yield from _photos(path.parent, [File(path.name, 0, "")])
+
+
+def _photos(container: Path, files: Iterable[File]) -> Iterable[tuple[Photo, str]]:
+    for file in files:
+        parts = PurePosixPath(file.path).parts
+        clutter = any(part.casefold() in CLUTTER or part.startswith("._") for part in parts)
+        if looks_like_a_photo(file.path) and not clutter:
+            yield Photo(container.stem, file.path, 0, container, file.entry), file.problem

@@ -1,0 +1,81 @@
+"""What a report says about the model: its own numbers, and what it cannot do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from surface_crack.artifacts import read_json
+from surface_crack.errors import DataError
+from surface_crack.inspection.photo import Settings, smallest_crack
+from surface_crack.scorer import Scorer
+from surface_crack.wording import SHARES
+
+SHOWN = ("recall", "specificity", "precision", "accuracy")
+LIMITS = (
+    "It must not be used to decide whether anything is safe: that takes an engineer on the spot.",
+    "It does not measure cracks. A region is made of patches that hold a crack: it is as wide as a "
+    "patch, however fine the crack is.",
+    "No alarm is no proof: what it calls clean may have a crack that it did not see, and what was "
+    "not photographed was not inspected.",
+    "Joints, edges, shadows, holes and stains may be taken for cracks.",
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    rows: list[tuple[str, str]]  # what, and its value
+    limits: list[str]  # sentences
+
+
+def model_facts(model: Path, scorer: Scorer, settings: Settings) -> Facts:
+    """Scores come from metrics/ beside the model's folder, if they are about this very model."""
+    patch = settings.patch_px or scorer.photo_side
+    rows = [
+        ("model file", model.name),
+        ("learnt from photos with the digest", scorer.data_digest),
+        ("looks at", f"patches of {patch:.4g} x {patch:.4g} pixels of the photo"),
+        ("which it sees as", f"{scorer.patch} x {scorer.patch} pixels"),
+        ("threshold", f"{settings.threshold:.4g}{_whose(scorer, settings)}"),
+    ]
+    scores = evaluated(model.parent.parent / "metrics", scorer)
+    if scores is None:
+        rows.append(
+            ("its scores", "not known here: see metrics/ and docs/model_card.md of its run")
+        )
+    else:
+        rows.append(("judged on", f"{scores['photos']} test photos of one patch each"))
+        for name in SHOWN:
+            value, ends = 100 * scores[name], scores["interval"][name]
+            low, high = 100 * ends["low"], 100 * ends["high"]
+            rows.append((SHARES[name], f"{value:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"))
+    return Facts(rows, [*LIMITS, _finest(scorer, settings)])
+
+
+def evaluated(metrics: Path, scorer: Scorer) -> Mapping[str, Any] | None:
+    """metrics/evaluate.json, or None if it is missing or about another model."""
+    try:
+        scores, data = read_json(metrics / "evaluate.json"), read_json(metrics / "data.json")
+    except DataError:
+        return None
+    same = data.get("digest") == scorer.data_digest
+    near = abs(float(scores.get("threshold", 2)) - scorer.threshold) < 1e-6
+    return scores if same and near else None
+
+
+def _whose(scorer: Scorer, settings: Settings) -> str:
+    if settings.threshold == scorer.threshold:
+        return ", as calibrated"
+    return f", given by hand (calibrated: {scorer.threshold:.4g}); scores below are at that one"
+
+
+def _finest(scorer: Scorer, settings: Settings) -> str:
+    never, expected = smallest_crack(scorer.patch, settings, scorer.photo_side)
+    unit, size = "pixels of the photo", 1.0
+    if settings.mm_per_px is not None:
+        unit, size = "mm", settings.mm_per_px
+    return (
+        f"The smallest crack that can be expected to be seen is about {expected * size:.2g} {unit} "
+        f"wide, one of the pixels that the model sees; below about {never * size:.2g} {unit}, half "
+        "of one, nothing can be."
+    )

@@ -1,0 +1,120 @@
+"""What is kept of a photo: pictures and one small JSON file, from which all tables are made.
+
+A record says what it was made from. One whose photo, model or settings have changed is stale, and
+the JSON is written last, so a run that was killed leaves no half-finished photo behind.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from surface_crack.artifacts import write_bytes, write_json
+from surface_crack.inspection.inputs import Item
+from surface_crack.inspection.overlay import QUALITY, Pictures
+from surface_crack.inspection.photo import Inspection
+
+RESULTS, OVERLAYS, ORIGINALS = "results", "overlays", "originals"  # folders of an output folder
+UNREADABLE = "unreadable"  # the verdict on what could not be opened
+Record = dict[str, Any]
+
+
+def result_path(out: Path, item: Item) -> Path:
+    return out / RESULTS / f"{item.key}.json"
+
+
+def picture_paths(out: Path, key: str) -> tuple[Path, Path]:
+    """(overlay, original)."""
+    return out / OVERLAYS / f"{key}.jpg", out / ORIGINALS / f"{key}.jpg"
+
+
+def read_record(out: Path, item: Item) -> Record | None:
+    """None if there is none, or none that is whole."""
+    try:
+        record: Record = json.loads(result_path(out, item).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record
+
+
+def is_current(record: Record | None, made_from: str, out: Path, item: Item) -> bool:
+    """Whether the photo need not be inspected again. Unreadable ones have no pictures."""
+    if record is None or record.get("made_from") != made_from or record.get("name") != item.name:
+        return False
+    pictures = picture_paths(out, item.key)
+    return record["verdict"] == UNREADABLE or all(path.exists() for path in pictures)
+
+
+def failed(item: Item, made_from: str, reason: str) -> Record:
+    return {
+        "name": item.name,
+        "key": item.key,
+        "made_from": made_from,
+        "verdict": UNREADABLE,
+        "reason": reason,
+        "regions": [],
+        "flags": [],
+        "peak": 0.0,
+        "flagged": 0.0,
+    }
+
+
+def inspected(item: Item, made_from: str, found: Inspection, pictures: Pictures) -> Record:
+    regions = [
+        {
+            **region._asdict(),
+            "area": round(region.area, 1),
+            "peak": round(region.peak, 4),
+            "mean": round(region.mean, 4),
+        }
+        for region in found.regions.found
+    ]
+    return {
+        "name": item.name,
+        "key": item.key,
+        "made_from": made_from,
+        "verdict": found.verdict,
+        "reason": "",
+        "width": found.width,
+        "height": found.height,
+        "flagged": round(found.flagged, 6),
+        "peak": round(found.peak, 4),
+        "flags": found.flags,
+        "regions": regions,
+        "position": found.position,
+        "picture": pictures.overlay.size,
+    }
+
+
+def write_record(out: Path, record: Record, pictures: Pictures | None) -> None:
+    """Pictures first: with the record, the photo is done."""
+    paths = picture_paths(out, record["key"])
+    if pictures is None:
+        for path in paths:
+            path.unlink(missing_ok=True)
+    else:
+        for path, picture in zip(paths, pictures, strict=True):
+            write_bytes(path, jpeg(picture))
+    write_json(out / RESULTS / f"{record['key']}.json", record)
+
+
+def jpeg(picture: Image.Image, quality: int = QUALITY) -> bytes:
+    buffer = BytesIO()
+    picture.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def remove_others(out: Path, items: Sequence[Item]) -> None:
+    """Delete what earlier runs left of photos that are no longer asked for."""
+    wanted = {item.key for item in items}
+    for path in _of_others(sorted((out / RESULTS).glob("*.json")), wanted):
+        for picture in picture_paths(out, path.stem):
+            picture.unlink(missing_ok=True)
+        path.unlink()
+
+
+def _of_others(paths: Iterable[Path], wanted: set[str]) -> Iterable[Path]:
+    return (path for path in paths if path.stem not in wanted)

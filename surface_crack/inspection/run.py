@@ -1,0 +1,176 @@
+"""`surface-crack inspect`: many photos, a few at a time, each once even if the run is killed.
+
+All that is written depends on photos, model and settings alone, not on their order, on the number
+of jobs, or on how often the run was interrupted. times.csv is the exception, and says how long each
+photo took in this run.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from tqdm import tqdm
+
+from surface_crack import paths
+from surface_crack.artifacts import make_folder, write_csv, write_text
+from surface_crack.decode import NotAPhoto
+from surface_crack.errors import DataError
+from surface_crack.inspection.inputs import Item, list_inputs
+from surface_crack.inspection.model_facts import model_facts
+from surface_crack.inspection.overlay import Pictures, draw
+from surface_crack.inspection.page import page
+from surface_crack.inspection.photo import Settings, inspect_photo
+from surface_crack.inspection.records import (
+    UNREADABLE,
+    Record,
+    failed,
+    inspected,
+    is_current,
+    read_record,
+    remove_others,
+    write_record,
+)
+from surface_crack.inspection.tables import write_geojson, write_photos, write_regions
+from surface_crack.packing import read_file
+from surface_crack.photos import Reader
+from surface_crack.scorer import Scorer, load_scorer
+from surface_crack.threads import cores, in_order
+
+log = logging.getLogger("surface-crack")
+MAX_BYTES = 500_000_000  # of a photo's file; a larger one is not read
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command line."""
+
+    inputs: Sequence[Path]
+    out: Path
+    model: Path | None = None  # None: the one in models/
+    threshold: float | None = None  # None: the model's own
+    patch_px: float | None = None
+    mm_per_px: float | None = None
+    jobs: int | None = None  # None: as many as there are cores
+    fresh: bool = False  # do photos again that are done
+
+
+def inspect(request: Request) -> None:
+    """Inspect all photos and write tables and report. Raises DataError, also for failed photos."""
+    items = list_inputs(request.inputs, request.out)
+    make_folder(request.out)
+    model = request.model or default_model()
+    # One thread per photo: with more, rounding would depend on their number.
+    scorer = load_scorer(model, model.with_name(paths.DECISION.name), threads=1)
+    threshold = scorer.threshold if request.threshold is None else request.threshold
+    settings = Settings(threshold, request.patch_px, request.mm_per_px)
+    with Reader(MAX_BYTES) as reader:
+        worker = Worker(scorer, settings, digest_of(model, scorer), reader, request)
+        jobs = request.jobs or cores()
+        done = in_order(worker, items, jobs)
+        bar = tqdm(done, "inspect", len(items), unit="photo", disable=None)
+        times = [
+            (item.name, f"{s:.3f}") for item, s in zip(items, bar, strict=True) if s is not None
+        ]
+    write_csv(request.out / "times.csv", ("name", "seconds"), times)
+    remove_others(request.out, items)
+    log.info("%d photos, %d of them done before", len(items), len(items) - len(times))
+    report(request.out, items, scorer, settings, model)
+    log.info("see %s", request.out / "report.html")
+
+
+def default_model() -> Path:
+    """The model in models/: the pipeline's own, or where there is no PyTorch the exported one.
+
+    Raises DataError if there is none.
+    """
+    if paths.MODEL.exists() and (find_spec("torch") or not paths.ONNX.exists()):
+        return paths.MODEL
+    if paths.ONNX.exists():
+        return paths.ONNX
+    raise DataError(
+        f"no model in {paths.MODEL.parent}: run `dvc repro` (or `make export`), or give one "
+        "with --model"
+    )
+
+
+def digest_of(model: Path, scorer: Scorer) -> str:
+    """Of all that a photo's scores follow from: weights, decision, and this program's version."""
+    known = [hashlib.sha256(model.read_bytes()).hexdigest(), version("surface-crack")]
+    decision = model.with_name(paths.DECISION.name)
+    if model.suffix != ".onnx":
+        known.append(hashlib.sha256(decision.read_bytes()).hexdigest())
+    return hashlib.sha256(json.dumps([*known, scorer.patch]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Called with a photo, it returns the seconds that took; None: it was done before."""
+
+    scorer: Scorer
+    settings: Settings
+    model: str  # its digest
+    reader: Reader
+    request: Request
+
+    def __call__(self, item: Item) -> float | None:
+        start = time.perf_counter()
+        content, problem = b"", item.problem
+        if not problem:
+            try:
+                content = read_file(self.reader, item.photo)
+            except NotAPhoto as reason:
+                problem = str(reason)
+        made_from = self._made_from(content, problem)
+        before = None if self.request.fresh else read_record(self.request.out, item)
+        if is_current(before, made_from, self.request.out, item):
+            return None
+        record, pictures = self._inspected(item, content, problem, made_from)
+        write_record(self.request.out, record, pictures)
+        return time.perf_counter() - start
+
+    def _inspected(
+        self, item: Item, content: bytes, problem: str, made_from: str
+    ) -> tuple[Record, Pictures | None]:
+        if problem:
+            return failed(item, made_from, problem), None
+        try:
+            found, photo = inspect_photo(self.scorer, content, self.settings)
+        except NotAPhoto as reason:
+            return failed(item, made_from, str(reason)), None
+        pictures = draw(found, photo.image, self.settings)
+        return inspected(item, made_from, found, pictures), pictures
+
+    def _made_from(self, content: bytes, problem: str) -> str:
+        known = hashlib.sha256(content).hexdigest(), problem, self.model, asdict(self.settings)
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+
+def report(
+    out: Path, items: Sequence[Item], scorer: Scorer, settings: Settings, model: Path
+) -> None:
+    """Tables and page, from the records on disk. Raises DataError if a photo could not be read."""
+
+    def records() -> Iterator[Record]:
+        for item in items:
+            record = read_record(out, item)
+            assert record is not None, f"no result of {item.name}"
+            yield record
+
+    located = any(record.get("position") for record in records())
+    write_photos(out / "photos.csv", records())
+    write_regions(out / "regions.csv", records(), settings.mm_per_px)
+    write_geojson(out / "regions.geojson", records(), located)
+    facts = model_facts(model, scorer, settings)
+    write_text(out / "report.html", page(out, list(records()), facts, settings))
+    broken = [record for record in records() if record["verdict"] == UNREADABLE]
+    if broken:
+        raise DataError(
+            f"{len(broken)} of {len(items)} photos could not be read, see {out / 'photos.csv'}; "
+            f"the first is {broken[0]['name']!r} ({broken[0]['reason']})"
+        )

@@ -1,0 +1,95 @@
+"""photos.csv, regions.csv and regions.geojson, from the records of all photos."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from surface_crack.artifacts import replacing, write_csv
+from surface_crack.inspection.photo import VERDICTS
+from surface_crack.inspection.records import UNREADABLE, Record
+
+PHOTOS = (
+    *("name", "width", "height", "verdict", "flagged_share", "peak", "regions", "flags"),
+    *("reason", "longitude", "latitude", "overlay"),
+)
+REGIONS = (
+    *("name", "region", "verdict", "left", "top", "right", "bottom", "area", "peak", "mean"),
+    *("left_mm", "top_mm", "right_mm", "bottom_mm", "area_mm2"),
+)
+ORDER = {name: place for place, name in enumerate((*VERDICTS[:3], UNREADABLE, VERDICTS[3]))}
+
+
+def worst_first(record: Record) -> tuple[Any, ...]:
+    """A key to sort by: the most cracked surface, then what a person must look at, then clean."""
+    share = record["flagged"] if record["verdict"] == "crack" else 0
+    return ORDER[record["verdict"]], -share, -record["peak"], record["name"]
+
+
+def write_photos(path: Path, records: Iterable[Record]) -> None:
+    write_csv(path, PHOTOS, (_photo_row(record) for record in records))
+
+
+def _photo_row(record: Record) -> Sequence[object]:
+    position = record.get("position") or ("", "")
+    readable = record["verdict"] != UNREADABLE
+    return (
+        record["name"],
+        *(record.get("width", ""), record.get("height", ""), record["verdict"]),
+        *((record["flagged"], record["peak"], len(record["regions"])) if readable else ("",) * 3),
+        *(" ".join(record["flags"]), record["reason"], *position),
+        f"overlays/{record['key']}.jpg" if readable else "",
+    )
+
+
+def write_regions(path: Path, records: Iterable[Record], mm_per_px: float | None) -> None:
+    write_csv(path, REGIONS, _region_rows(records, mm_per_px))
+
+
+def _region_rows(records: Iterable[Record], mm_per_px: float | None) -> Iterator[Sequence[object]]:
+    for record in records:
+        for region in record["regions"]:
+            box = [region[side] for side in ("left", "top", "right", "bottom")]
+            metric: list[object] = [""] * 5
+            if mm_per_px is not None:
+                metric = [round(side * mm_per_px, 2) for side in box]
+                metric.append(round(region["area"] * mm_per_px**2, 1))
+            yield (
+                *(record["name"], region["number"], "crack" if region["sure"] else "unsure"),
+                *(*box, region["area"], region["peak"], region["mean"], *metric),
+            )
+
+
+def write_geojson(path: Path, records: Iterable[Record], located: bool) -> None:
+    """One feature per region, one per line; memory does not grow with them. RFC 7946 knows WGS 84
+    only: if any photo is `located`, regions are points where the camera stood, or have no geometry.
+    Else they are boxes in pixels, y downwards, for programs that draw over the photo.
+    """
+    system = "WGS 84, where the camera stood" if located else "pixels of the photo, y downwards"
+    head = {"type": "FeatureCollection", "coordinates": system}
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        file.write(json.dumps(head)[:-1] + ', "features": [')
+        comma = "\n"
+        for record in records:
+            for region in record["regions"]:
+                feature = _feature(record, region, located)
+                file.write(comma + json.dumps(feature, ensure_ascii=False, allow_nan=False))
+                comma = ",\n"
+        file.write("\n]}\n")
+
+
+def _feature(record: Record, region: dict[str, Any], located: bool) -> dict[str, Any]:
+    left, top, right, bottom = (region[side] for side in ("left", "top", "right", "bottom"))
+    ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
+    geometry: dict[str, Any] | None = {"type": "Polygon", "coordinates": [ring]}
+    if located:
+        position = record["position"]
+        geometry = {"type": "Point", "coordinates": position} if position else None
+    known = {
+        "name": record["name"],
+        "region": region["number"],
+        "verdict": "crack" if region["sure"] else "unsure",
+        "box": [left, top, right, bottom],
+        **{name: region[name] for name in ("area", "peak", "mean")},
+    }
+    return {"type": "Feature", "geometry": geometry, "properties": known}

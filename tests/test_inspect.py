@@ -1,0 +1,432 @@
+"""`surface-crack inspect`: what it finds, names, skips, repeats and refuses."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import ExifTags, Image
+
+from surface_crack.calibration import read_decision
+from surface_crack.cli import dispatch, parser
+from surface_crack.dense import Patches
+from surface_crack.errors import DataError
+from surface_crack.inspection.gps import position
+from surface_crack.inspection.inputs import list_inputs
+from surface_crack.inspection.photo import Settings, inspect_photo
+from surface_crack.model_file import load_model
+from surface_crack.scorer import Scorer
+from tests.makers import encoded, jpeg, picture, write_folder, write_zip
+from tests.project import Project
+
+PHOTOS = int(os.environ.get("SURFACE_CRACK_PHOTOS", "60"))  # of the test that is killed
+MODEL = "crack.safetensors"
+COMMAND = (sys.executable, "-c", "from surface_crack.cli import main; main()", "inspect")
+
+
+@pytest.fixture(scope="module")
+def model(finished: Project) -> Path:
+    return finished.root / "models/crack.safetensors"
+
+
+def command(folder: Path, *arguments: str) -> tuple[int, str]:
+    """(exit code, standard error) of the command, run in `folder`."""
+    done = subprocess.run((*COMMAND, *arguments), cwd=folder, capture_output=True, text=True)
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stderr
+
+
+def inspect(*arguments: str) -> str:
+    """The same without a new process, in the current folder: the error's text, or nothing."""
+    try:
+        dispatch(parser().parse_args(["inspect", *arguments]))
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+@pytest.fixture(autouse=True)
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)  # the command takes one, for the whole process
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def content(out: Path) -> dict[str, bytes]:
+    """All that must be the same again."""
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.name != "times.csv"
+    }
+
+
+def located(number: int) -> bytes:
+    """A photo with a position in EXIF: 41 deg 30' S, 12 deg 15' 36'' W."""
+    exif = Image.Exif()
+    exif[ExifTags.IFD.GPSInfo] = {1: "S", 2: (41.0, 30.0, 0.0), 3: "W", 4: (12.0, 15.0, 36.0)}
+    return encoded(picture(number, 80), exif=exif)
+
+
+def trouble(folder: Path) -> Path:
+    """A folder and a zip with all that may be wrong about photos."""
+    site = folder / "site"
+    files = {
+        "a.jpg/inside.jpg": jpeg(1),  # a folder called a.jpg
+        "b.jpg": jpeg(2, crack=True),
+        "<script>alert(1)</script>.jpg": jpeg(3),
+        "broken.jpg": jpeg(4)[:300],
+        "empty.png": b"",
+        "one.png": encoded(Image.new("RGB", (1, 1), (150, 150, 150)), "PNG"),
+        "gps.jpg": located(5),
+        "notes.txt": b"no photo",
+        ".DS_Store": b"",
+        "._b.jpg": b"left by another system",
+    }
+    write_folder(site, files)
+    zipped = {"b.jpg": jpeg(6), "../out.jpg": jpeg(7), "deck/b.jpg": jpeg(8), "x.txt": b""}
+    write_zip(site / "more.zip", zipped)
+    return site
+
+
+def test_a_folder_full_of_trouble(model: Path, tmp_path: Path) -> None:
+    trouble(tmp_path)
+    code, errors = command(tmp_path, "site", "--out", "out", "--model", str(model))
+    assert code == 1
+    assert "error: 3 of 10 photos could not be read, see out/photos.csv; the first is" in errors
+    found = {row["name"]: row for row in rows(tmp_path / "out/photos.csv")}
+    assert list(found) == [
+        *("site/<script>alert(1)</script>.jpg", "site/a.jpg/inside.jpg", "site/b.jpg"),
+        *("site/broken.jpg", "site/empty.png", "site/gps.jpg", "site/more.zip/../out.jpg"),
+        *("site/more.zip/b.jpg", "site/more.zip/deck/b.jpg", "site/one.png"),
+    ]
+    reasons = {name: row["reason"] for name, row in found.items() if row["reason"]}
+    assert reasons.keys() == {
+        *("site/broken.jpg", "site/empty.png", "site/more.zip/../out.jpg"),
+    }
+    assert reasons["site/empty.png"] == "empty file"
+    assert reasons["site/more.zip/../out.jpg"] == "a name that leads out of the archive"
+    one = found["site/one.png"]
+    assert (one["width"], one["height"], one["verdict"]) == ("1", "1", "cannot tell")
+    assert "small" in one["flags"].split()
+    gps = found["site/gps.jpg"]
+    assert (gps["longitude"], gps["latitude"]) == ("-12.26", "-41.5")
+    for name, row in found.items():
+        assert (tmp_path / "out" / row["overlay"]).is_file() == (name not in reasons) or not (
+            row["overlay"]
+        )
+        assert bool(row["overlay"]) == (name not in reasons)
+    text = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in text
+
+
+def test_the_same_bytes_in_any_order_with_any_jobs(model: Path, tmp_path: Path) -> None:
+    site = trouble(tmp_path)
+    outs = []
+    for number, (inputs, jobs) in enumerate(
+        [(("site", "other/more.zip"), 1), (("other/more.zip", "site", "site/b.jpg"), 4)]
+    ):
+        write_folder(tmp_path, {"other/more.zip": (site / "more.zip").read_bytes()})
+        out = tmp_path / f"out-{number}"
+        arguments = (*inputs, "--out", out.name, "--model", str(model), "--jobs", str(jobs))
+        assert "could not be read" in inspect(*arguments, "--mm-per-px", "0.5")
+        outs.append(content(out))
+    assert outs[0].keys() == outs[1].keys()
+    assert [name for name in outs[0] if outs[0][name] != outs[1][name]] == []
+    names = [row["name"] for row in rows(tmp_path / "out-0/photos.csv")]
+    assert "other/more.zip/b.jpg" in names
+    assert "site/more.zip/b.jpg" in names
+    assert len(names) == len(set(names)) == 13
+
+
+def test_finished_photos_are_not_done_again(model: Path, tmp_path: Path) -> None:
+    write_folder(tmp_path / "site", {f"{n}.jpg": jpeg(n, crack=n % 2 == 0) for n in range(6)})
+    out = tmp_path / "site/out"  # inside the input: its pictures are no photos
+
+    def done(*more: str) -> list[str]:
+        assert inspect("site", "--out", "site/out", "--model", str(model), *more) == ""
+        return [row["name"][5:6] for row in rows(out / "times.csv")]
+
+    assert done() == ["0", "1", "2", "3", "4", "5"]
+    first = content(out)
+    assert done() == []
+    assert content(out) == first
+    damaged = sorted((out / "results").iterdir())
+    damaged[0].write_bytes(damaged[0].read_bytes()[:40])
+    sorted((out / "overlays").iterdir())[1].unlink()
+    (tmp_path / "site/2.jpg").write_bytes(jpeg(77))
+    assert len(done()) == 3
+    (tmp_path / "site/2.jpg").write_bytes(jpeg(2, crack=True))
+    assert done() == ["2"]
+    assert content(out) == first
+    assert done("--threshold", "0.9") == ["0", "1", "2", "3", "4", "5"]
+    assert done("--threshold", "0.9", "--fresh") == ["0", "1", "2", "3", "4", "5"]
+    (tmp_path / "site/5.jpg").unlink()
+    assert done("--threshold", "0.9") == []
+    left = {path.name[:1] for path in out.glob("*/*") if path.is_file()}
+    assert left == {"0", "1", "2", "3", "4"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere", "--out", "out"), "nowhere does not exist: give photos, folders or zips"),
+        (("notes.txt", "--out", "out"), "notes.txt is not a photo, a folder or a zip"),
+        (("empty", "--out", "out"), "no photo found in empty"),
+        (("bad.zip", "--out", "out"), "bad.zip is not a zip that can be read"),
+        (("a.jpg", "--out", "notes.txt"), "cannot write to notes.txt: File exists"),
+        (("a.jpg", "--out", "out", "--model", "no.onnx"), "no.onnx is missing: run `make export`"),
+    ],
+)
+def test_mistakes_are_one_line(
+    model: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    write_folder(tmp_path, {"notes.txt": b"", "bad.zip": b"PK", "a.jpg": jpeg(1)})
+    (tmp_path / "empty").mkdir()
+    if "--model" not in arguments:
+        arguments = (*arguments, "--model", str(model))
+    error = inspect(*arguments)
+    assert message in error
+    assert "\n" not in error
+
+
+def test_without_a_model_it_says_how_to_get_one(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"a.jpg": jpeg(1)})
+    assert command(tmp_path, "a.jpg", "--out", "out") == (
+        1,
+        "surface-crack: error: no model in models: run `dvc repro` (or `make export`), or give one "
+        "with --model\n",
+    )
+
+
+@pytest.mark.parametrize("option", ["--mm-per-px=0", "--threshold=1", "--patch-px=nan", "--jobs=0"])
+def test_options_out_of_range_are_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        inspect(".", "--out", "out", option)
+    assert stopped.value.code == 2
+    assert f"argument {option.split('=')[0]}: " in capsys.readouterr().err
+
+
+class Darkest:
+    """Scores a patch by its darkest pixel: a network that is never wrong about a black crack."""
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        height, width = pixels.shape[1:3]
+        scores = [
+            [float(pixels[0, y : y + 64, x : x + 64].min() < 60) for x in range(0, width - 63, 8)]
+            for y in range(0, height - 63, 8)
+        ]
+        return np.array([scores], np.float32)
+
+
+SCORER = Scorer(
+    *(64, 128.0, 8, True, 0.5, ("negative", "positive"), "", (150.0,) * 3, (30.0,) * 3),
+    run=Darkest(),
+)
+
+
+@pytest.mark.parametrize("size", [(300, 200), (411, 517), (129, 640), (128, 128)])
+@pytest.mark.parametrize("place", [(0, 0), (0, 1), (1, 0), (1, 1), (0.5, 1), (1, 0.5), (0.4, 0.3)])
+def test_a_crack_is_found_at_every_edge(size: tuple[int, int], place: tuple[float, float]) -> None:
+    width, height = size
+    pixels = np.random.default_rng(0).integers(120, 180, (height, width, 3), np.uint8)
+    x, y = round(place[0] * (width - 6)), round(place[1] * (height - 6))
+    pixels[y : y + 6, x : x + 6] = 0
+    content = encoded(Image.fromarray(pixels), "PNG")
+    found, _ = inspect_photo(SCORER, content, Settings(0.5))
+    assert (found.verdict, found.flags) == ("crack", [])
+    (region,) = found.regions.found
+    assert region.left <= x + 3 <= region.right
+    assert region.top <= y + 3 <= region.bottom
+    assert region.area <= 192 * 192  # cells at the rim have only patches that reach further in
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "flags"),
+    [
+        ("nothing", "clean", []),
+        ("dark", "cannot tell", ["dark"]),
+        ("blurred", "cannot tell", ["blurred"]),
+        ("small", "cannot tell", ["small"]),
+        ("blurred crack", "crack", ["blurred"]),
+    ],
+)
+def test_a_bad_photo_is_never_clean(change: str, verdict: str, flags: list[str]) -> None:
+    pixels = np.random.default_rng(0).integers(120, 180, (400, 500, 3), np.uint8)
+    if "dark" in change:
+        pixels = np.random.default_rng(0).integers(60, 70, (400, 500, 3), np.uint8) - 22
+    if "blurred" in change:
+        pixels[:] = 150
+    if "crack" in change:
+        pixels[200:220, 100:300] = 0
+    if change == "small":
+        pixels = pixels[:90]
+    scorer = Scorer(**{**vars(SCORER), "run": quiet}) if change == "dark" else SCORER
+    found, _ = inspect_photo(scorer, encoded(Image.fromarray(pixels), "PNG"), Settings(0.5))
+    assert found.verdict == verdict
+    assert [flag for flag in found.flags if flag != "unlike"] == flags
+
+
+def quiet(pixels: np.ndarray) -> np.ndarray:
+    height, width = ((side - 64) // 8 + 1 for side in pixels.shape[1:3])
+    return np.zeros((1, height, width), np.float32)
+
+
+def test_one_patch_alone_is_unsure() -> None:
+    """The mean over all patches around is low, but it is not clean."""
+
+    def once(pixels: np.ndarray) -> np.ndarray:
+        scores = quiet(pixels)
+        scores[0, 2, 3] = 0.9
+        return scores
+
+    pixels = np.random.default_rng(0).integers(120, 180, (400, 500, 3), np.uint8)
+    scorer = Scorer(**{**vars(SCORER), "run": once})
+    found, _ = inspect_photo(scorer, encoded(Image.fromarray(pixels), "PNG"), Settings(0.5))
+    assert (found.regions.found, found.verdict) == ([], "unsure")
+
+
+def test_regions_become_geojson(model: Path, tmp_path: Path) -> None:
+    """At a threshold of next to nothing, all of each photo is a region."""
+    write_folder(tmp_path, {"site/a.jpg": jpeg(1), "site/b.jpg": jpeg(2), "gps/c.jpg": located(3)})
+    options = ("--model", str(model), "--threshold", "0.000001")
+    assert inspect("site", "--out", "plain", *options) == ""
+    plain = json.loads((tmp_path / "plain/regions.geojson").read_text())
+    assert plain["type"] == "FeatureCollection"
+    (a, b) = plain["features"]
+    assert a["geometry"]["type"] == "Polygon"
+    assert a["geometry"]["coordinates"] == [[[0, 0], [48, 0], [48, 48], [0, 48], [0, 0]]]
+    assert b["properties"]["name"] == "site/b.jpg"
+    assert inspect("site", "gps", "--out", "mixed", *options) == ""
+    c, a, _ = json.loads((tmp_path / "mixed/regions.geojson").read_text())["features"]
+    assert c["geometry"] == {"type": "Point", "coordinates": [-12.26, -41.5]}
+    assert a["geometry"] is None
+    assert c["properties"]["box"] == [0, 0, 80, 80]
+    (region, *_) = rows(tmp_path / "plain/regions.csv")
+    assert (region["left"], region["right"], region["area"]) == ("0", "48", "2304.0")
+    assert region["area_mm2"] == ""
+
+
+def test_broken_positions_are_none() -> None:
+    assert position(located(1)) == (-12.26, -41.5)
+    for tags in (
+        {1: "N", 2: (91.0, 0.0, 0.0), 3: "E", 4: (1.0, 0.0, 0.0)},
+        {1: "N", 2: (0.0, 0.0, 0.0), 3: "E", 4: (0.0, 0.0, 0.0)},
+        {1: "N", 2: (5.0, 0.0, 0.0)},
+        {1: "N", 2: (5.0,), 3: "E", 4: (1.0, 0.0, 0.0)},
+    ):
+        exif = Image.Exif()
+        exif[ExifTags.IFD.GPSInfo] = tags
+        assert position(encoded(picture(1), exif=exif)) is None
+    assert position(jpeg(1)) is None
+    assert position(b"") is None
+
+
+def test_names_are_unique_and_keys_are_file_names(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"x/a b/ü.jpg": b"1", "y/a b/ü.jpg": b"2", "x/a b/u.jpg": b"3"})
+    inputs = [tmp_path / "x/a b", tmp_path / "y/a b", tmp_path / "x/a b/u.jpg"]
+    items = list_inputs(inputs, tmp_path / "out")
+    assert [item.name for item in items] == ["x/a b/u.jpg", "x/a b/ü.jpg", "y/a b/ü.jpg"]
+    assert items == list_inputs(inputs[::-1], tmp_path / "out")
+    keys = [item.key for item in items]
+    assert len(set(keys)) == 3
+    assert all(key.isascii() and "/" not in key for key in keys)
+    with pytest.raises(DataError, match="no photo found"):
+        list_inputs([tmp_path / "x"], tmp_path)
+
+
+def test_the_report_has_the_numbers_of_this_model_alone(
+    finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = write_folder(tmp_path, {"a.jpg": jpeg(1)}) / "a.jpg"
+    monkeypatch.chdir(finished.root)
+    options = (str(photo), "--mm-per-px", "0.5", "--out")
+    assert inspect(*options, str(tmp_path / "own")) == ""
+    own = (tmp_path / "own/report.html").read_text(encoding="utf-8")
+    scores = json.loads((finished.root / "metrics/evaluate.json").read_text())
+    assert f"<dd>{100 * scores['recall']:.1f} % (95 % interval" in own
+    assert "about 2.4 mm wide" in own  # 227 pixels of the photo are 48 of the model's
+    other = tmp_path / "models"
+    shutil.copytree(finished.root / "models", other)
+    assert inspect(*options, str(tmp_path / "other"), "--model", str(other / MODEL)) == ""
+    text = (tmp_path / "other/report.html").read_text(encoding="utf-8")
+    assert "not known here" in text
+    assert "95 % interval" not in text
+
+
+@pytest.mark.slow
+def test_without_pytorch_the_answer_is_the_same(model: Path, tmp_path: Path) -> None:
+    """The program that the exported file runs in has no torch; that is tests/test_export.py's."""
+    export = pytest.importorskip("surface_crack.export")
+    network, config = load_model(model)
+    decision = read_decision(model.with_name("decision.json"))
+    scores = Patches(network, config["image_size"], 8, decision.temperature)  # type: ignore[arg-type]
+    metadata = export.metadata_of(config, decision.temperature, decision.threshold)
+    (tmp_path / "crack.onnx").write_bytes(export.onnx_bytes(scores, metadata))
+    made_up(tmp_path / "site", 20)
+    options = ("site", "--threshold", "0.4", "--patch-px", "60", "--out")
+    for out, path in (("torch", model), ("onnx", tmp_path / "crack.onnx")):
+        assert inspect(*options, out, "--model", str(path)).startswith("2 of 20 photos could not")
+    for name in ("photos.csv", "regions.csv"):
+        one, other = rows(tmp_path / "torch" / name), rows(tmp_path / "onnx" / name)
+        assert len(one) == len(other)
+        for row, same in zip(one, other, strict=True):
+            for column in ("peak", "mean"):
+                if row.get(column):
+                    assert float(row.pop(column)) == pytest.approx(
+                        float(same.pop(column)), abs=2e-4
+                    )
+            assert row == same
+
+
+def made_up(folder: Path, count: int) -> None:
+    """Photos of mixed sizes; one in ten is broken, and some are copies."""
+    sizes = np.random.default_rng(5).integers(10, 700, (count, 2)).tolist()
+    files = {}
+    for number, (width, height) in enumerate(sizes):
+        image = picture(number % 50, 64, crack=number % 3 == 0).resize((width, height))
+        photo = encoded(image)
+        files[f"{number % 7}/{number:04}.jpg"] = (
+            photo[: len(photo) // 2] if number % 10 == 9 else photo
+        )
+    write_folder(folder, files)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_where_it_was(model: Path, tmp_path: Path) -> None:
+    made_up(tmp_path / "site", PHOTOS)
+    arguments = ("site", "--model", str(model), "--jobs", "2", "--out")
+    assert command(tmp_path, *arguments, "whole")[0] == 1
+    started = subprocess.Popen((*COMMAND, *arguments, "out"), cwd=tmp_path, stderr=subprocess.PIPE)
+    results = tmp_path / "out/results"
+    while started.poll() is None and len(list(results.glob("*.json"))) < PHOTOS // 2:
+        time.sleep(0.02)
+    started.send_signal(signal.SIGKILL)
+    started.communicate()
+    before = {path.name: path.stat().st_mtime_ns for path in results.glob("*.json")}
+    assert PHOTOS // 2 <= len(before) < PHOTOS, "killed too late: try more photos"
+    assert not (tmp_path / "out/report.html").exists()
+    code, errors = command(tmp_path, *arguments, "out")
+    assert code == 1
+    assert f"{PHOTOS} photos, {len(before)} of them done before" in errors
+    after = {path.name: path.stat().st_mtime_ns for path in results.glob("*.json")}
+    assert {name: after[name] for name in before} == before
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
+    names = [row["name"] for row in rows(tmp_path / "out/photos.csv")]
+    assert len(names) == len(set(names)) == PHOTOS

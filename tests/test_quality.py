@@ -1,0 +1,80 @@
+"""Photos that must not be called clean, and those that must not be held back."""
+
+from io import BytesIO
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance, ImageFilter
+
+from surface_crack.inspection.quality import detail, flags
+from surface_crack.sample import draw
+
+MEAN, STD = (150, 148, 145), (32, 31, 32)  # of the synthetic sample
+
+
+def seen(photo: Image.Image, size: int = 64) -> NDArray[np.uint8]:
+    return np.asarray(photo.resize((size, size), Image.Resampling.BILINEAR))
+
+
+@pytest.fixture(scope="module")
+def photos() -> list[Image.Image]:
+    return [Image.fromarray(draw(0, number)[0]) for number in range(30)]
+
+
+def test_photos_as_in_training_have_no_flags(photos: list[Image.Image]) -> None:
+    assert [flags(seen(photo), 64, MEAN, STD) for photo in photos] == [[]] * len(photos)
+
+
+def test_each_flag_has_its_cause(photos: list[Image.Image]) -> None:
+    for photo in photos:
+        blurred = photo.filter(ImageFilter.GaussianBlur(10))
+        assert "blurred" in flags(seen(blurred), 64, MEAN, STD)
+        dark = ImageEnhance.Brightness(photo).enhance(0.15)
+        assert "dark" in flags(seen(dark), 64, MEAN, STD)
+        bright = ImageEnhance.Brightness(photo).enhance(6)
+        assert "bright" in flags(seen(bright), 64, MEAN, STD)
+        assert "small" in flags(seen(photo)[:47], 64, MEAN, STD)
+        assert "small" not in flags(seen(photo)[:48], 64, MEAN, STD)
+        red = np.asarray(photo) // (1, 4, 4)
+        assert "unlike" in flags(seen(Image.fromarray(red.astype(np.uint8))), 64, MEAN, STD)
+
+
+def test_contrast_that_no_training_photo_had_is_unlike() -> None:
+    board = np.indices((64, 64)).sum(axis=0) // 8 % 2 * 255
+    pixels = np.repeat(board[..., None], 3, axis=2).astype(np.uint8)
+    assert flags(pixels, 64, (128, 128, 128), (50, 50, 50)) == ["unlike"]
+    assert flags(pixels, 64, (128, 128, 128), (60, 60, 60)) == []
+
+
+def test_one_sharp_edge_does_not_make_a_photo_sharp() -> None:
+    grey = np.full((256, 256), 100, np.float32)
+    grey[:, 128:] = 200
+    assert detail(grey, 64) == 0
+    noise = np.random.default_rng(0).normal(100, 5, (256, 256)).astype(np.float32)
+    assert detail(noise, 64) == pytest.approx(5 * 20**0.5, rel=0.05)  # 4 * 4 + 4 of the variance
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 300), (300, 1)])
+def test_the_smallest_photos_have_an_answer(shape: tuple[int, int]) -> None:
+    assert "small" in flags(np.full((*shape, 3), 150, np.uint8), 64, MEAN, STD)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "most"), [("metu", 0.01), ("sdnet", 0.03)])
+def test_real_photos_are_hardly_ever_flagged(real_data: Path, name: str, most: float) -> None:
+    """Against METU's own statistics: SDNET2018 stands for photos from elsewhere."""
+    mean, std = (176.6, 171.6, 163.1), (33.0, 32.0, 31.7)
+    flagged = blurred = 0
+    with ZipFile(real_data / f"{name}.zip") as archive:
+        names = sorted(path for path in archive.namelist() if path.endswith(".jpg"))
+        chosen = np.random.default_rng(0).choice(len(names), 600, replace=False)
+        for number in chosen:
+            photo = Image.open(BytesIO(archive.read(names[number]))).convert("RGB")
+            flagged += bool(flags(seen(photo), 64, mean, std))
+            soft = photo.filter(ImageFilter.GaussianBlur(10))
+            blurred += "blurred" in flags(seen(soft), 64, mean, std)
+    assert flagged <= most * 600
+    assert blurred >= 0.5 * 600  # the rest: cracks and joints so strong that they are still seen
