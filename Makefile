@@ -9,7 +9,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help repro robustness audit install test slow check format pythons browser clean
+.PHONY: help repro robustness audit install test slow reproduce fuzz check format pythons browser clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -37,6 +37,14 @@ test: $(VENV)/.test check ## lint, types and tests
 slow: $(VENV)/.test ## the tests that take longer, on real photos where DATA has them
 	SURFACE_CRACK_DATA="$(DATA)" $(VENV)/bin/python -m pytest -m slow
 
+reproduce: $(VENV)/.test ## run the pipeline twice, in two clones, and compare every byte
+	$(VENV)/bin/python -m tests.reproduce
+
+fuzz: $(VENV)/.test ## look for crashes in the reading of params.yaml and zips, a minute each
+	$(PIP) atheris
+	$(VENV)/bin/python -m tests.fuzz params 60
+	$(VENV)/bin/python -m tests.fuzz archive 60
+
 check: $(VENV)/.test ## lint and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -55,7 +63,7 @@ pythons: ## on Python 3.12 and 3.13, where installed: resolve all, test what nee
 	  "$$found" -m venv $(VENV)-$$version && \
 	  $(VENV)-$$version/bin/python -m pip install --quiet --dry-run -e ".[pipeline]" && \
 	  $(VENV)-$$version/bin/python -m pip install --quiet -c constraints.txt \
-	    -e . dvc hypothesis matplotlib pandas pytest scikit-learn && \
+	    -e . dvc filelock hypothesis matplotlib pandas pytest scikit-learn && \
 	  $(VENV)-$$version/bin/python -m pytest -q -m "not slow" || exit 1; \
 	done
 
@@ -63,7 +71,7 @@ browser: ## install Debian's Chromium for the tests of the plots page
 	command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq -y chromium >/dev/null; }
 
 clean: ## remove the environment and caches; data, models and DVC's cache stay
-	rm -rf $(VENV) $(VENV)-3.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dvc_plots
+	rm -rf $(VENV) $(VENV)-3.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz dvc_plots
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 

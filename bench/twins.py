@@ -26,7 +26,7 @@ from surface_crack import twins
 from surface_crack.decode import decode
 from surface_crack.packing import Row, pack
 from surface_crack.params import check_params
-from surface_crack.photos import Photo, Reader, class_labels, list_photos
+from surface_crack.photos import Limits, Photo, Reader, class_labels, list_photos
 from surface_crack.twins import find_twins
 from tests.makers import DISGUISES
 
@@ -56,7 +56,8 @@ def read(archives: list[Path]) -> tuple[list[Photo], NDArray[np.uint8], NDArray[
         listing = list_photos(archive, class_labels(p.negative, p.positive))
         with TemporaryDirectory() as folder:
             target = Path(folder) / "images.npy"
-            rows = [row for row in pack(listing.photos, SIZE, target) if isinstance(row, Row)]
+            results = pack(listing.photos, SIZE, target, Limits(p.max_pixels, p.max_bytes))
+            rows = [row for row in results if isinstance(row, Row)]
             assert len(rows) == len(listing.photos), "a photo that cannot be read"
             first = sorted({row.sha256: n for n, row in reversed(list(enumerate(rows)))}.values())
             parts.append(np.load(target)[first])
@@ -71,10 +72,12 @@ def read(archives: list[Path]) -> tuple[list[Photo], NDArray[np.uint8], NDArray[
 def hits(photos: list[Photo], images: NDArray[np.uint8]) -> None:
     chosen = np.random.default_rng(0).permutation(len(photos))[: PLANTED * len(DISGUISES)]
     names = [list(DISGUISES)[n % len(DISGUISES)] for n in range(len(chosen))]
-    with Reader() as reader:
+    p = check_params()
+    with Reader(p.max_bytes) as reader:
+        originals = [Image.open(BytesIO(reader.read(photos[n]))) for n in chosen]
         again = [
-            decode(DISGUISES[name](Image.open(BytesIO(reader.read(photos[n])))), SIZE).pixels
-            for n, name in zip(chosen, names, strict=True)
+            decode(DISGUISES[name](image), SIZE, p.max_pixels).pixels
+            for image, name in zip(originals, names, strict=True)
         ]
     everything = np.concatenate([images, again])
     found = {

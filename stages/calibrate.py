@@ -20,9 +20,9 @@ from surface_crack.calibration import (
     probabilities,
     write_decision,
 )
-from surface_crack.console import run
 from surface_crack.dataset import read_logits
 from surface_crack.params import read_params
+from surface_crack.stage import run_stage
 
 log = logging.getLogger("calibrate")
 
@@ -64,4 +64,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run("calibrate", main)
+    run_stage("calibrate", main)

@@ -12,9 +12,9 @@ import logging
 from surface_crack import paths
 from surface_crack.artifacts import read_json, write_text
 from surface_crack.card import card
-from surface_crack.console import run
 from surface_crack.dataset import read_classes, read_folders
 from surface_crack.params import read_params
+from surface_crack.stage import run_stage
 
 log = logging.getLogger("card")
 METRICS = ("data", "split", "train", "calibrate", "evaluate")
@@ -29,4 +29,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run("card", main)
+    run_stage("card", main)

@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from surface_crack import figures, metrics, paths
 from surface_crack.artifacts import write_json, write_text
 from surface_crack.calibration import Decision, read_decision
-from surface_crack.console import run
 from surface_crack.dataset import (
     Part,
     load_part,
@@ -40,6 +39,7 @@ from surface_crack.intervals import intervals
 from surface_crack.model import Model
 from surface_crack.model_file import load_model
 from surface_crack.report import folder_table, report
+from surface_crack.stage import run_stage
 from surface_crack.training import pick_device, predict
 
 log = logging.getLogger("evaluate")
@@ -163,4 +163,4 @@ def captions(
 
 
 if __name__ == "__main__":
-    run("evaluate", main)
+    run_stage("evaluate", main)

@@ -14,12 +14,12 @@ from collections import Counter
 
 from surface_crack import paths
 from surface_crack.artifacts import write_csv
-from surface_crack.console import run
 from surface_crack.dataset import read_images, read_index
 from surface_crack.grouping import Grouped, equals, group_photos, lone_groups
 from surface_crack.looks import look_features, looks
 from surface_crack.params import read_params
 from surface_crack.patterns import pattern_keys
+from surface_crack.stage import run_stage
 from surface_crack.twins import find_relatives
 
 log = logging.getLogger("group")
@@ -57,4 +57,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run("group", main)
+    run_stage("group", main)

@@ -21,12 +21,20 @@ from tqdm import tqdm
 
 from surface_crack import paths
 from surface_crack.artifacts import write_csv, write_json
-from surface_crack.console import run
 from surface_crack.errors import DataError
 from surface_crack.packing import Row, pack
 from surface_crack.params import read_params
-from surface_crack.photos import Listing, Rejected, check_classes, class_labels, list_photos
+from surface_crack.photos import (
+    Limits,
+    Listing,
+    Rejected,
+    check_classes,
+    class_labels,
+    list_photos,
+)
 from surface_crack.sheet import contact_sheet
+from surface_crack.stage import run_stage
+from surface_crack.unchanged import check_unchanged, stamps
 
 log = logging.getLogger("prepare")
 CLASSES = {0: "negative", 1: "positive"}
@@ -35,13 +43,15 @@ CLASSES = {0: "negative", 1: "positive"}
 def main() -> None:
     p = read_params("prepare")
     raw, labels = Path(p.raw), class_labels(p.negative, p.positive)
+    limits = Limits(p.max_pixels, p.max_bytes)
+    before = stamps(raw)
     listing = list_photos(raw, labels, p.exclude)
     check_classes(raw, listing, labels)
 
     rows: list[Row] = []
     rejected = listing.rejected
     progress = tqdm(total=len(listing.photos), unit="photo", desc="prepare", disable=None)
-    for result in pack(listing.photos, p.image_size, paths.IMAGES):
+    for result in pack(listing.photos, p.image_size, paths.IMAGES, limits):
         if isinstance(result, Row):
             rows.append(result)
         else:
@@ -62,7 +72,8 @@ def main() -> None:
     used = {(row.source, row.path) for row in rows}
     for label, name in CLASSES.items():
         photos = [x for x in listing.photos if x.label == label and (x.source, x.path) in used]
-        contact_sheet(photos, paths.PLOTS / f"{name}.png")
+        contact_sheet(photos, paths.PLOTS / f"{name}.png", limits)
+    check_unchanged(raw, before)
     log.info("%d photos, %d rejected, see %s", len(rows), len(rejected), paths.REJECTED)
 
 
@@ -107,4 +118,4 @@ def summary(rows: Sequence[Row], listing: Listing) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    run("prepare", main)
+    run_stage("prepare", main)

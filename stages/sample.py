@@ -9,9 +9,9 @@ These are drawings, not photographs: results on them say that the pipeline works
 import logging
 
 from surface_crack import paths
-from surface_crack.console import run
 from surface_crack.params import read_params
 from surface_crack.sample import write_sample
+from surface_crack.stage import run_stage
 
 log = logging.getLogger("sample")
 
@@ -23,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run("sample", main)
+    run_stage("sample", main)

@@ -17,11 +17,11 @@ from collections import Counter
 
 from surface_crack import paths
 from surface_crack.artifacts import read_json, write_csv, write_json
-from surface_crack.console import run
 from surface_crack.dataset import read_groups, read_images, read_index, read_twins
 from surface_crack.grouping import components, lone_groups
 from surface_crack.params import read_params
 from surface_crack.splitting import count_parted, pixel_statistics, split_rows
+from surface_crack.stage import run_stage
 
 log = logging.getLogger("split")
 CLASSES = ("negative", "positive")
@@ -72,4 +72,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run("split", main)
+    run_stage("split", main)

@@ -11,6 +11,9 @@ writes  models/crack.safetensors     weights kept, with the params that shaped t
 "Best" is the lowest validation loss, in fp32. The learning rate is planned for all `epochs`;
 after `patience` epochs without a better one, training stops. With `keep: last` all are run, and
 the last one's weights are kept.
+
+A run that was cut off goes on after its last whole epoch, with the same bytes in the end: see
+surface_crack/resume.py. `surface-crack fresh` starts over.
 """
 
 import logging
@@ -25,12 +28,13 @@ from tqdm import tqdm
 from surface_crack import paths
 from surface_crack.artifacts import read_json, write_csv, write_json
 from surface_crack.augment import augment
-from surface_crack.console import run
 from surface_crack.dataset import load_part
 from surface_crack.errors import TrainingError
 from surface_crack.model import build_model
 from surface_crack.model_file import load_model, save_model
 from surface_crack.params import NOTEBOOK_SIZE, read_params
+from surface_crack.resume import Training, load_state, save_state, training_key
+from surface_crack.stage import run_stage
 from surface_crack.training import (
     check_finite,
     lr_factor,
@@ -81,7 +85,20 @@ def main() -> None:
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: lr_factor(step, steps, p.warmup)
     )
-    progress = tqdm(total=steps, unit="step", desc="train", disable=None)
+    training = Training(model, optimizer, schedule, shuffle, draw)
+    settings = {**vars(p), "precision": str(precision), "device": str(device)}
+    data = [paths.IMAGES, paths.SPLIT / "train.csv", paths.SPLIT / "val.csv", paths.STATISTICS]
+    key = training_key(settings, data)
+    history: list[tuple[float, ...]] = []
+    kept: dict[str, float] = {}
+    if saved := load_state(paths.RESUME, key):
+        training.restore(saved["training"], paths.MODEL)
+        history, kept = saved["history"], saved["kept"]
+        write_csv(paths.HISTORY, COLUMNS, history)
+        log.info("going on after epoch %d of a run that was cut off", len(history))
+    progress = tqdm(
+        total=steps, initial=schedule.last_epoch, unit="step", desc="train", disable=None
+    )
 
     def after_step() -> None:
         schedule.step()
@@ -93,9 +110,10 @@ def main() -> None:
         "data_digest": statistics["data_digest"],
         "image_size": image_size,
     }
-    history: list[tuple[float, ...]] = []
-    kept: dict[str, float] = {}
-    for epoch in range(1, p.epochs + 1):
+    for epoch in range(len(history) + 1, p.epochs + 1):
+        if kept and epoch - kept["epoch"] > p.patience:
+            log.info("no better validation loss for %d epochs: stopping", p.patience)
+            break
         rate = optimizer.param_groups[0]["lr"]
         train_score = train_epoch(
             model,
@@ -129,9 +147,8 @@ def main() -> None:
             *(epoch, p.epochs, *row[:2], 100 * row[2], 100 * row[3]),
             "  (kept)" if kept["epoch"] == epoch else "",
         )
-        if epoch - kept["epoch"] >= p.patience:
-            log.info("no better validation loss for %d epochs: stopping", p.patience)
-            break
+        state = {"training": training.state(paths.MODEL), "history": history, "kept": kept}
+        save_state(paths.RESUME, key, state)
     progress.close()
 
     model, _ = load_model(paths.MODEL)
@@ -150,7 +167,8 @@ def main() -> None:
             "val_loss": round(kept["val_loss"], 6),
         },
     )
+    paths.RESUME.unlink()
 
 
 if __name__ == "__main__":
-    run("train", main)
+    run_stage("train", main)

@@ -7,7 +7,7 @@ equal content means equal bytes.
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -17,14 +17,22 @@ from surface_crack.errors import DataError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name in the same folder that becomes `path` once the block has succeeded."""
+    """A temporary name in the same folder that becomes `path` once the block has succeeded.
+
+    An OSError of writing, which knows no file name, learns that of `path`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if error.errno and error.filename in (None, str(temporary)):
+            error.filename = str(path)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that became read-only
+            temporary.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:

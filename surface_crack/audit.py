@@ -97,11 +97,11 @@ def originals(digests: set[str], names: set[str]) -> dict[str, NDArray[np.uint8]
     p = check_params()
     listing = list_photos(Path(p.raw), class_labels(p.negative, p.positive), p.exclude)
     found: dict[str, NDArray[np.uint8]] = {}
-    with Reader() as reader:
+    with Reader(p.max_bytes) as reader:
         for photo in listing.photos:
             if photo.path in names:
                 with suppress(NotAPhoto):
-                    decoded, digest = open_photo(reader, photo, SIDE)
+                    decoded, digest = open_photo(reader, photo, SIDE, p.max_pixels)
                     if digest in digests:
                         found[digest] = decoded.pixels
     return found

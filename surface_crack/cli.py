@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     audit.add_argument("--folds", type=int, choices=range(2, 21), default=5, metavar="2..20")
     audit.add_argument("--out", type=Path, default=Path("data/audit"), help="folder (%(default)s)")
     commands.add_parser("verify", help="are outputs and cache still what dvc.lock records?")
+    commands.add_parser("fresh", help="forget what an interrupted training would go on from")
     download = commands.add_parser("download", help="fetch a data set of real photos")
     download.add_argument("name", choices=("metu", "sdnet"))
     download.add_argument("--url", help="fetch from this address instead of the known ones")
@@ -48,6 +49,8 @@ def dispatch(arguments: argparse.Namespace) -> None:
         doubt(arguments.out, arguments.folds)
     elif arguments.command == "verify":
         verify()
+    elif arguments.command == "fresh":
+        forget()
     else:
         fetch(arguments.name, arguments.to, arguments.url)
 
@@ -106,6 +109,16 @@ def verify() -> None:
     if found.damaged:
         raise DataError(f"{len(found.damaged)} damaged files, see above")
     log.info("%d outputs and %d cached objects: all as recorded", found.outputs, found.objects)
+
+
+def forget() -> None:
+    """The next training starts over. Raises StageError while one runs."""
+    from surface_crack import paths
+    from surface_crack.stage import alone
+
+    with alone("train"):
+        log.info("%s", "forgotten" if paths.RESUME.exists() else "there is nothing to go on from")
+        paths.RESUME.unlink(missing_ok=True)
 
 
 def fetch(name: str, folder: Path, url: str | None) -> None:

@@ -1,26 +1,49 @@
 """How every program of the project starts and ends: logging, exit codes, no stray tracebacks."""
 
+import errno
 import logging
+import os
 import sys
 from collections.abc import Callable
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from surface_crack.errors import SurfaceCrackError
+from surface_crack.signals import Interrupted, interruptible
 
 EXIT_USER = 1  # a mistake of the user's, explained in one line
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
+FIXES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it readable and writable"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit (`ulimit -n`)"),
+}
 
 
 def run(name: str, main: Callable[[], None]) -> None:
     """Run `main`, and leave with a one-line message where the user can mend what went wrong."""
     logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stderr)
+    log = logging.getLogger(name)
     try:
-        with logging_redirect_tqdm():  # log lines go above a progress bar, not through it
+        with interruptible(), logging_redirect_tqdm():  # log lines go above a progress bar
             main()
-    except SurfaceCrackError as error:
-        logging.getLogger(name).error("error: %s", error)
+    except Interrupted as interrupted:
+        log.error("%s", interrupted)
+        os._exit(interrupted.code)  # threads may still be at work: nobody waits for them
+    except (SurfaceCrackError, OSError, MemoryError, RuntimeError) as error:
+        if not (message := explained(error)):
+            raise
+        log.error("error: %s", message)
         sys.exit(EXIT_USER)
-    except KeyboardInterrupt:
-        logging.getLogger(name).error("interrupted")
-        sys.exit(EXIT_INTERRUPTED)
+
+
+def explained(error: Exception) -> str:
+    """What the user can do about it, in one line; '' for what must be a bug of ours."""
+    if isinstance(error, SurfaceCrackError):
+        return str(error)
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch: a RuntimeError
+        return "out of memory: close other programs, or lower image_size or batch_size"
+    if isinstance(error, OSError) and error.errno is not None:
+        fix = FIXES.get(error.errno, "put it right")
+        file = f"{error.filename}: " if error.filename else ""
+        return f"{file}{error.strerror}: {fix}, then give the command again"
+    return ""

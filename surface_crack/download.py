@@ -35,6 +35,7 @@ ALLOWED_HOSTS = (
     "hf.co",
     "digitalcommons.usu.edu",
 )
+MAX_BYTES = 100 * 2**20  # of one image; theirs have some 20 KB
 RAR, ZIP = b"Rar!\x1a\x07", b"PK\x03\x04"  # how such files begin
 UNPACKERS = {  # in this order: Debian's free 7zz opens no RAR
     "bsdtar": "-x -f {archive} -C {folder}",
@@ -272,11 +273,11 @@ def _merge(parts: list[Path], dataset: DataSet, folder: Path, target: Path) -> N
             named.append((short, f"{number}/{photo.path}", photo))
     unique = len({short for short, _, _ in named}) == len(named)
     members = sorted((short if unique else long, photo) for short, long, photo in named)
-    with zipfile.ZipFile(target, "w") as merged, Reader() as reader:
+    with zipfile.ZipFile(target, "w") as merged, Reader(MAX_BYTES) as reader:
         for name, photo in tqdm(members, desc=dataset.name, unit=" images", disable=None):
             try:
                 content = reader.read(photo)
-            except UNREADABLE as error:
+            except (DataError, *UNREADABLE) as error:
                 raise _ContentError(f"is damaged ({photo.path}: {error})") from None
             merged.writestr(zipfile.ZipInfo(name), content)
 

@@ -33,7 +33,7 @@ from surface_crack.model_file import load_model
 from surface_crack.packing import Row, pack
 from surface_crack.params import Params, check_params
 from surface_crack.patterns import pattern_keys
-from surface_crack.photos import Listing, Rejected, class_labels, list_photos
+from surface_crack.photos import Limits, Listing, Rejected, class_labels, list_photos
 from surface_crack.report import folder_table
 from surface_crack.training import pick_device, predict
 from surface_crack.twins import find_relatives
@@ -62,7 +62,9 @@ def validate_photos(path: Path, out: Path | None) -> tuple[dict[str, Any], str]:
     listing = list_photos(path, class_labels(p.negative, p.positive), p.exclude)
     with TemporaryDirectory(prefix="surface-crack-") as folder:
         packed = Path(folder) / "images.npy"
-        rows, rejected = unpacked(path, listing, config["image_size"], packed)
+        rows, rejected = unpacked(
+            path, listing, config["image_size"], packed, Limits(p.max_pixels, p.max_bytes)
+        )
         images = np.load(packed, mmap_mode="r")
         table, pattern_misses = grouped(images, rows, p)
         seen = table["group"].isin(table["group"][table["sha256"].isin(learnt_from(config))])
@@ -102,12 +104,12 @@ def validate_photos(path: Path, out: Path | None) -> tuple[dict[str, Any], str]:
 
 
 def unpacked(
-    path: Path, listing: Listing, size: int, target: Path
+    path: Path, listing: Listing, size: int, target: Path, limits: Limits
 ) -> tuple[list[Row], list[Rejected]]:
     """(photos, files that are none) of the listing; pixels go to `target`. Raises DataError."""
     rows: list[Row] = []
     rejected = list(listing.rejected)
-    results = pack(listing.photos, size, target)
+    results = pack(listing.photos, size, target, limits)
     for result in tqdm(results, "validate", len(listing.photos), unit="photo", disable=None):
         if isinstance(result, Row):
             rows.append(result._replace(path=readable(result.path), source=readable(result.source)))

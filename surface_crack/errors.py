@@ -4,6 +4,7 @@ SurfaceCrackError
 ├── ParamsError      params.yaml: a typo, a wrong type, a value out of range
 ├── DataError        photos, archives and the files that stages hand on
 ├── TrainingError    a run that cannot give a usable model
+├── StageError       a stage that runs here already
 └── DownloadError    a data set that could not be fetched
 
 Each message is one line: what, where, got, fix. Programs end them with exit code 1 and no
@@ -25,6 +26,10 @@ class DataError(SurfaceCrackError):
 
 class TrainingError(SurfaceCrackError):
     """Training cannot give a usable model."""
+
+
+class StageError(SurfaceCrackError):
+    """Another process runs this stage here."""
 
 
 class DownloadError(SurfaceCrackError):

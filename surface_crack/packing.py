@@ -4,7 +4,6 @@ One file instead of one per photo: DVC hashes it in a second, and training maps 
 """
 
 import hashlib
-import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -14,15 +13,15 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from surface_crack.artifacts import replacing
-from surface_crack.decode import Decoded, NotAPhoto, decode
+from surface_crack.decode import Decoded, NotAPhoto, decode, one_line
 from surface_crack.errors import DataError
-from surface_crack.photos import Photo, Reader, Rejected
+from surface_crack.photos import Limits, Photo, Reader, Rejected
 from surface_crack.threads import cores, in_order
 
 # What zipfile lets through for damaged, encrypted or oddly packed entries, and the disk for files.
 UNREADABLE = (
     *(OSError, DataError, RuntimeError, EOFError, ValueError),
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(zipfile.BadZipFile, zlib.error),
 )
 
 
@@ -40,10 +39,10 @@ class Row(NamedTuple):
     sha256: str  # of the file's bytes: equal for exact copies
 
 
-def open_photo(reader: Reader, photo: Photo, size: int) -> tuple[Decoded, str]:
+def open_photo(reader: Reader, photo: Photo, size: int, max_pixels: int) -> tuple[Decoded, str]:
     """(pixels, SHA-256 of the file). Raises NotAPhoto with the reason if there are no pixels."""
     content = read_file(reader, photo)
-    return decode(content, size), hashlib.sha256(content).hexdigest()
+    return decode(content, size, max_pixels), hashlib.sha256(content).hexdigest()
 
 
 def read_file(reader: Reader, photo: Photo) -> bytes:
@@ -51,21 +50,22 @@ def read_file(reader: Reader, photo: Photo) -> bytes:
     try:
         return reader.read(photo)
     except UNREADABLE as error:
-        raise NotAPhoto(f"cannot be read: {' '.join(str(error).split())}") from None
+        raise NotAPhoto(f"cannot be read: {one_line(error)}") from None
 
 
 def pack(
-    photos: Sequence[Photo], size: int, target: Path, workers: int | None = None
+    photos: Sequence[Photo], size: int, target: Path, limits: Limits, workers: int | None = None
 ) -> Iterator[Row | Rejected]:
     """Write the photos to `target`, uint8 (N, size, size, 3), and tell of each how it went.
 
     The file appears when the iterator is exhausted. Memory does not grow with the photos: pixels
     go to disk as they come, in the order of `photos`.
     """
-    with Reader() as reader, replacing(target) as temporary, temporary.open("wb") as file:
+    reading = Reader(limits.max_bytes)
+    with reading as reader, replacing(target) as temporary, temporary.open("wb") as file:
 
         def work(chunk: Sequence[Photo]) -> list[tuple[Row, bytes] | Rejected]:
-            return [_packed(reader, photo, size) for photo in chunk]
+            return [_packed(reader, photo, size, limits.max_pixels) for photo in chunk]
 
         _write_header(file, 0, size)
         start, count = file.tell(), 0
@@ -84,9 +84,11 @@ def pack(
         assert file.tell() == start, "NumPy pads the header so that the row count can grow"
 
 
-def _packed(reader: Reader, photo: Photo, size: int) -> tuple[Row, bytes] | Rejected:
+def _packed(
+    reader: Reader, photo: Photo, size: int, max_pixels: int
+) -> tuple[Row, bytes] | Rejected:
     try:
-        decoded, digest = open_photo(reader, photo, size)
+        decoded, digest = open_photo(reader, photo, size, max_pixels)
     except NotAPhoto as reason:
         return Rejected(photo.source, photo.path, str(reason))
     row = Row(photo.path, photo.source, photo.label, decoded.width, decoded.height, digest)

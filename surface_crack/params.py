@@ -125,6 +125,8 @@ class Params:
     positive: Annotated[tuple[str, ...], FOLDER_NAMES]
     image_size: Annotated[int, integer(MIN_SIZE, 512, multiple_of=STRIDE)]
     max_rejected: Annotated[float, number(0, 1)]
+    max_pixels: Annotated[int, integer(64, 10**9)]
+    max_bytes: Annotated[int, integer(1, 10**12)]
     sample_photos: Annotated[int, integer(20, 100_000, multiple_of=2)]
     sample_seed: Annotated[int, integer(0, 2**31 - 1)]
     # split

@@ -24,3 +24,6 @@ METRICS = Path("metrics")  # a JSON file of numbers per stage; report.*, folders
 PLOTS = Path("plots")
 HISTORY = Path("plots/history.csv")
 CARD = Path("docs/model_card.md")
+
+STATE = Path(".surface_crack")  # of running stages: their locks, and
+RESUME = STATE / "train.resume"  # what a training that was cut off goes on from

@@ -19,7 +19,13 @@ from surface_crack.errors import DataError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".heic"}
 CLUTTER = {"thumbs.db", "desktop.ini", "__macosx"}  # left behind by operating systems
-MAX_BYTES = 256 * 2**20  # of one file; more is no photo but a bomb
+
+
+class Limits(NamedTuple):
+    """How large a photo may be; more is no photo but a bomb."""
+
+    max_pixels: int
+    max_bytes: int  # of the file, out of its zip
 
 
 class Photo(NamedTuple):
@@ -193,8 +199,6 @@ def _folder_problem(path: Path) -> str:
         return "a link to a folder: not followed"
     if not stat.S_ISREG(status.st_mode):
         return "not a regular file"
-    if status.st_size > MAX_BYTES:
-        return f"larger than {MAX_BYTES >> 20} MiB"
     return ""
 
 
@@ -203,8 +207,9 @@ def _zip_files(archive: Path) -> Iterator[_File]:
     seen: set[str] = set()
     with _open_zip(archive) as opened:
         for number, info in enumerate(opened.infolist()):
-            if not info.is_dir():
-                name = PurePosixPath(info.filename.replace("\\", "/")).as_posix()
+            name = info.filename.replace("\\", "/")
+            if not name.endswith("/"):  # is_dir() of Python 3.11 fails on an empty name
+                name = PurePosixPath(name).as_posix()
                 yield _File(name, number, _zip_problem(info, name, name in seen))
                 seen.add(name)
 
@@ -217,8 +222,8 @@ def _zip_problem(info: zipfile.ZipInfo, name: str, again: bool) -> str:
         return "a second entry of the same name"
     if info.flag_bits & 0x1:
         return "encrypted"
-    if info.file_size > MAX_BYTES:
-        return f"larger than {MAX_BYTES >> 20} MiB"
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "compressed by another method than deflate: zip it again"
     return ""
 
 
@@ -235,14 +240,19 @@ class Reader:
     A ZipFile shared by threads waits for its own lock, so each thread opens one of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._local = threading.local()
         self._opened: list[zipfile.ZipFile] = []
 
     def read(self, photo: Photo) -> bytes:
-        """The file's bytes. Raises OSError or zipfile.BadZipFile if they cannot be had."""
+        """The file's bytes, no more than folder or zip say that it has.
+
+        Raises DataError if these are too many, OSError or what zipfile raises if there are none.
+        """
         if photo.container.is_dir():
-            return (photo.container / photo.path).read_bytes()
+            with (photo.container / photo.path).open("rb") as file:
+                return file.read(self._checked(os.fstat(file.fileno()).st_size))
         archives: dict[Path, zipfile.ZipFile] | None = getattr(self._local, "archives", None)
         if archives is None:
             archives = self._local.archives = {}
@@ -250,7 +260,14 @@ class Reader:
             archives[photo.container] = _open_zip(photo.container)
             self._opened.append(archives[photo.container])
         archive = archives[photo.container]
-        return archive.read(archive.infolist()[photo.entry])
+        info = archive.infolist()[photo.entry]
+        with archive.open(info) as entry:
+            return entry.read(self._checked(info.file_size))
+
+    def _checked(self, size: int) -> int:
+        if size > self._max_bytes:
+            raise DataError(f"{size} bytes, more than max_bytes")
+        return size
 
     def __enter__(self) -> Self:
         return self

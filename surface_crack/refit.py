@@ -59,7 +59,8 @@ def _train(folder: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "stages.train"],
             cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+            env=os.environ
+            | {"PYTHONPATH": str(Path.cwd()), "DVC_STAGE": "train"},  # ends when we do
             stdout=file,
             stderr=subprocess.STDOUT,
             check=False,

@@ -19,10 +19,8 @@ whose methods may change. What could differ is the image library: the polygons, 
 
 import io
 import math
-import os
 import zipfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -33,6 +31,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from tqdm import tqdm
 
 from surface_crack.artifacts import replacing
+from surface_crack.threads import cores, in_order
 
 SIZE = 227  # pixels, the side of a METU photo
 CLASSES = ("Negative", "Positive")
@@ -539,9 +538,9 @@ def write_sample(path: Path, seed: int, photos: int, workers: int | None = None)
     with (
         replacing(path) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
-        ThreadPoolExecutor(workers or os.cpu_count()) as pool,
     ):
-        drawn = pool.map(encode, [seed] * photos, range(1, photos + 1))  # 6 KB each
+        numbers = range(1, photos + 1)
+        drawn = in_order(lambda number: encode(seed, number), numbers, workers or cores())
         for name, jpeg in tqdm(drawn, total=photos, unit="photo", disable=None):
             member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             member.create_system = 3  # Unix, also when written on Windows

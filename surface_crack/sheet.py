@@ -8,23 +8,23 @@ from PIL import Image
 from surface_crack.artifacts import replacing
 from surface_crack.decode import NotAPhoto
 from surface_crack.packing import open_photo
-from surface_crack.photos import Photo, Reader
+from surface_crack.photos import Limits, Photo, Reader
 
 COLUMNS, ROWS = 8, 4
 SIDE, GAP = 128, 4  # of a thumbnail and between them, pixels
 
 
-def contact_sheet(photos: Sequence[Photo], target: Path) -> None:
+def contact_sheet(photos: Sequence[Photo], target: Path, limits: Limits) -> None:
     """Write COLUMNS x ROWS photos, taken evenly from all, as a PNG."""
     wanted = min(len(photos), COLUMNS * ROWS)
     step = SIDE + GAP
     rows = -(-wanted // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * step - GAP, rows * step - GAP), "white")
-    with Reader() as reader:
+    with Reader(limits.max_bytes) as reader:
         for place in range(wanted):
             photo = photos[place * len(photos) // wanted]
             try:
-                decoded, _ = open_photo(reader, photo, SIDE)
+                decoded, _ = open_photo(reader, photo, SIDE, limits.max_pixels)
             except NotAPhoto:  # readable a moment ago; a gap tells enough
                 continue
             corner = place % COLUMNS * step, place // COLUMNS * step

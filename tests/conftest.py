@@ -17,13 +17,17 @@ if find_spec("torch") is None:  # `make pythons` tests all the rest on other ver
         for name in (
             "audit",
             "augment",
-            "heatmap",
+            "disk",
             "elsewhere",
+            "heatmap",
+            "kills",
             "leaks",
             "model",
             "model_file",
             "pipeline",
             "real_photos",
+            "resume",
+            "signals",
             "training",
             "verify",
         )

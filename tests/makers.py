@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from surface_crack.photos import Limits
+
+LIMITS = Limits(max_pixels=52_000_000, max_bytes=200_000_000)  # those of params.yaml
+
 
 def picture(number: int, side: int = 48, crack: bool = False) -> Image.Image:
     """Grey noise that differs with `number`, with a dark line if `crack`."""

@@ -20,13 +20,16 @@ FILES = ("dvc.yaml", "params.yaml", ".gitignore", ".gitattributes", ".dvcignore"
 class Project:
     """One repository. Commands run in its root, with this environment's programs first on PATH."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, **environment: str) -> None:
+        """`environment` is for all commands."""
         self.root = root
+        self.environment = environment
 
     def run(self, *command: str, check: bool = True) -> str:
         """Standard output and error of a command, which must succeed unless `check` is false."""
         environment = {key: os.environ[key] for key in ("HOME", "LANG") if key in os.environ}
         environment |= GIT_IDENTITY | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+        environment |= self.environment
         done = subprocess.run(
             command,
             cwd=self.root,

@@ -3,10 +3,22 @@
 import numpy as np
 import pytest
 import simplejpeg
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from surface_crack.decode import NotAPhoto, decode, original, resized
-from tests.makers import encoded, picture
+from surface_crack import decode as module
+from surface_crack.decode import Decoded, NotAPhoto, resized
+from tests.makers import LIMITS, encoded, picture
+
+
+def decode(content: bytes, size: int) -> Decoded:
+    return module.decode(content, size, LIMITS.max_pixels)
+
+
+def original(content: bytes) -> Image.Image:
+    return module.original(content, LIMITS.max_pixels)
+
 
 SMOOTH = Image.linear_gradient("L").resize((64, 64))  # brightness grows from top to bottom
 
@@ -114,7 +126,7 @@ JPEG = encoded(picture(3, side=64))
         (encoded(Image.fromarray(np.full((16, 16), 200, np.int32)), "TIFF"), "32-bit pixels"),
         (
             encoded(picture(1), "GIF", save_all=True, append_images=[picture(2)]),
-            "holds 2 pictures: save them one by one",
+            "holds several pictures: save them one by one",
         ),
     ],
 )
@@ -122,3 +134,60 @@ def test_what_is_no_photo_is_told_in_one_line(content: bytes, reason: str) -> No
     with pytest.raises(NotAPhoto, match=reason) as caught:
         decode(content, 32)
     assert "\n" not in str(caught.value)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    width=st.integers(8, 90),
+    height=st.integers(8, 90),
+    size=st.integers(8, 64),
+    grey=st.integers(0, 255),
+    kind=st.sampled_from(["PNG", "BMP", "GIF", "JPEG"]),
+    orientation=st.integers(0, 9),
+)
+def test_any_shape_becomes_a_square_and_one_grey_stays_that_grey(
+    width: int, height: int, size: int, grey: int, kind: str, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"exif": exif} if kind in ("PNG", "JPEG") else {}
+    decoded = decode(encoded(Image.new("L", (width, height), grey), kind, **options), size)
+    assert decoded.pixels.shape == (size, size, 3)
+    assert np.abs(decoded.pixels.astype(int) - grey).max() <= 2 * (kind == "JPEG")
+    turned = bool(options) and 5 <= orientation <= 8
+    assert decoded[1:] == ((height, width) if turned else (width, height))
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 99), size=st.integers(8, 64), side=st.integers(8, 90))
+def test_the_resize_knows_no_left_and_right(seed: int, size: int, side: int) -> None:
+    image = picture(seed, side=side)
+    mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    assert np.array_equal(resized(mirrored, size), resized(image, size)[:, ::-1])
+    upside_down = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    assert np.array_equal(resized(upside_down, size), resized(image, size)[::-1])
+
+
+WHOLE = [encoded(picture(4, side=24), kind) for kind in ("JPEG", "PNG", "TIFF", "WEBP", "GIF")]
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    whole=st.sampled_from(WHOLE),
+    edits=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=8)), max_size=4),
+    end=st.floats(0, 1),
+)
+def test_any_bytes_are_a_photo_or_one_line(
+    whole: bytes, edits: list[tuple[float, bytes]], end: float
+) -> None:
+    content = bytearray(whole)
+    for place, new in edits:
+        at = int(place * len(content))
+        content[at : at + len(new)] = new
+    content = content[: len(content) // 2 + int(end * len(content))]
+    try:
+        said = str(module.decode(bytes(content), 16, 10_000).pixels.shape)
+    except NotAPhoto as reason:
+        said = str(reason)
+    assert said.strip()
+    assert "\n" not in said

@@ -294,6 +294,18 @@ def test_a_host_off_the_list_is_not_even_asked(site: Site, tmp_path: Path) -> No
     assert site.asked == []
 
 
+def test_a_redirect_off_the_list_is_not_followed(site: Site, tmp_path: Path) -> None:
+    """Not even behind another one that stays on it."""
+    elsewhere = site.url("/c").replace("127.0.0.1", "localhost")
+    site.answers |= {"/a": redirect(site.url("/b")), "/b": redirect(elsewhere)}
+    site.answers["/c"] = site.file(ARCHIVE)
+    message = failure(toy(site.url("/a")), tmp_path)
+    assert "b redirects elsewhere: localhost is not a known host" in message
+    assert [asked.path for asked in site.asked] == ["/a", "/b"]
+    site.answers["/b"] = redirect("ftp://127.0.0.1/c")
+    assert "redirects elsewhere: an address must start" in failure(toy(site.url("/a")), tmp_path)
+
+
 def test_the_user_may_name_any_host(site: Site, tmp_path: Path) -> None:
     site.answers["/a"] = redirect(site.url("/b").replace("127.0.0.1", "localhost"))
     site.answers["/b"] = site.file(ARCHIVE)

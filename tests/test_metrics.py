@@ -1,7 +1,13 @@
 """Scores against answers worked out by hand."""
 
+import json
+from random import Random
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from surface_crack import metrics
@@ -111,3 +117,38 @@ def test_the_report_is_scikit_learns() -> None:
     assert "positive     0.7500    0.7500    0.7500         4" in text
     table = metrics.report_table(LABELS, AT_HALF)
     assert table.index.tolist() == ["negative", "positive", "macro avg", "weighted avg"]
+
+
+def scored(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Labels of both classes, probabilities of few values so that some are equal, decisions."""
+    count = draw(st.integers(2, 40))
+    labels = draw(st.lists(st.integers(0, 1), min_size=count, max_size=count))
+    labels[:2] = [0, 1]
+    tenths = draw(st.lists(st.integers(0, 10), min_size=count, max_size=count))
+    threshold = draw(st.integers(0, 11))
+    probability = np.array(tenths) / 10
+    return np.array(labels), probability, (np.array(tenths) >= threshold).astype(np.int64)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.composite(scored)(), st.randoms(use_true_random=False))
+def test_what_holds_for_any_scores(
+    data: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]], random: Random
+) -> None:
+    labels, probability, decided = data
+    numbers = metrics.summary(labels, probability, decided)
+    counts = metrics.confusion_table(labels, decided)["count"]
+    assert counts.sum() == numbers["photos"] == len(labels)
+    assert counts[1] + counts[2] == numbers["mistakes"]
+    assert numbers["accuracy"] == round(1 - numbers["mistakes"] / len(labels), 6)
+    for name in ("recall", "precision", "f1", "specificity", "roc_auc", "brier", "ece"):
+        assert 0 <= numbers[name] <= 1, name
+    json.dumps(numbers, allow_nan=False)
+
+    order = list(range(len(labels)))
+    random.shuffle(order)
+    other = metrics.summary(1 - labels[order], 1 - probability[order], 1 - decided[order])
+    assert other["recall"] == numbers["specificity"]
+    assert other["accuracy"] == numbers["accuracy"]
+    for name in ("roc_auc", "brier"):
+        assert other[name] == pytest.approx(numbers[name], abs=2e-6)

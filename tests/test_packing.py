@@ -2,16 +2,23 @@
 
 import hashlib
 import os
+import struct
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from surface_crack.artifacts import write_csv
 from surface_crack.decode import decode
+from surface_crack.errors import DataError
 from surface_crack.packing import Row, pack
-from surface_crack.photos import Rejected, class_labels, list_photos
-from tests.makers import metu_like, write_folder, write_zip
+from surface_crack.photos import Limits, Photo, Rejected, class_labels, list_photos
+from tests.makers import LIMITS, jpeg, metu_like, write_folder, write_zip
+from tests.rubbish import Entry, zipped
 
 LABELS = class_labels(["Negative"], ["Positive"])
 
@@ -19,13 +26,13 @@ LABELS = class_labels(["Negative"], ["Positive"])
 def test_rows_and_pixels_belong_together(tmp_path: Path) -> None:
     files = metu_like(5) | {"Positive/00001.jpg": b"rotten", "Positive/00002.jpg": b""}
     photos = list_photos(write_zip(tmp_path / "raw.zip", files), LABELS).photos
-    results = list(pack(photos, 16, tmp_path / "images.npy"))
+    results = list(pack(photos, 16, tmp_path / "images.npy", LIMITS))
     rows = [result for result in results if isinstance(result, Row)]
     images = np.load(tmp_path / "images.npy", mmap_mode="r")
     assert images.dtype == np.uint8
     assert images.shape == (8, 16, 16, 3) == (len(rows), 16, 16, 3)
     for row, pixels in zip(rows, images, strict=True):
-        assert np.array_equal(pixels, decode(files[row.path], 16).pixels)
+        assert np.array_equal(pixels, decode(files[row.path], 16, LIMITS.max_pixels).pixels)
         assert row.sha256 == hashlib.sha256(files[row.path]).hexdigest()
         assert row.label == int(row.path.startswith("Positive"))
     assert [result for result in results if isinstance(result, Rejected)] == [
@@ -40,7 +47,7 @@ def test_neither_workers_nor_container_change_the_bytes(tmp_path: Path) -> None:
     packed = []
     for number, (store, workers) in enumerate([(stores[0], 1), (stores[0], 3), (stores[1], 2)]):
         target = tmp_path / f"{number}.npy"
-        rows = list(pack(list_photos(store, LABELS).photos, 16, target, workers))
+        rows = list(pack(list_photos(store, LABELS).photos, 16, target, LIMITS, workers))
         packed.append((rows, target.read_bytes()))
     assert packed[0] == packed[1] == packed[2]
 
@@ -48,7 +55,7 @@ def test_neither_workers_nor_container_change_the_bytes(tmp_path: Path) -> None:
 def test_a_file_that_vanishes_is_listed(tmp_path: Path) -> None:
     photos = list_photos(write_folder(tmp_path / "raw", metu_like(2)), LABELS).photos
     (tmp_path / "raw/Positive/00001.jpg").unlink()
-    results = list(pack(photos, 16, tmp_path / "images.npy"))
+    results = list(pack(photos, 16, tmp_path / "images.npy", LIMITS))
     assert [type(result).__name__ for result in results] == ["Row", "Row", "Row", "Rejected"]
     assert "No such file" in str(results[-1])
 
@@ -63,22 +70,77 @@ def test_no_damage_to_a_zip_is_more_than_a_reason(tmp_path: Path) -> None:
         content[place : place + 30] = draw.bytes(30)
         damaged = tmp_path / f"{number}.zip"
         damaged.write_bytes(content)
-        results = list(pack(list_photos(damaged, LABELS).photos, 16, tmp_path / "images.npy"))
+        results = list(
+            pack(list_photos(damaged, LABELS).photos, 16, tmp_path / "images.npy", LIMITS)
+        )
         assert len(results) == 6
         assert any(isinstance(result, Rejected) for result in results)
+
+
+WHOLE = zipped([Entry(name, content) for name, content in sorted(metu_like(2).items())])
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    edits=st.lists(st.tuples(st.integers(1, 600), st.binary(min_size=1, max_size=6)), max_size=3),
+    missing=st.integers(0, 40),
+)
+def test_any_zip_is_accounted_for_or_refused(edits: list[tuple[int, bytes]], missing: int) -> None:
+    """Damage to the directory, which is at the end, and to its end."""
+    content = bytearray(WHOLE)
+    for place, new in edits:
+        content[-place : len(content) - place + len(new)] = new
+    with TemporaryDirectory() as folder:
+        raw = Path(folder) / "raw.zip"
+        raw.write_bytes(content[: len(content) - missing * (missing > 30)])
+        try:
+            listing = list_photos(raw, LABELS)
+            results = list(pack(listing.photos, 16, Path(folder) / "images.npy", LIMITS, 1))
+        except DataError as error:
+            said = str(error)
+        else:
+            said = f"{len(results)}"
+            assert len(results) == len(listing.photos)
+    assert "\n" not in said
+
+
+def test_an_entry_that_goes_on_behind_the_end_says_so(tmp_path: Path) -> None:
+    size = struct.pack("<2I", len(jpeg(7)), len(jpeg(7)))
+    other = struct.pack("<2I", 10**6, 10**6)
+    raw = tmp_path / "raw.zip"
+    raw.write_bytes(zipped([Entry("Negative/1.jpg", jpeg(7))]).replace(size, other))
+    (result,) = pack(list_photos(raw, LABELS).photos, 16, tmp_path / "images.npy", LIMITS)
+    assert result == Rejected("raw", "Negative/1.jpg", "cannot be read: EOFError")
+
+
+def test_limits_are_kept(tmp_path: Path) -> None:
+    """A photo of these has 48 x 48 pixels."""
+    files = metu_like(2)
+    for raw in (write_zip(tmp_path / "raw.zip", files), write_folder(tmp_path / "raw", files)):
+        photos = list_photos(raw, LABELS).photos
+        longest = max(map(len, files.values()))
+
+        def reasons(pixels: int, size: int, photos: Sequence[Photo] = photos) -> set[str]:
+            results = pack(photos, 16, tmp_path / "images.npy", Limits(pixels, size))
+            return {result.reason for result in results if isinstance(result, Rejected)}
+
+        assert reasons(48 * 48, longest) == set()
+        assert reasons(48 * 48 - 1, longest) == {"too large: 48 x 48 pixels, more than max_pixels"}
+        message = f"cannot be read: {longest} bytes, more than max_bytes"
+        assert reasons(48 * 48, longest - 1) == {message}
 
 
 def test_a_name_that_is_no_text_is_written_escaped(tmp_path: Path) -> None:
     raw = write_folder(tmp_path / "raw", metu_like(1))
     (raw / "Negative/00000.jpg").rename(os.fsdecode(os.fsencode(raw) + b"/Negative/caf\xe9.jpg"))
-    rows = list(pack(list_photos(raw, LABELS).photos, 16, tmp_path / "images.npy"))
+    rows = list(pack(list_photos(raw, LABELS).photos, 16, tmp_path / "images.npy", LIMITS))
     write_csv(tmp_path / "index.csv", Row._fields, rows)
     assert "Negative/caf\\udce9.jpg,raw,0," in (tmp_path / "index.csv").read_text("utf-8")
 
 
 def test_a_failure_leaves_no_file(tmp_path: Path) -> None:
     photos = list_photos(write_zip(tmp_path / "raw.zip", metu_like(40)), LABELS).photos
-    packing = pack(photos, 16, tmp_path / "out/images.npy")
+    packing = pack(photos, 16, tmp_path / "out/images.npy", LIMITS)
     next(packing)
     assert list((tmp_path / "out").iterdir()) != []
     packing.close()  # type: ignore[attr-defined]

@@ -1,5 +1,7 @@
 """params.yaml: what is accepted, and what a mistake is told."""
 
+import json
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -9,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surface_crack.errors import ParamsError
-from surface_crack.params import OPTIONAL, PARAMS, PIPELINE, Params, declared_params, parse_params
+from surface_crack.params import (
+    OPTIONAL,
+    PARAMS,
+    PIPELINE,
+    RULES,
+    Params,
+    declared_params,
+    parse_params,
+)
+from tests.makers import LIMITS
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / PARAMS).read_text(encoding="utf-8")
@@ -30,6 +41,7 @@ def test_the_projects_own_file_is_fine_and_complete() -> None:
     params = parse_params(TEXT)
     assert params.raw == "data/sample/synthetic.zip"
     assert params.negative[0] == "Negative"
+    assert (params.max_pixels, params.max_bytes) == LIMITS
     assert list(yaml.safe_load(TEXT)) == [field.name for field in fields(Params)]  # same order
 
 
@@ -125,6 +137,32 @@ def test_a_duplicate_key_names_both_lines() -> None:
 def test_broken_yaml_is_one_line(text: str) -> None:
     with pytest.raises(ParamsError, match=r"^params.yaml [^\n]+$"):
         parse_params(text)
+
+
+SCALARS = st.one_of(
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.none(),
+    st.text(max_size=20),
+    st.lists(st.text(max_size=5), max_size=3),
+)
+
+
+@given(st.sampled_from(sorted(RULES)), SCALARS)
+def test_any_value_is_kept_or_refused_with_its_line(key: str, value: object) -> None:
+    """JSON is YAML 1.2, so what a rule allows comes out as it went in."""
+    written = json.dumps(value).replace("NaN", ".nan").replace("Infinity", ".inf")
+    text = f"# first line\n{key}: {written}\n"
+    try:
+        allowed = RULES[key].parse(value)
+    except (ValueError, OverflowError):
+        with pytest.raises(ParamsError) as caught:
+            parse_params(text, [key])
+        assert re.fullmatch(rf"{key} .*\(params.yaml line 2\)", str(caught.value))  # one line
+    else:
+        assert getattr(parse_params(text, [key]), key) == allowed
+        assert allowed == (tuple(value) if isinstance(value, list) else value)
 
 
 @given(st.text(max_size=60))

@@ -8,7 +8,7 @@ import pytest
 
 from surface_crack.errors import DataError
 from surface_crack.photos import Reader, check_classes, class_labels, list_photos
-from tests.makers import jpeg, metu_like, write_folder, write_zip
+from tests.makers import LIMITS, jpeg, metu_like, write_folder, write_zip
 
 LABELS = class_labels(["Negative", "Non-cracked", "UD"], ["Positive", "Cracked", "CD"])
 SDNET = {"Decks/Cracked/7-1.jpg": jpeg(1, True), "Decks/Non-cracked/7-2.jpg": jpeg(2)}
@@ -161,5 +161,5 @@ def test_doubtful_names_in_a_zip_are_listed(tmp_path: Path) -> None:
         "a name that leads out of the archive",
         "a second entry of the same name",
     }
-    with Reader() as reader:
+    with Reader(LIMITS.max_bytes) as reader:
         assert reader.read(listing.photos[0]) == metu_like(1)["Negative/00000.jpg"]

@@ -12,7 +12,7 @@ from surface_crack.decode import decode
 from surface_crack.grouping import components
 from surface_crack.sample import draw
 from surface_crack.twins import find_relatives, find_twins
-from tests.makers import DISGUISES, SLIGHT, encoded
+from tests.makers import DISGUISES, LIMITS, SLIGHT, encoded
 
 COUNT = 60
 
@@ -23,7 +23,7 @@ def drawn(number: int) -> Image.Image:
 
 
 def packed(files: list[bytes], size: int = 64) -> NDArray[np.uint8]:
-    return np.stack([decode(file, size).pixels for file in files])
+    return np.stack([decode(file, size, LIMITS.max_pixels).pixels for file in files])
 
 
 def found(images: NDArray[np.uint8]) -> set[tuple[int, ...]]:

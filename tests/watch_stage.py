@@ -1,5 +1,5 @@
 """Run one stage and tell what it really opened and imported: `python watch_stage.py STAGE LOG`,
-STAGE as in `stages/STAGE.py`.
+STAGE as in `stages/STAGE.py`. Files that are gone in the end, as locks are, do not count.
 
 Python's audit hooks see every file that Python code opens, https://peps.python.org/pep-0578/.
 """
@@ -34,6 +34,10 @@ def hook(event: str, arguments: tuple[object, ...]) -> None:
             WRITTEN.add(new)
 
 
+def there(paths: set[str]) -> set[str]:
+    return {path for path in paths if Path(path).exists()}
+
+
 def main() -> None:
     stage, log = sys.argv[1:]
     sys.path.insert(0, str(ROOT))
@@ -47,8 +51,8 @@ def main() -> None:
     Path(log).write_text(
         json.dumps(
             {
-                "read": sorted(path for path in READ if not path.endswith((".py", ".pyc"))),
-                "written": sorted(path for path in WRITTEN if not path.endswith(".pyc")),
+                "read": sorted(path for path in there(READ) if not path.endswith((".py", ".pyc"))),
+                "written": sorted(path for path in there(WRITTEN) if not path.endswith(".pyc")),
                 "imported": sorted(imported),
             }
         )

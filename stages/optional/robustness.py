@@ -26,7 +26,6 @@ from tqdm import tqdm
 from surface_crack import figures, paths
 from surface_crack.artifacts import write_json, write_text
 from surface_crack.calibration import Decision, read_decision
-from surface_crack.console import run
 from surface_crack.dataset import Part, read_index, read_part
 from surface_crack.decode import NotAPhoto, original, resized
 from surface_crack.disturbances import DISTURBANCES, views
@@ -45,6 +44,7 @@ from surface_crack.robustness import (
     robustness_text,
     scores,
 )
+from surface_crack.stage import run_stage
 from surface_crack.threads import cores, in_order
 from surface_crack.training import pick_device, predict
 
@@ -65,10 +65,10 @@ def main() -> None:
     listing = list_photos(Path(p.raw), class_labels(p.negative, p.positive), p.exclude)
     photos = list(zip(find_photos(listing, test), test["sha256"], strict=True))
 
-    with Reader() as reader:
+    with Reader(p.max_bytes) as reader:
 
         def work(photo: tuple[Photo, str]) -> Views:
-            return disturbed(reader, *photo, config["image_size"])
+            return disturbed(reader, *photo, config["image_size"], p.max_pixels)
 
         seen = in_order(work, photos, cores())
         progress = tqdm(seen, "robustness", len(photos), unit="photo", disable=None)
@@ -92,7 +92,7 @@ def main() -> None:
     )
 
 
-def disturbed(reader: Reader, photo: Photo, sha256: str, size: int) -> Views:
+def disturbed(reader: Reader, photo: Photo, sha256: str, size: int, max_pixels: int) -> Views:
     """The photo under every disturbance, as the network sees it.
 
     Raises DataError if the file is not the one that `prepare` read.
@@ -101,7 +101,7 @@ def disturbed(reader: Reader, photo: Photo, sha256: str, size: int) -> Views:
         content = read_file(reader, photo)
         if hashlib.sha256(content).hexdigest() != sha256:
             raise NotAPhoto("not the file that `prepare` read")
-        image = original(content)
+        image = original(content, max_pixels)
     except NotAPhoto as reason:
         raise DataError(
             f"{photo.path} in {photo.container}: {reason}: run `dvc repro` again"
@@ -152,4 +152,4 @@ def mosaic(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 if __name__ == "__main__":
-    run("robustness", main)
+    run_stage("robustness", main)

@@ -1,0 +1,146 @@
+"""How long training takes, and how much longer the network of the notebook would.
+
+    python -m bench.time_to_accuracy metu.zip
+
+Ours: the train stage with the settings of params.yaml, from packed photos to the model file, its
+validation and files included, once per seed; then the accuracy on that seed's test part. The
+notebook's: 15 epochs of its network over the same training photos. That takes an hour and more, so
+its rate is measured over some steps of the same run, and multiplied out; validation is not counted.
+Imports are left out on both sides.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+import yaml
+
+from bench.machine import arguments, machine, publish, seconds, spread, table
+from stages import train
+from surface_crack import paths
+from surface_crack.dataset import Part, load_part
+from surface_crack.model import build_model
+from surface_crack.model_file import load_model
+from surface_crack.params import NOTEBOOK_SIZE, PARAMS, PIPELINE
+from surface_crack.training import make_optimizer, predict, score, train_epoch
+
+EPOCHS = 15  # of the notebook
+ROUNDS = 3  # of measuring its rate; the seeds of ours are spread between them
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("raw", type=Path, help="zip or folder of labelled photos")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
+    parser.add_argument("--steps", type=int, default=6, help="of the notebook's network, per round")
+    options = parser.parse_args()
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # imports half of torch, once
+    with TemporaryDirectory(prefix="surface-crack-") as folder:
+        ours, notebook = Path(folder) / "ours", Path(folder) / "notebook"
+        prepared(ours, options.raw.resolve(), {})
+        prepared(notebook, options.raw.resolve(), {"image_size": NOTEBOOK_SIZE})
+        rates: dict[str, list[float]] = {"fp32": [], "bf16": []}
+        rows: list[tuple[int, float, float]] = []
+        photos = 0
+        for place, seed in enumerate(options.seeds):
+            with inside(ours):
+                rows.append((seed, *trained(seed)))
+                photos = len(load_part("train"))
+            if place < ROUNDS:
+                with inside(notebook):
+                    for precision, found in rates.items():
+                        found.append(rate_of_notebook(options.steps, precision))
+    took = median(row[1] for row in rows)
+    lines = [
+        machine("torch") + f", {torch.get_num_threads()} threads",
+        "",
+        table(
+            ("seed", "seconds of training", "accuracy on the test part"),
+            [(seed, f"{t:.1f}", f"{100 * right:.2f} %") for seed, t, right in rows],
+        ),
+        "",
+        f"{photos} training photos. Ours: {spread([row[1] for row in rows], '{:.1f}')} s.",
+    ]
+    for precision, found in rates.items():
+        whole = EPOCHS * photos / median(found)
+        rate = spread(found, "{:.0f}")
+        lines.append(
+            f"The notebook's network, {precision}: {rate} photos/s, so {whole:.0f} s for {EPOCHS} "
+            f"epochs: **{whole / took:.0f} times** as long."
+        )
+    publish("time_to_accuracy", "\n".join(lines), write=options.write)
+
+
+def prepared(folder: Path, raw: Path, changed: dict[str, object]) -> None:
+    """Make of `folder` what looks like the project after `group`."""
+    params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    folder.mkdir()
+    (folder / PIPELINE).write_bytes(PIPELINE.read_bytes())
+    text = yaml.safe_dump({**params, "raw": str(raw), **changed}, sort_keys=False)
+    (folder / PARAMS).write_text(text, encoding="utf-8")
+    for stage in ("prepare", "group", "split"):
+        run_stage(stage, folder)
+
+
+def run_stage(stage: str, folder: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-m", f"stages.{stage}"]
+    subprocess.run(command, cwd=folder, env=environment, check=True, stderr=subprocess.DEVNULL)
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def trained(seed: int) -> tuple[float, float]:
+    """(seconds of the train stage, accuracy on the test part), in the current folder."""
+    params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    PARAMS.write_text(yaml.safe_dump({**params, "seed": seed}, sort_keys=False), encoding="utf-8")
+    run_stage("split", Path.cwd())
+    took = seconds(train.main)
+    model, _ = load_model(paths.MODEL)
+    test = load_part("test")
+    return took, score(predict(model, test), test.labels).accuracy
+
+
+def rate_of_notebook(steps: int, precision: str) -> float:
+    """Photos per second."""
+    part, size = load_part("train"), 32
+    few = Part(part.images, part.rows[: steps * size], part.labels[: steps * size])
+    model = build_model(
+        "notebook", (127.0,) * 3, (50.0,) * 3, dropout=0.5, width=0, normalise="dataset"
+    ).to(memory_format=torch.channels_last)
+    optimizer = make_optimizer("notebook", model, lr=1e-3, weight_decay=0)
+
+    def epoch(photos: Part) -> None:
+        train_epoch(
+            model,
+            photos,
+            size,
+            optimizer,
+            shuffle=np.random.default_rng(0),
+            label_smoothing=0,
+            precision={"fp32": torch.float32, "bf16": torch.bfloat16}[precision],
+            augment=lambda images: images,
+            after_step=lambda: None,
+        )
+
+    epoch(Part(part.images, few.rows[:size], few.labels[:size]))  # warms up
+    return len(few) / seconds(lambda: epoch(few))
+
+
+if __name__ == "__main__":
+    main()
