@@ -28,10 +28,11 @@ from bench.machine import arguments, in_turn, machine, publish, ratio, spread, t
 from surface_crack.decode import decode
 from surface_crack.packing import CHUNK, pack
 from surface_crack.params import check_params
-from surface_crack.photos import Photo, Reader, class_labels, list_photos
+from surface_crack.photos import Limits, Photo, Reader, class_labels, list_photos
 from surface_crack.threads import cores
 
-SIZE = check_params().image_size
+P = check_params()
+SIZE, LIMITS = P.image_size, Limits(P.max_pixels, P.max_bytes)
 CONTENTS: list[bytes] = []  # of the photos; each process has its own
 Pool = ThreadPoolExecutor | ProcessPoolExecutor
 
@@ -63,10 +64,9 @@ def main() -> None:
 
 def load(raw: Path, count: int) -> None:
     """Read `count` JPEGs into this process."""
-    p = check_params()
-    photos = list_photos(raw, class_labels(p.negative, p.positive), p.exclude).photos
+    photos = list_photos(raw, class_labels(P.negative, P.positive), P.exclude).photos
     chosen = np.unique(np.linspace(0, len(photos) - 1, count).astype(int))
-    with Reader() as reader:
+    with Reader(LIMITS.max_bytes) as reader:
         contents = [reader.read(photos[n]) for n in chosen]
     CONTENTS[:] = [content for content in contents if content.startswith(b"\xff\xd8")]
 
@@ -100,7 +100,7 @@ def drafted(content: bytes) -> object:
 
 
 SMALL: dict[str, Callable[[bytes], object]] = {
-    "`decode`, ours": lambda content: decode(content, SIZE).pixels,
+    "`decode`, ours": lambda content: decode(content, SIZE, LIMITS.max_pixels).pixels,
     "Pillow, draft mode and resize": drafted,
     "simplejpeg, scaled without resize": lambda content: simplejpeg.decode_jpeg(
         content, "RGB", min_height=SIZE, min_width=SIZE
@@ -138,7 +138,7 @@ def stores(folder: Path) -> dict[str, list[Photo]]:
 
 
 def pack_all(photos: list[Photo], target: Path) -> None:
-    assert len(list(pack(photos, SIZE, target))) == len(CONTENTS)
+    assert len(list(pack(photos, SIZE, target, LIMITS))) == len(CONTENTS)
 
 
 def report(times: dict[str, list[float]], *, write: bool) -> None:

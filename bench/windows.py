@@ -19,7 +19,7 @@ from PIL import Image, ImageEnhance
 
 from surface_crack.decode import original
 from surface_crack.params import check_params
-from surface_crack.photos import Photo, Reader, class_labels, list_photos
+from surface_crack.photos import Limits, Photo, Reader, class_labels, list_photos
 from surface_crack.threads import cores
 
 CHUNK = 100  # windows per turn of a process
@@ -33,11 +33,12 @@ def make_archives(raw: Path, counts: Sequence[int], folder: Path) -> dict[int, P
     grid = math.ceil(math.sqrt(max(counts) / len(photos)))
     chosen = np.random.default_rng(0).permutation(len(photos) * grid**2)[: max(counts)]
     chunks = [chosen[start : start + CHUNK] for start in range(0, len(chosen), CHUNK)]
+    limits = Limits(p.max_pixels, p.max_bytes)
     archives = {count: folder / f"{count}.zip" for count in counts}
     done = 0
     with ProcessPoolExecutor(cores()) as pool, ExitStack() as stack:
         files = {n: stack.enter_context(zipfile.ZipFile(archives[n], "w")) for n in counts}
-        for windows in pool.map(partial(cut_some, photos, grid), chunks):
+        for windows in pool.map(partial(cut_some, photos, grid, limits), chunks):
             for label, content in windows:
                 for count, file in files.items():
                     if done < count:
@@ -46,18 +47,19 @@ def make_archives(raw: Path, counts: Sequence[int], folder: Path) -> dict[int, P
     return archives
 
 
-def cut_some(photos: Sequence[Photo], grid: int, numbers: Sequence[int]) -> list[tuple[int, bytes]]:
+def cut_some(
+    photos: Sequence[Photo], grid: int, limits: Limits, numbers: Sequence[int]
+) -> list[tuple[int, bytes]]:
     """(label, JPEG) of each window; window n is of photo n // grid**2."""
-    with Reader() as reader:
+    with Reader(limits.max_bytes) as reader:
         chosen = [photos[number // grid**2] for number in numbers]
         return [
-            (photo.label, cut(reader.read(photo), int(number), grid))
+            (photo.label, cut(original(reader.read(photo), limits.max_pixels), int(number), grid))
             for photo, number in zip(chosen, numbers, strict=True)
         ]
 
 
-def cut(content: bytes, number: int, grid: int) -> bytes:
-    image = original(content)
+def cut(image: Image.Image, number: int, grid: int) -> bytes:
     width, height = image.size
     row, column = divmod(number % grid**2, grid)
     box = (column * width, row * height, (column + 1) * width, (row + 1) * height)
