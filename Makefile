@@ -3,14 +3,16 @@
 VENV   ?= .venv
 PYTHON ?= $(shell command -v python3 || command -v python)
 DATA   ?= ../shared/data
+RAW    ?= data/sample/synthetic.zip
+PHOTOS ?= 2500 5000 10000
 
 # The stages call `python`, so the environment must come first on PATH. DVC finds it there, too.
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help repro robustness export audit install test slow reproduce fuzz check format pythons \
-  browser clean
+.PHONY: help repro robustness export audit install test slow reproduce fuzz bench check format \
+  pythons browser clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -48,6 +50,17 @@ fuzz: $(VENV)/.test ## look for crashes in the reading of params.yaml and zips, 
 	$(PIP) atheris
 	$(VENV)/bin/python -m tests.fuzz params 60
 	$(VENV)/bin/python -m tests.fuzz archive 60
+
+bench: install ## measure speed, RAW=archive or on the sample; WRITE=1 puts it into docs/performance.md
+	@[ -e "$(RAW)" ] || dvc repro sample
+	python -m bench.time_to_accuracy "$(RAW)" $(WRITTEN)
+	python -m bench.train_step $(WRITTEN)
+	python -m bench.decoding "$(RAW)" $(WRITTEN)
+	python -m bench.pipeline "$(RAW)" --rounds 2 $(WRITTEN)
+	python -m bench.pipeline "$(RAW)" --rounds 1 --photos $(PHOTOS) $(WRITTEN)
+	python -m bench.overhead $(WRITTEN)
+
+WRITTEN := $(if $(WRITE),--write)
 
 check: $(VENV)/.test ## lint and types
 	$(VENV)/bin/ruff format --check .

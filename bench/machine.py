@@ -5,7 +5,7 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -46,6 +46,25 @@ def seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def in_turn(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each piece of work in each round, after a first round that does not count.
+
+    In turn, so that whatever else the machine does meets all of them.
+    """
+    times: dict[str, list[float]] = {name: [] for name in work}
+    for number in range(rounds + 1):
+        for name, piece in work.items():
+            took = seconds(piece)
+            if number:
+                times[name].append(took)
+    return times
+
+
+def ratio(over: Sequence[float], under: Sequence[float]) -> str:
+    """Of two things measured in the same rounds."""
+    return spread([a / b for a, b in zip(over, under, strict=True)])
 
 
 def spread(values: Sequence[float], form: str = "{:.2f}") -> str:

@@ -200,9 +200,10 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     """The EXIF tag, 1 to 8; 1 (upright) where there is none or EXIF is broken: pixels are not."""
     try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        tag = int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:
         return 1
+    return tag if tag in TRANSPOSE else 1
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -1,0 +1,66 @@
+"""What the measurements rest on: tables go where they belong, archives hold what they say."""
+
+import re
+import sys
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bench import machine
+from bench.pipeline import run
+from bench.windows import make_archives
+from tests.makers import metu_like, write_zip
+from tests.project import ROOT
+
+
+def test_a_table_goes_between_its_marks_and_replaces_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "performance.md"
+    page.write_text("a\n<!-- one -->\n<!-- /one -->\nb\n<!-- two -->\nold\n<!-- /two -->\nc\n")
+    monkeypatch.setattr(machine, "PAGE", page)
+    monkeypatch.setattr(sys, "argv", ["bench/thing.py", "raw.zip", "--write"])
+    machine.publish("one", "first", write=True)
+    machine.publish("one", "second", write=True)
+    machine.publish("two", "not written", write=False)
+    assert page.read_text() == (
+        "a\n<!-- one -->\n`python -m bench.thing raw.zip`\n\nsecond\n<!-- /one -->\nb\n"
+        "<!-- two -->\nold\n<!-- /two -->\nc\n"
+    )
+
+
+def test_each_table_has_a_place_on_the_page() -> None:
+    page = (ROOT / machine.PAGE).read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "bench").glob("*.py"))
+    names = re.findall(r'publish\(\s*"(\w+)"', code)
+    assert len(names) == 6
+    for name in names:
+        assert page.count(f"<!-- {name} -->\n") == page.count(f"<!-- /{name} -->\n") == 1
+
+
+def test_archives_hold_as_many_photos_as_asked_for(tmp_path: Path) -> None:
+    raw = write_zip(tmp_path / "raw.zip", metu_like(10))
+    archives = make_archives(raw, [5, 90], tmp_path)  # 20 photos, so each is cut into nine
+    contents = {}
+    for count, path in archives.items():
+        with zipfile.ZipFile(path) as archive:
+            contents[count] = {name: archive.read(name) for name in archive.namelist()}
+        assert len(contents[count]) == len(set(contents[count].values())) == count
+    assert contents[5].items() <= contents[90].items()
+    folders = {name.partition("/")[0] for name in contents[90]}
+    assert folders == {"Negative", "Positive"}
+    with Image.open(BytesIO(next(iter(contents[90].values())))) as image:
+        assert (image.format, image.size) == ("JPEG", (48, 48))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_memory_and_time_of_a_process_are_seen(tmp_path: Path) -> None:
+    code = "import time; x = bytearray(50_000_000); time.sleep(0.3)"
+    (tmp_path / "hungry.py").write_text(code)
+    found = run("python hungry.py", tmp_path)
+    assert 0.3 <= found.seconds < 30
+    assert 50 < found.private < 100
+    assert found.private < found.all < 200
