@@ -18,16 +18,18 @@ from numpy.typing import NDArray
 from surface_crack import paths
 from surface_crack.artifacts import write_bytes, write_json
 from surface_crack.calibration import read_decision
-from surface_crack.console import run
 from surface_crack.dataset import Part, load_part
 from surface_crack.dense import Patches
 from surface_crack.errors import DataError
 from surface_crack.model import CrackNet
 from surface_crack.model_file import load_model
 from surface_crack.scorer import Scorer, load_scorer, refuse_notebook, step_of
+from surface_crack.stage import run_stage
 from surface_crack.training import EVAL_BATCH, predict
 
 log = logging.getLogger("export")
+for exporter in ("onnx_ir", "onnxscript"):  # which tell of each node they remove
+    logging.getLogger(exporter).setLevel(logging.WARNING)
 GRIDS = ((1, 1), (2, 3), (7, 4), (20, 25))  # rows and columns of photos, put together to large ones
 RAGGED = 13  # pixels cut off at the right and below: no grid of patches fills what is left
 FAR_OFF = 1e-3  # difference of two probabilities that rounding does not explain
@@ -95,4 +97,4 @@ def apart(one: Scorer, other: Scorer, photo: NDArray[np.uint8]) -> float:
 
 
 if __name__ == "__main__":
-    run("export", main)
+    run_stage("export", main)
