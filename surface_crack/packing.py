@@ -64,33 +64,35 @@ def pack(
     reading = Reader(limits.max_bytes)
     with reading as reader, replacing(target) as temporary, temporary.open("wb") as file:
 
-        def work(chunk: Sequence[Photo]) -> tuple[list[Row | Rejected], bytes]:
-            pixels: list[bytes] = []
-            told = [_packed(reader, photo, size, limits.max_pixels, pixels) for photo in chunk]
-            return told, b"".join(pixels)
+        def work(chunk: Sequence[Photo]) -> list[tuple[Row, bytes] | Rejected]:
+            return [_packed(reader, photo, size, limits.max_pixels) for photo in chunk]
 
         _write_header(file, 0, size)
         start, count = file.tell(), 0
         chunks = (photos[first : first + CHUNK] for first in range(0, len(photos), CHUNK))
-        for told, pixels in in_order(work, chunks, workers or cores()):
-            file.write(pixels)
-            count += sum(isinstance(result, Row) for result in told)
-            yield from told
+        for results in in_order(work, chunks, workers or cores()):
+            for result in results:
+                if isinstance(result, Rejected):
+                    yield result
+                    continue
+                row, pixels = result
+                file.write(pixels)
+                count += 1
+                yield row
         file.seek(0)
         _write_header(file, count, size)
         assert file.tell() == start, "NumPy pads the header so that the row count can grow"
 
 
 def _packed(
-    reader: Reader, photo: Photo, size: int, max_pixels: int, pixels: list[bytes]
-) -> Row | Rejected:
-    """Adds the photo's to `pixels`, if there are any."""
+    reader: Reader, photo: Photo, size: int, max_pixels: int
+) -> tuple[Row, bytes] | Rejected:
     try:
         decoded, digest = open_photo(reader, photo, size, max_pixels)
     except NotAPhoto as reason:
         return Rejected(photo.source, photo.path, str(reason))
-    pixels.append(decoded.pixels.tobytes())
-    return Row(photo.path, photo.source, photo.label, decoded.width, decoded.height, digest)
+    row = Row(photo.path, photo.source, photo.label, decoded.width, decoded.height, digest)
+    return row, decoded.pixels.tobytes()
 
 
 def _write_header(file: IO[bytes], count: int, size: int) -> None:
