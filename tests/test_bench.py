@@ -36,7 +36,7 @@ def test_each_table_has_a_place_on_the_page() -> None:
     page = (ROOT / machine.PAGE).read_text(encoding="utf-8")
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "bench").glob("*.py"))
     names = re.findall(r'publish\(\s*"(\w+)"', code)
-    assert len(names) == 6
+    assert len(names) >= 6
     for name in names:
         assert page.count(f"<!-- {name} -->\n") == page.count(f"<!-- /{name} -->\n") == 1
 
