@@ -25,6 +25,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from statistics import median
@@ -92,7 +93,7 @@ def machine(model: Path, threads: int | None) -> str:
     names = [x for x in info.read_text().splitlines() if "model name" in x] if info.exists() else []
     name = names[0].split(":")[1].strip() if names else platform.processor()
     library = "onnxruntime" if model.suffix == ".onnx" else "torch"
-    version = __import__(library).__version__
+    version = import_module(library).__version__
     used = threads or cores()
     return f"{name}, {os.cpu_count()} cores, {used} threads, {library} {version}, {model.name}"
 

@@ -26,6 +26,7 @@ FILTER = Image.Resampling.BILINEAR  # Pillow's covers all pixels that it makes o
 MIN_SIDE = 8  # pixels; less shows no surface
 MAX_WHOLE = 200_000_000  # pixels of a photo to be inspected; more is no photo but a bomb
 MAX_SCANS = 100  # of a progressive JPEG; usual are 10, and each passes over the whole picture
+SPARE = 2  # pixels a side for each wanted one that decoding leaves to the resize
 ROOM = Room(50_000_000)  # pixels that all threads may open at once, 4 to 16 bytes of memory each
 # Of a damaged photo: a line in the log that does not say which. Its fate is in rejected.csv.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -171,16 +172,17 @@ def _shrunk(
 ) -> tuple[Image.Image, Box]:
     """(the opened image, where in it the photo lies); a JPEG is scaled down towards `least`.
 
+    Not all the way: libjpeg's filter is another one, and a photo should look the same as a PNG.
     The last row and column of a scaled JPEG may lie half outside the photo: three eighths of 227
     pixels are 85.1, in 86. `room` is for as long as the pixels are in memory.
     """
     width, height = whole = image.size
-    drafted = image.draft("RGB", least)  # a hint to scale down that only JPEG follows
+    wide, high = (SPARE * side for side in least)
+    drafted = image.draft("RGB", (wide, high))  # a hint to scale down that only JPEG follows
     coefficients = width * height if _is_progressive(image) else 0  # all are there at once
     room.enter_context(ROOM.taken(max(coefficients, math.prod(image.size))))
     if image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
         with suppress(ValueError):  # Pillow forgives more, and knows better what is wrong
-            wide, high = least
             pixels = simplejpeg.decode_jpeg(content, "RGB", min_height=high, min_width=wide)
             scale = eighths(pixels.shape[:2], whole)
             return Image.fromarray(pixels), (0, 0, scale * width, scale * height)

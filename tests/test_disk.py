@@ -111,7 +111,7 @@ def test_want_of_memory_is_not_held_against_the_photo(project: Project, tmp_path
     """A photo of 500 MB, for a process that may have 600 in all."""
     raw = write_folder(tmp_path / "raw", metu_like(2))
     Image.new("RGB", (13_000, 13_000)).save(raw / "Positive/large.png")
-    project.set(raw=raw)
+    project.set(raw=raw, max_pixels=200_000_000)
     output = limited(project, "prepare", resource.RLIMIT_AS, 600_000_000)
     assert output == (
         "prepare: error: out of memory: close other programs, or lower image_size or batch_size\n"
