@@ -8,6 +8,8 @@ PHOTOS ?= 2500 5000 10000
 
 # The stages call `python`, so the environment must come first on PATH. DVC finds it there, too.
 export PATH := $(abspath $(VENV))/bin:$(PATH)
+# Tests side by side, one thread each: torch's threads would wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist worksteal
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -38,10 +40,10 @@ audit: install ## list the labels that are most likely wrong, see data/audit
 install: $(VENV)/.pipeline ## make .venv with what the pipeline needs
 
 test: $(VENV)/.test check ## lint, types and tests
-	$(VENV)/bin/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 slow: $(VENV)/.test ## the tests that take longer, on real photos where DATA has them
-	SURFACE_CRACK_DATA="$(DATA)" $(VENV)/bin/python -m pytest -m slow
+	SURFACE_CRACK_DATA="$(DATA)" $(PYTEST) -m slow
 
 reproduce: $(VENV)/.test ## run the pipeline twice, in two clones, and compare every byte
 	$(VENV)/bin/python -m tests.reproduce

@@ -1,12 +1,12 @@
 """How long training takes, and how much longer the network of the notebook would.
 
-    python -m bench.time_to_accuracy metu.zip
+    python -m bench.time_to_accuracy metu.zip --epochs 4 8 16
 
 Ours: the train stage with the settings of params.yaml, from packed photos to the model file, its
-validation and files included, once per seed; then the accuracy on that seed's test part. The
-notebook's: 15 epochs of its network over the same training photos. That takes an hour and more, so
-its rate is measured over some steps of the same run, and multiplied out; validation is not counted.
-Imports are left out on both sides.
+validation and files included, once per seed and number of epochs; then the accuracy on that seed's
+test part. The notebook's: 15 epochs of its network over the same training photos. That takes an
+hour and more, so its rate is measured over some steps of the same run, and multiplied out;
+validation is not counted. Imports are left out on both sides.
 """
 
 import os
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -28,7 +28,7 @@ from surface_crack import paths
 from surface_crack.dataset import Part, load_part
 from surface_crack.model import build_model
 from surface_crack.model_file import load_model
-from surface_crack.params import NOTEBOOK_SIZE, PARAMS, PIPELINE
+from surface_crack.params import NOTEBOOK_SIZE, PARAMS, PIPELINE, check_params
 from surface_crack.training import make_optimizer, predict, score, train_epoch
 
 EPOCHS = 15  # of the notebook
@@ -39,43 +39,47 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("raw", type=Path, help="zip or folder of labelled photos")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
+    parser.add_argument("--epochs", type=int, nargs="+", help="default: those of params.yaml")
     parser.add_argument("--steps", type=int, default=6, help="of the notebook's network, per round")
     options = parser.parse_args()
+    lengths = options.epochs or [check_params().epochs]
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # imports half of torch, once
     with TemporaryDirectory(prefix="surface-crack-") as folder:
         ours, notebook = Path(folder) / "ours", Path(folder) / "notebook"
         prepared(ours, options.raw.resolve(), {})
         prepared(notebook, options.raw.resolve(), {"image_size": NOTEBOOK_SIZE})
         rates: dict[str, list[float]] = {"fp32": [], "bf16": []}
-        rows: list[tuple[int, float, float]] = []
+        runs: dict[int, list[tuple[float, float]]] = {epochs: [] for epochs in lengths}
         photos = 0
         for place, seed in enumerate(options.seeds):
             with inside(ours):
-                rows.append((seed, *trained(seed)))
+                for epochs, found in runs.items():
+                    found.append(trained(seed, epochs))
                 photos = len(load_part("train"))
             if place < ROUNDS:
                 with inside(notebook):
-                    for precision, found in rates.items():
-                        found.append(rate_of_notebook(options.steps, precision))
-    took = median(row[1] for row in rows)
+                    for precision, measured in rates.items():
+                        measured.append(rate_of_notebook(options.steps, precision))
+    whole = {name: EPOCHS * photos / median(measured) for name, measured in rates.items()}
+    rows = []
+    for epochs, found in runs.items():
+        times, right = [t for t, _ in found], [100 * share for _, share in found]
+        factors = [f"{notebooks / median(times):.0f}" for notebooks in whole.values()]
+        accuracy = f"{mean(right):.2f} ({min(right):.2f} to {max(right):.2f}) %"
+        rows.append([epochs, spread(times, "{:.1f}"), accuracy, *factors])
+    columns = ["epochs", "seconds of training", "accuracy on the test part"]
     lines = [
         machine("torch") + f", {torch.get_num_threads()} threads",
-        "",
-        table(
-            ("seed", "seconds of training", "accuracy on the test part"),
-            [(seed, f"{t:.1f}", f"{100 * right:.2f} %") for seed, t, right in rows],
+        f"{photos:,} training photos, {len(options.seeds)} seeds: median of the seconds, mean of "
+        "the accuracy (least to most).",
+        table([*columns, *(f"to the notebook's, {name}" for name in whole)], rows),
+        *(
+            f"The notebook's network, {name}: {spread(measured, '{:.0f}')} photos/s, so "
+            f"{whole[name]:,.0f} s for its {EPOCHS} epochs."
+            for name, measured in rates.items()
         ),
-        "",
-        f"{photos} training photos. Ours: {spread([row[1] for row in rows], '{:.1f}')} s.",
     ]
-    for precision, found in rates.items():
-        whole = EPOCHS * photos / median(found)
-        rate = spread(found, "{:.0f}")
-        lines.append(
-            f"The notebook's network, {precision}: {rate} photos/s, so {whole:.0f} s for {EPOCHS} "
-            f"epochs: **{whole / took:.0f} times** as long."
-        )
-    publish("time_to_accuracy", "\n".join(lines), write=options.write)
+    publish("time_to_accuracy", "\n\n".join(lines), write=options.write)
 
 
 def prepared(folder: Path, raw: Path, changed: dict[str, object]) -> None:
@@ -105,10 +109,11 @@ def inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def trained(seed: int) -> tuple[float, float]:
+def trained(seed: int, epochs: int) -> tuple[float, float]:
     """(seconds of the train stage, accuracy on the test part), in the current folder."""
     params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
-    PARAMS.write_text(yaml.safe_dump({**params, "seed": seed}, sort_keys=False), encoding="utf-8")
+    changed = {**params, "seed": seed, "epochs": epochs}
+    PARAMS.write_text(yaml.safe_dump(changed, sort_keys=False), encoding="utf-8")
     run_stage("split", Path.cwd())
     took = seconds(train.main)
     model, _ = load_model(paths.MODEL)

@@ -7,9 +7,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.project import ROOT, Project, new_project
 from tests.server import Site
+
+# The same examples in every run, however slow the machine: who looks for others runs `make fuzz`.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.load_profile("fixed")
 
 if find_spec("torch") is None:  # `make pythons` tests all the rest on other versions of Python
     collect_ignore = [

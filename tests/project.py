@@ -27,7 +27,9 @@ class Project:
 
     def run(self, *command: str, check: bool = True) -> str:
         """Standard output and error of a command, which must succeed unless `check` is false."""
-        environment = {key: os.environ[key] for key in ("HOME", "LANG") if key in os.environ}
+        environment = {
+            key: os.environ[key] for key in ("HOME", "LANG", "OMP_NUM_THREADS") if key in os.environ
+        }
         environment |= GIT_IDENTITY | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
         environment |= self.environment
         done = subprocess.run(

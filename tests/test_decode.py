@@ -140,7 +140,7 @@ def test_what_is_no_photo_is_told_in_one_line(content: bytes, reason: str) -> No
     assert "\n" not in str(caught.value)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     width=st.integers(8, 90),
     height=st.integers(8, 90),
@@ -162,7 +162,7 @@ def test_any_shape_becomes_a_square_and_one_grey_stays_that_grey(
     assert decoded[1:] == ((height, width) if turned else (width, height))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 99), size=st.integers(8, 64), side=st.integers(8, 90))
 def test_the_resize_knows_no_left_and_right(seed: int, size: int, side: int) -> None:
     image = picture(seed, side=side)
@@ -175,7 +175,7 @@ def test_the_resize_knows_no_left_and_right(seed: int, size: int, side: int) -> 
 WHOLE = [encoded(picture(4, side=24), kind) for kind in ("JPEG", "PNG", "TIFF", "WEBP", "GIF")]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     whole=st.sampled_from(WHOLE),
     edits=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=8)), max_size=4),

@@ -130,7 +130,7 @@ def scored(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.float64], NDA
     return np.array(labels), probability, (np.array(tenths) >= threshold).astype(np.int64)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.composite(scored)(), st.randoms(use_true_random=False))
 def test_what_holds_for_any_scores(
     data: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]], random: Random

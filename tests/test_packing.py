@@ -80,7 +80,7 @@ def test_no_damage_to_a_zip_is_more_than_a_reason(tmp_path: Path) -> None:
 WHOLE = zipped([Entry(name, content) for name, content in sorted(metu_like(2).items())])
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     edits=st.lists(st.tuples(st.integers(1, 600), st.binary(min_size=1, max_size=6)), max_size=3),
     missing=st.integers(0, 40),

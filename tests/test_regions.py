@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -32,7 +32,6 @@ def perfect(crack: NDArray[np.bool_], patch: int, step: int) -> ScoreMap:
     return ScoreMap(np.array(scores, np.float32), empty.tops, empty.lefts, patch)
 
 
-@settings(deadline=None)
 @given(
     *(st.integers(1, 90), st.integers(1, 90), st.sampled_from([16.0, 20.5, 33.3])),
     *(st.sampled_from([4, 5.125, 16]), st.integers(0, 99)),
@@ -78,7 +77,6 @@ def test_a_crack_gives_a_band_as_wide_as_a_patch() -> None:
     assert region.left < 161 < region.right
 
 
-@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(1, 12), st.floats(0, 1), st.integers(0, 10_000))
 def test_labels_are_those_of_scipy(rows: int, columns: int, share: float, seed: int) -> None:
     ndimage = pytest.importorskip("scipy.ndimage")

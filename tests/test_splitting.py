@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from surface_crack.errors import DataError
@@ -26,7 +26,6 @@ def many(count: int) -> tuple[list[str], list[int], list[str]]:
     )
 
 
-@settings(deadline=None)
 @given(
     copies=st.lists(st.integers(0, 40), min_size=60, max_size=120),
     seed=st.integers(0, 2**31 - 1),
