@@ -1,101 +1,76 @@
-"""How fast whole photos are scored, and how far two ways of scoring them differ.
+"""How fast whole photos are inspected, and how far two ways of scoring them differ.
 
-    python -m bench.inspect models/crack.onnx photo.jpg [photo.jpg ...]
+    python -m bench.inspect photo.jpg [photo.jpg ...]
 
-For each photo, in one process with one model:
+For each photo and model, in one process and on one thread, as `surface-crack inspect` works:
 
-1. From file to scores, by phase: reading and decoding (libjpeg makes it smaller where the network
-   needs no more), scaling to model pixels, scoring densely.
+1. From the file to overlay and rows on disk, and what of it are decoding, scaling, scoring, drawing
+   and writing.
 2. Tiles at every half patch, cut and scored one by one, against the dense pass at the same places:
    tiles of the scaled photo, so that only scoring differs, and tiles of the photo itself at its
    full size, each scaled by itself, as `prepare` and `evaluate` would, from the file on.
 
-At last a made-up photo of 100 megapixels, in a process of its own, for the peak of its memory.
-Medians of --repeat runs with their range. A patch has an even number of photo pixels, so that half
-of one is a whole number. --cpu counts processor time, which other programs disturb less; it says
-how long you wait only with --threads 1.
+At last a made-up photo of 100 megapixels, in a process of its own, for the peak of its memory. A
+patch has an even number of photo pixels, so that half of one is a whole number.
 """
 
 import argparse
-import os
-import platform
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from statistics import median
-from typing import TypeVar
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.machine import arguments, in_turn, machine, publish, ratio, spread, table
 from surface_crack import paths
-from surface_crack.console import run
 from surface_crack.decode import resized, whole
+from surface_crack.inspection.inputs import list_inputs
+from surface_crack.inspection.overlay import draw
+from surface_crack.inspection.photo import Settings, inspect_photo, inspect_whole
+from surface_crack.inspection.records import inspected, write_record
 from surface_crack.photo_scores import mirrored, scale_of, scaled, score_photo
 from surface_crack.scorer import Scorer, load_scorer
-from surface_crack.threads import cores
 
-Out = TypeVar("Out")
 LARGE = (11_600, 8_700)  # pixels: 100.9 million
-
-
-@dataclass(frozen=True)
-class Stopwatch:
-    repeat: int
-    cpu: bool  # processor time; else elapsed
-
-    def __call__(self, work: Callable[[], Out]) -> tuple[Out, list[float]]:
-        """(what it gives, seconds of each run after a first one)."""
-        clock = time.process_time if self.cpu else time.perf_counter
-        out, seconds = work(), []
-        for _ in range(self.repeat):
-            start = clock()
-            out = work()
-            seconds.append(clock() - start)
-        return out, seconds
+ALL, DENSE, TILES = "file to overlay and rows", "file to scores, densely", "tiles of the photo"
+SCORE, CUT = "score densely", "tiles of the scaled photo"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("model", type=Path, help=".onnx or .safetensors")
+    parser = arguments(__doc__)
     parser.add_argument("photos", type=Path, nargs="*")
-    parser.add_argument("--decision", type=Path, default=paths.DECISION)
-    parser.add_argument("--threads", type=int, help="default: as many as there are cores")
-    parser.add_argument("--repeat", type=int, default=7)
-    parser.add_argument("--cpu", action="store_true", help="processor time")
+    parser.add_argument("--models", type=Path, nargs="+", default=[paths.ONNX, paths.MODEL])
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)  # the process of its own
-    a = parser.parse_args()
-    scorer = load_scorer(a.model, a.decision, threads=a.threads)
-    if a.peak:
-        score_file(scorer, a.peak)
+    options = parser.parse_args()
+    scorers = {path: load(path) for path in options.models}
+    if options.peak:
+        score_file(next(iter(scorers.values())), options.peak)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
         return
-    print(f"{machine(a.model, a.threads)}, {'processor' if a.cpu else 'elapsed'} time")
-    print(f"patches of {scorer.patch} model pixels = {even(scorer)} photo pixels\n")
-    for photo in a.photos:
-        compare(scorer, photo, Stopwatch(a.repeat, a.cpu))
-    for kind in ("JPEG", "PNG"):
-        print(f"100 megapixels, {kind}: {peak(a, kind)} MB at the peak")
+    lines = [
+        machine("pillow", "simplejpeg", "onnxruntime", "torch") + ", one thread per photo",
+        f"Seconds, median (least to most) of {options.rounds} rounds.",
+    ]
+    for path in options.photos:
+        for model, scorer in scorers.items():
+            lines += measured(scorer, model.name, path, options.rounds)
+    peaks = [[kind, *(f"{peak(model, kind)} MB" for model in scorers)] for kind in ("JPEG", "PNG")]
+    lines += [
+        f"Peak memory of a process that scores {LARGE[0]} x {LARGE[1]} pixels:",
+        table(["", *(model.name for model in scorers)], peaks),
+    ]
+    publish("inspect", "\n\n".join(lines), write=options.write)
 
 
-def machine(model: Path, threads: int | None) -> str:
-    """What the numbers belong to."""
-    info = Path("/proc/cpuinfo")
-    names = [x for x in info.read_text().splitlines() if "model name" in x] if info.exists() else []
-    name = names[0].split(":")[1].strip() if names else platform.processor()
-    library = "onnxruntime" if model.suffix == ".onnx" else "torch"
-    version = import_module(library).__version__
-    used = threads or cores()
-    return f"{name}, {os.cpu_count()} cores, {used} threads, {library} {version}, {model.name}"
+def load(model: Path) -> Scorer:
+    return load_scorer(model, model.with_name(paths.DECISION.name), threads=1)
 
 
 def even(scorer: Scorer) -> int:
@@ -109,31 +84,64 @@ def score_file(scorer: Scorer, path: Path) -> NDArray[np.float32]:
     return score_photo(scorer, photo.image, even(scorer), size).probability
 
 
-def compare(scorer: Scorer, path: Path, timed: Stopwatch) -> None:
+def measured(scorer: Scorer, name: str, path: Path, rounds: int) -> list[str]:
+    content = path.read_bytes()
+    settings = Settings(scorer.threshold, even(scorer))
     scale = scale_of(scorer, even(scorer))
-    opened, decoding = timed(lambda: whole(path.read_bytes(), scale))
-    size = opened.width, opened.height
-    pixels, scaling = timed(lambda: scaled(opened.image, scale, size))
+    photo, large = whole(content, scale), whole(content).image
+    size = photo.width, photo.height
+    pixels = scaled(photo.image, scale, size)
     padded = mirrored(pixels, scorer.patch, scorer.step)
-    dense, scoring = timed(lambda: scorer.score(padded))
-    _, together = timed(lambda: score_file(scorer, path))
-    print(f"{path.name}: {size[0]} x {size[1]} pixels, {dense.shape[0]} x {dense.shape[1]} scores")
-    for name, seconds in (
-        ("decode", decoding),
-        ("scale", scaling),
-        ("score", scoring),
-        ("file to scores", together),
-    ):
-        print(f"  {name:<18}{shown(seconds)}")
+    found = inspect_whole(scorer, photo, settings)
+    pictures = draw(found, photo.image, settings)
+    with TemporaryDirectory(prefix="surface-crack-") as folder:
+        out = Path(folder)
+        item = list_inputs([path], out)[0]
 
+        def write() -> None:
+            write_record(out, inspected(item, "", found, pictures), pictures)
+
+        def everything() -> None:
+            result, opened = inspect_photo(scorer, path.read_bytes(), settings)
+            drawn = draw(result, opened.image, settings)
+            write_record(out, inspected(item, "", result, drawn), drawn)
+
+        work: dict[str, Callable[[], object]] = {
+            "decode": lambda: whole(path.read_bytes(), scale),
+            "scale to model pixels": lambda: scaled(photo.image, scale, size),
+            SCORE: lambda: scorer.score(padded),
+            "scores to regions": lambda: inspect_whole(scorer, photo, settings),
+            "draw": lambda: draw(found, photo.image, settings),
+            "save pictures and rows": write,
+            ALL: everything,
+            DENSE: lambda: score_file(scorer, path),
+            CUT: lambda: one_by_one(scorer, padded),
+            TILES: lambda: from_photo(scorer, whole(path.read_bytes()).image),
+        }
+        times = in_turn(work, rounds)
+    rest = [a - b - c for a, b, c in zip(*(times[key] for key in list(work)[3:0:-1]), strict=True)]
+    times["scores to regions"] = rest
     each = scorer.patch // 2 // scorer.step  # scores from one tile to the next
-    tiles, cutting = timed(lambda: one_by_one(scorer, padded))
-    tell("tiles of the scaled photo", cutting, scoring, np.abs(tiles - dense[::each, ::each]))
+    dense = scorer.score(padded)
+    same = np.abs(one_by_one(scorer, padded) - dense[::each, ::each])
+    tiles = from_photo(scorer, large)
+    full = score_photo(scorer, large, even(scorer)).probability[::each, ::each]
+    alike = np.abs(tiles - full[: tiles.shape[0], : tiles.shape[1]])
+    return [
+        f"{path.name}, {size[0]} x {size[1]} pixels; {name}, {dense.shape[0]} x {dense.shape[1]} "
+        f"scores of {scorer.patch} model pixels for {even(scorer)} photo pixels:",
+        table(["", "seconds"], [[key, spread(took, "{:.3f}")] for key, took in times.items()]),
+        f"Dense is {ratio(times[CUT], times[SCORE])} times as fast as tiles of the scaled photo "
+        f"({difference(same)}), and from the file on {ratio(times[TILES], times[DENSE])} times as "
+        f"fast as tiles of the photo ({difference(alike)}).",
+    ]
 
-    tiles, cutting = timed(lambda: from_photo(scorer, whole(path.read_bytes()).image))
-    full = score_photo(scorer, whole(path.read_bytes()).image, even(scorer)).probability
-    there = full[::each, ::each][: tiles.shape[0], : tiles.shape[1]]
-    tell("tiles of the photo, from file to scores", cutting, together, np.abs(tiles - there))
+
+def difference(of: NDArray[np.float32]) -> str:
+    return (
+        f"P differs by {of.mean():.5f} on average, {of.max():.4f} at most, by more than 0.01 in "
+        f"{(of > 0.01).mean():.2%}"
+    )
 
 
 def one_by_one(scorer: Scorer, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -165,36 +173,25 @@ def from_photo(scorer: Scorer, image: Image.Image) -> NDArray[np.float32]:
     return np.array([[tile(i, j) for j in range(columns)] for i in range(rows)], np.float32)
 
 
-def tell(
-    name: str, tiles: list[float], dense: list[float], difference: NDArray[np.float32]
-) -> None:
-    factor = median(tiles) / median(dense)
-    print(f"  {name}: {shown(tiles)}, dense {shown(dense)}, {factor:.1f} times faster")
-    print(
-        f"    P differs by {difference.mean():.5f} on average, {difference.max():.4f} at most, by "
-        f"more than 0.01 in {(difference > 0.01).mean():.2%}"
-    )
-
-
-def peak(a: argparse.Namespace, kind: str) -> int:
+def peak(model: Path, kind: str) -> int:
     """Megabytes of a process that scores a photo of LARGE pixels."""
     coarse = np.random.default_rng(0).integers(0, 256, (87, 116, 3), np.uint8)
     content = BytesIO()
     Image.fromarray(coarse).resize(LARGE, Image.Resampling.BICUBIC).save(content, kind)
-    path = Path(f"peak.{kind.lower()}")
-    path.write_bytes(content.getvalue())
-    try:
-        command = [sys.executable, "-m", "bench.inspect", str(a.model), "--peak", str(path)]
-        command += ["--decision", str(a.decision)]
-        command += ["--threads", str(a.threads)] if a.threads else []
+    with TemporaryDirectory(prefix="surface-crack-") as folder:
+        path = Path(folder) / f"peak.{kind.lower()}"
+        path.write_bytes(content.getvalue())
+        command = [
+            sys.executable,
+            "-m",
+            "bench.inspect",
+            "--models",
+            str(model),
+            "--peak",
+            str(path),
+        ]
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    finally:
-        path.unlink()
-
-
-def shown(seconds: list[float]) -> str:
-    return f"{median(seconds):.3f} s ({min(seconds):.3f} to {max(seconds):.3f})"
 
 
 if __name__ == "__main__":
-    run("inspect", main)
+    main()
