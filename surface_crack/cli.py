@@ -91,7 +91,9 @@ def check() -> None:
     from surface_crack.params import check_params
     from surface_crack.patterns import pattern_keys
     from surface_crack.photos import check_classes, class_labels, list_photos
+    from surface_crack.rwlock import mend_rwlock
 
+    mend_rwlock()
     p = check_params()
     raw = Path(p.raw)
     if raw == paths.SAMPLE and not raw.exists():  # the first stage will draw it

@@ -1,6 +1,7 @@
 """Fifty times `kill -9`, of dvc, of the stage or of both, evenly over the stages: nothing is lost.
 
-The next `dvc repro` starts at once, while what the last one left may still be dying.
+The next run starts at once, while what the last one left may still be dying: `surface-crack check`
+and `dvc repro`, as in `make repro`.
 """
 
 import os
@@ -27,6 +28,7 @@ class Repro:
     """A `dvc repro` under way. What it says goes to a file, which outlives all readers."""
 
     def __init__(self, root: Path) -> None:
+        Project(root).run("surface-crack", "check")
         self.log = root.with_suffix(".log")
         with self.log.open("w") as file:
             self.process = subprocess.Popen(
@@ -100,6 +102,19 @@ def wait(repro: Repro, name: str, share: float, seconds: dict[str, float]) -> No
             return
         begun = now == name
         time.sleep(0.01)
+
+
+def test_half_a_list_of_dvc_s_is_mended_by_check(project: Project) -> None:
+    """A kill of DVC leaves it, rarely."""
+    busy = project.root / ".dvc/tmp/rwlock"
+    busy.write_text('{"write": {"data')
+    assert "JSON structure is corrupted" in project.dvc("repro", check=False)
+    assert f"{busy.relative_to(project.root)} was cut off" in project.run("surface-crack", "check")
+    assert not busy.exists()
+    project.dvc("repro")
+    whole = busy.read_bytes()
+    project.run("surface-crack", "check")
+    assert busy.read_bytes() == whole
 
 
 @pytest.mark.slow
