@@ -9,26 +9,21 @@ hour and more, so its rate is measured over some steps of the same run, and mult
 validation is not counted. Imports are left out on both sides.
 """
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import mean, median
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-import yaml
 
 from bench.machine import arguments, machine, publish, seconds, spread, table
+from bench.runs import inside, new_folder, run_stages, set_params
 from stages import train
 from surface_crack import paths
 from surface_crack.dataset import Part, load_part
 from surface_crack.model import build_model
 from surface_crack.model_file import load_model
-from surface_crack.params import NOTEBOOK_SIZE, PARAMS, PIPELINE, check_params
+from surface_crack.params import NOTEBOOK_SIZE, check_params
 from surface_crack.training import make_optimizer, predict, score, train_epoch
 
 EPOCHS = 15  # of the notebook
@@ -46,17 +41,18 @@ def main() -> None:
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # imports half of torch, once
     with TemporaryDirectory(prefix="surface-crack-") as folder:
         ours, notebook = Path(folder) / "ours", Path(folder) / "notebook"
-        prepared(ours, options.raw.resolve(), {})
-        prepared(notebook, options.raw.resolve(), {"image_size": NOTEBOOK_SIZE})
+        for place, changed in ((ours, {}), (notebook, {"image_size": NOTEBOOK_SIZE})):
+            new_folder(place, options.raw.resolve(), changed)
+            run_stages(place, "prepare", "group", "split")
         rates: dict[str, list[float]] = {"fp32": [], "bf16": []}
         runs: dict[int, list[tuple[float, float]]] = {epochs: [] for epochs in lengths}
         photos = 0
-        for place, seed in enumerate(options.seeds):
+        for number, seed in enumerate(options.seeds):
             with inside(ours):
                 for epochs, found in runs.items():
                     found.append(trained(seed, epochs))
                 photos = len(load_part("train"))
-            if place < ROUNDS:
+            if number < ROUNDS:
                 with inside(notebook):
                     for precision, measured in rates.items():
                         measured.append(rate_of_notebook(options.steps, precision))
@@ -82,39 +78,10 @@ def main() -> None:
     publish("time_to_accuracy", "\n\n".join(lines), write=options.write)
 
 
-def prepared(folder: Path, raw: Path, changed: dict[str, object]) -> None:
-    """Make of `folder` what looks like the project after `group`."""
-    params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
-    folder.mkdir()
-    (folder / PIPELINE).write_bytes(PIPELINE.read_bytes())
-    text = yaml.safe_dump({**params, "raw": str(raw), **changed}, sort_keys=False)
-    (folder / PARAMS).write_text(text, encoding="utf-8")
-    for stage in ("prepare", "group", "split"):
-        run_stage(stage, folder)
-
-
-def run_stage(stage: str, folder: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    command = [sys.executable, "-m", f"stages.{stage}"]
-    subprocess.run(command, cwd=folder, env=environment, check=True, stderr=subprocess.DEVNULL)
-
-
-@contextmanager
-def inside(folder: Path) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
-
-
 def trained(seed: int, epochs: int) -> tuple[float, float]:
     """(seconds of the train stage, accuracy on the test part), in the current folder."""
-    params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
-    changed = {**params, "seed": seed, "epochs": epochs}
-    PARAMS.write_text(yaml.safe_dump(changed, sort_keys=False), encoding="utf-8")
-    run_stage("split", Path.cwd())
+    set_params(Path.cwd(), {"seed": seed, "epochs": epochs})
+    run_stages(Path.cwd(), "split")
     took = seconds(train.main)
     model, _ = load_model(paths.MODEL)
     test = load_part("test")
