@@ -8,6 +8,7 @@ settings is params.yaml's. Every run is in the table.
 """
 
 import argparse
+import sys
 from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
@@ -53,7 +54,7 @@ def main() -> None:
                 [*label, seed, *row(one)] for seed, one in zip(options.seeds, found, strict=True)
             ]
             averages.append([*label, *map(average, ("accuracy", "ece", "roc_auc"), [found] * 3)])
-            print(table([*changed, *COLUMNS], rows[-len(found) :]), flush=True)
+            print(table([*changed, *COLUMNS], rows[-len(found) :]), file=sys.stderr)
     print(f"\n{machine('torch', 'dvc')}\n\n{table([*varied[0], *COLUMNS], rows)}")
     print(f"\n{table([*varied[0], 'accuracy', 'calibration error', 'area under ROC'], averages)}")
 

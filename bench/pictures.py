@@ -1,0 +1,47 @@
+"""The pictures of README.md, from what the last `dvc repro` made.
+
+    dvc repro && dvc plots show && python -m bench.pictures
+
+A drawn wall, six times as wide as the sample's photos, under what `surface-crack inspect` finds in
+it, and the plots page in a headless Chromium. Drawings only, whatever the model has learnt from.
+"""
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from surface_crack import paths, sample
+from surface_crack.inspection.overlay import draw
+from surface_crack.inspection.photo import Settings, inspect_photo
+from surface_crack.scorer import load_scorer
+from tests.browser import screenshot
+
+FOLDER = Path("docs/images")
+SIDE, SEED = 6 * sample.SIZE, 2
+SHOWN = (0, 500, 1362, 1250)  # left, upper, right, lower: without the emptier part
+
+
+def main() -> None:
+    content = BytesIO()
+    Image.fromarray(wall()).crop(SHOWN).save(content, "PNG")
+    scorer = load_scorer(paths.MODEL, paths.DECISION)
+    settings = Settings(scorer.threshold)
+    found, photo = inspect_photo(scorer, content.getvalue(), settings)
+    draw(found, photo.image, settings).overlay.save(FOLDER / "inspect.jpg", quality=80)
+    screenshot(Path("dvc_plots/index.html"), FOLDER / "plots_page.png", 1280, 1132)
+
+
+def wall() -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    sample.SIZE = SIDE
+    sample.Y, sample.X = np.mgrid[:SIDE, :SIDE].astype(np.int32)
+    drawn = sample.concrete(sample.stream_of(SEED, 0, 0))
+    for number in range(2):
+        sample.crack(sample.stream_of(SEED, number, 1), drawn)
+    drawn.light[:] = 256 + (drawn.light - 256) // 8  # corners so far out would be black
+    return sample.photograph(sample.stream_of(SEED, 0, 3), drawn)
+
+
+if __name__ == "__main__":
+    main()
