@@ -55,7 +55,7 @@ fuzz: $(VENV)/.test ## look for crashes in the reading of params.yaml and zips, 
 
 bench: install ## measure speed, RAW=archive or on the sample; WRITE=1 puts it into docs/performance.md
 	@[ -e "$(RAW)" ] || dvc repro sample
-	python -m bench.time_to_accuracy "$(RAW)" $(WRITTEN)
+	python -m bench.time_to_accuracy "$(RAW)" --epochs 4 8 16 $(WRITTEN)
 	python -m bench.train_step $(WRITTEN)
 	python -m bench.decoding "$(RAW)" $(WRITTEN)
 	python -m bench.pipeline "$(RAW)" --rounds 2 $(WRITTEN)
