@@ -101,6 +101,7 @@ def trouble(folder: Path) -> Path:
     }
     write_folder(site, files)
     zipped = {"b.jpg": jpeg(6), "../out.jpg": jpeg(7), "deck/b.jpg": jpeg(8), "x.txt": b""}
+    zipped["/top.jpg"] = jpeg(9)
     write_zip(site / "more.zip", zipped)
     return site
 
@@ -109,19 +110,22 @@ def test_a_folder_full_of_trouble(model: Path, tmp_path: Path) -> None:
     trouble(tmp_path)
     code, errors = command(tmp_path, "site", "--out", "out", "--model", str(model))
     assert code == 1
-    assert "error: 3 of 10 photos could not be read, see out/photos.csv; the first is" in errors
+    assert "error: 4 of 11 photos could not be read, see out/photos.csv; the first is" in errors
     found = {row["name"]: row for row in rows(tmp_path / "out/photos.csv")}
     assert list(found) == [
         *("site/<script>alert(1)</script>.jpg", "site/a.jpg/inside.jpg", "site/b.jpg"),
         *("site/broken.jpg", "site/empty.png", "site/gps.jpg", "site/more.zip/../out.jpg"),
-        *("site/more.zip/b.jpg", "site/more.zip/deck/b.jpg", "site/one.png"),
+        *("site/more.zip//top.jpg", "site/more.zip/b.jpg", "site/more.zip/deck/b.jpg"),
+        "site/one.png",
     ]
     reasons = {name: row["reason"] for name, row in found.items() if row["reason"]}
     assert reasons.keys() == {
         *("site/broken.jpg", "site/empty.png", "site/more.zip/../out.jpg"),
+        "site/more.zip//top.jpg",
     }
     assert reasons["site/empty.png"] == "empty file"
-    assert reasons["site/more.zip/../out.jpg"] == "a name that leads out of the archive"
+    for name in ("../out.jpg", "/top.jpg"):
+        assert reasons[f"site/more.zip/{name}"] == "a name that leads out of the archive"
     one = found["site/one.png"]
     assert (one["width"], one["height"], one["verdict"]) == ("1", "1", "cannot tell")
     assert "small" in one["flags"].split()
@@ -152,7 +156,7 @@ def test_the_same_bytes_in_any_order_with_any_jobs(model: Path, tmp_path: Path) 
     names = [row["name"] for row in rows(tmp_path / "out-0/photos.csv")]
     assert "other/more.zip/b.jpg" in names
     assert "site/more.zip/b.jpg" in names
-    assert len(names) == len(set(names)) == 13
+    assert len(names) == len(set(names)) == 15
 
 
 def test_finished_photos_are_not_done_again(model: Path, tmp_path: Path) -> None:
@@ -349,6 +353,15 @@ def test_names_are_unique_and_keys_are_file_names(tmp_path: Path) -> None:
     assert all(key.isascii() and "/" not in key for key in keys)
     with pytest.raises(DataError, match="no photo found"):
         list_inputs([tmp_path / "x"], tmp_path)
+
+
+def test_photos_of_two_drives_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_common(_: object) -> str:  # what Windows says of C: and D:
+        raise ValueError("Paths don't have the same drive")
+
+    monkeypatch.setattr(os.path, "commonpath", no_common)
+    with pytest.raises(DataError, match="several drives: give those of each by themselves"):
+        list_inputs([Path("a.jpg"), Path("b.jpg")], Path("out"))
 
 
 def test_the_report_has_the_numbers_of_this_model_alone(

@@ -37,12 +37,15 @@ def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
     photo, folder or zip, and if there is no photo at all.
     """
     real = [path.resolve() for path in inputs]
-    root = Path(os.path.commonpath([path.parent for path in real]))
+    try:
+        root = Path(os.path.commonpath([path.parent for path in real]))
+    except ValueError:  # Windows: nothing holds two drives
+        raise DataError("photos of several drives: give those of each by themselves") from None
     items: dict[str, Item] = {}
     for path, given in zip(real, inputs, strict=True):
         for photo, problem in _found(path, given, out.resolve()):
-            inside = photo.container / photo.path
-            name = readable(inside.relative_to(root).as_posix())
+            inside = f"{photo.container.relative_to(root).as_posix()}/{photo.path}"
+            name = readable(inside.removeprefix("./"))
             if problem == SECOND:
                 name += f" (entry {photo.entry})"
             items[name] = Item(name, photo, problem)
