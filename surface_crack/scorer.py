@@ -37,6 +37,7 @@ class Scorer:
     photo_side: float  # side of the photos it learnt from, their own pixels: what a patch was
     step: int  # model pixels from one patch to the next
     dense: bool  # all patches in one pass; else each is cut out and normalised by itself
+    temperature: float  # that its logits are divided by; `run` does it
     threshold: float  # calibrated probability from which a patch counts as cracked
     classes: tuple[str, ...]
     data_digest: str  # of the photos it learnt from
@@ -155,7 +156,8 @@ def _from_safetensors(path: Path, decision_path: Path, threads: int | None) -> S
         answer: NDArray[np.float32] = scores(torch.tensor(pixels)).numpy()
         return answer
 
-    values = {**config, **pixel_values(model), "threshold": decision.threshold}
+    values = {**config, **pixel_values(model)}
+    values |= {"temperature": decision.temperature, "threshold": decision.threshold}
     return _scorer(path, values, run)
 
 
@@ -192,6 +194,7 @@ def _scorer(path: Path, values: Mapping[str, Any], run: Run) -> Scorer:
             photo_side=float(values["photo_side"]),
             step=step_of(int(values["image_size"]), dense=dense),
             dense=dense,
+            temperature=float(values["temperature"]),
             threshold=float(values["threshold"]),
             classes=tuple(values["classes"]),
             data_digest=str(values["data_digest"]),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,10 @@ from surface_crack.dense import Patches
 from surface_crack.errors import DataError
 from surface_crack.inspection.gps import position
 from surface_crack.inspection.inputs import list_inputs
+from surface_crack.inspection.model_facts import score_rows
 from surface_crack.inspection.photo import Settings, inspect_photo
 from surface_crack.model_file import load_model
-from surface_crack.scorer import Scorer
+from surface_crack.scorer import Scorer, load_scorer
 from tests.makers import encoded, jpeg, picture, write_folder, write_zip
 from tests.project import Project
 
@@ -240,7 +242,7 @@ class Darkest:
 
 
 SCORER = Scorer(
-    *(64, 128.0, 8, True, 0.5, ("negative", "positive"), "", (150.0,) * 3, (30.0,) * 3),
+    *(64, 128.0, 8, True, 1.0, 0.5, ("negative", "positive"), "", (150.0,) * 3, (30.0,) * 3),
     run=Darkest(),
 )
 
@@ -374,6 +376,7 @@ def test_the_report_has_the_numbers_of_this_model_alone(
     own = (tmp_path / "own/report.html").read_text(encoding="utf-8")
     scores = json.loads((finished.root / "metrics/evaluate.json").read_text())
     assert f"<dd>{100 * scores['recall']:.1f} % (95 % interval" in own
+    assert "never seen a photo" in own
     assert "about 2.4 mm wide" in own  # 227 pixels of the photo are 48 of the model's
     other = tmp_path / "models"
     shutil.copytree(finished.root / "models", other)
@@ -381,6 +384,30 @@ def test_the_report_has_the_numbers_of_this_model_alone(
     text = (tmp_path / "other/report.html").read_text(encoding="utf-8")
     assert "not known here" in text
     assert "95 % interval" not in text
+    assert "never seen a photo" not in text
+
+
+def test_numbers_of_another_training_are_not_the_models(finished: Project, tmp_path: Path) -> None:
+    scorer = load_scorer(finished.root / "models" / MODEL, finished.root / "models/decision.json")
+    metrics = Path(shutil.copytree(finished.root / "metrics", tmp_path / "metrics"))
+    assert len(score_rows(metrics, scorer)) == 5
+    assert score_rows(metrics, replace(scorer, temperature=scorer.temperature + 0.001)) == []
+    assert score_rows(metrics, replace(scorer, data_digest="of others")) == []
+    whole = json.loads((metrics / "evaluate.json").read_text())
+    for left_out in ("photos", "interval", "threshold"):
+        part = {key: value for key, value in whole.items() if key != left_out}
+        (metrics / "evaluate.json").write_text(json.dumps(part))
+        assert score_rows(metrics, scorer) == []
+
+
+def test_a_model_of_drawings_says_so(finished: Project, tmp_path: Path) -> None:
+    photo = write_folder(tmp_path, {"a.jpg": jpeg(1)}) / "a.jpg"
+    own = finished.root / "models"
+    other = Path(shutil.copytree(own, tmp_path / "models"))
+    for models, said in ((own, 1), (other, 0)):
+        out = ("--out", str(tmp_path / f"out-{said}"))
+        code, text = command(tmp_path, str(photo), *out, "--model", str(models / MODEL))
+        assert (code, text.count("learnt from drawings alone")) == (0, said)
 
 
 @pytest.mark.slow

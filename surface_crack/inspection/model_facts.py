@@ -1,10 +1,10 @@
 """What a report says about the model: its own numbers, and what it cannot do."""
 
-from collections.abc import Mapping
+import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from surface_crack import paths
 from surface_crack.artifacts import read_json
 from surface_crack.errors import DataError
 from surface_crack.inspection.photo import Settings, smallest_crack
@@ -20,6 +20,10 @@ LIMITS = (
     "not photographed was not inspected.",
     "Joints, edges, shadows, holes and stains may be taken for cracks.",
 )
+DRAWINGS = (
+    "It learnt from drawings alone, the synthetic sample, and has never seen a photo: it is of no "
+    "use on real ones. Set raw in params.yaml to photos, and run `dvc repro`."
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Facts:
 
 
 def model_facts(model: Path, scorer: Scorer, settings: Settings) -> Facts:
-    """Scores come from metrics/ beside the model's folder, if they are about this very model."""
+    """Scores and source come from beside the model's folder, if they are this very model's."""
     patch = settings.patch_px or scorer.photo_side
     rows = [
         ("model file", model.name),
@@ -38,29 +42,48 @@ def model_facts(model: Path, scorer: Scorer, settings: Settings) -> Facts:
         ("which it sees as", f"{scorer.patch} x {scorer.patch} pixels"),
         ("threshold", f"{settings.threshold:.4g}{_whose(scorer, settings)}"),
     ]
-    scores = evaluated(model.parent.parent / "metrics", scorer)
-    if scores is None:
-        rows.append(
-            ("its scores", "not known here: see metrics/ and docs/model_card.md of its run")
+    root = model.parent.parent
+    scores = score_rows(root / paths.METRICS, scorer) or [
+        ("its scores", "not known here: see metrics/ and docs/model_card.md of its run")
+    ]
+    drawn = [DRAWINGS] if only_drawings(root, scorer) else []
+    return Facts(rows + scores, [*drawn, *LIMITS, _finest(scorer, settings)])
+
+
+def score_rows(metrics: Path, scorer: Scorer) -> list[tuple[str, str]]:
+    """From metrics/evaluate.json; none if it is missing, incomplete or about another model.
+
+    Which model it is about, the temperature tells, too: retraining hardly ever ends at the same.
+    """
+    try:
+        scores, data, decision = (
+            read_json(metrics / f"{name}.json") for name in ("evaluate", "data", "calibrate")
         )
-    else:
-        rows.append(("judged on", f"{scores['photos']} test photos of one patch each"))
+        apart = (
+            abs(float(scores["threshold"]) - scorer.threshold),
+            abs(float(decision["temperature"]) - scorer.temperature),
+        )
+        if data["digest"] != scorer.data_digest or max(apart) >= 1e-6:
+            return []
+        rows = [("judged on", f"{scores['photos']} test photos of one patch each")]
         for name in SHOWN:
             value, ends = 100 * scores[name], scores["interval"][name]
             low, high = 100 * ends["low"], 100 * ends["high"]
             rows.append((SHARES[name], f"{value:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"))
-    return Facts(rows, [*LIMITS, _finest(scorer, settings)])
+    except (DataError, KeyError, TypeError, ValueError):
+        return []
+    return rows
 
 
-def evaluated(metrics: Path, scorer: Scorer) -> Mapping[str, Any] | None:
-    """metrics/evaluate.json, or None if it is missing or about another model."""
+def only_drawings(root: Path, scorer: Scorer) -> bool:
+    """Whether the run in `root` learnt from the synthetic sample alone, and is this model's."""
     try:
-        scores, data = read_json(metrics / "evaluate.json"), read_json(metrics / "data.json")
-    except DataError:
-        return None
-    same = data.get("digest") == scorer.data_digest
-    near = abs(float(scores.get("threshold", 2)) - scorer.threshold) < 1e-6
-    return scores if same and near else None
+        data = read_json(root / paths.METRICS / "data.json")
+        with (root / paths.PLOTS / "classes.csv").open(encoding="utf-8", newline="") as file:
+            sources = {row["source"] for row in csv.DictReader(file)}
+    except (DataError, OSError, KeyError, ValueError):
+        return False
+    return data.get("digest") == scorer.data_digest and sources == {paths.SAMPLE.stem}
 
 
 def _whose(scorer: Scorer, settings: Settings) -> str:

@@ -22,7 +22,7 @@ from surface_crack.artifacts import make_folder, write_csv, write_text
 from surface_crack.decode import NotAPhoto
 from surface_crack.errors import DataError
 from surface_crack.inspection.inputs import Item, list_inputs
-from surface_crack.inspection.model_facts import model_facts
+from surface_crack.inspection.model_facts import DRAWINGS, model_facts, only_drawings
 from surface_crack.inspection.overlay import Pictures, draw
 from surface_crack.inspection.page import page
 from surface_crack.inspection.photo import Settings, inspect_photo
@@ -67,6 +67,8 @@ def inspect(request: Request) -> None:
     model = request.model or default_model()
     # One thread per photo: with more, rounding would depend on their number.
     scorer = load_scorer(model, model.with_name(paths.DECISION.name), threads=1)
+    if only_drawings(model.parent.parent, scorer):
+        log.warning("about the model: %s", DRAWINGS)
     threshold = scorer.threshold if request.threshold is None else request.threshold
     settings = Settings(threshold, request.patch_px, request.mm_per_px)
     with Reader(MAX_BYTES) as reader:
