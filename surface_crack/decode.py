@@ -122,7 +122,7 @@ def _opened(content: bytes, max_pixels: int, least: int = MIN_SIDE) -> Iterator[
     """The file's header, checked. Whatever goes wrong with its pixels is NotAPhoto, too."""
     if not content:
         raise NotAPhoto("empty file")
-    formats = _heic() if content[8:12] in HEIC else FORMATS
+    formats = formats_of(content)
     try:
         with Image.open(BytesIO(content), formats=formats) as image:
             _check(image, content, max_pixels, least)
@@ -135,14 +135,23 @@ def _opened(content: bytes, max_pixels: int, least: int = MIN_SIDE) -> Iterator[
         raise NotAPhoto(f"damaged: {one_line(error)}") from None
 
 
-def _heic() -> tuple[str, ...]:
-    """Let Pillow read HEIC, the format of many telephones. Raises NotAPhoto without pi-heif."""
+def formats_of(content: bytes) -> tuple[str, ...]:
+    """What Pillow may take the file for. Raises NotAPhoto for HEIC, the format of many telephones,
+    where there is no pi-heif.
+    """
+    if not is_heic(content):
+        return FORMATS
     try:
         from pi_heif import register_heif_opener
     except ModuleNotFoundError:
         raise NotAPhoto("HEIC, which takes pi-heif to read: run `pip install pi-heif`") from None
     register_heif_opener()  # turns photos upright itself and says so in EXIF
     return ("HEIF",)
+
+
+def is_heic(content: bytes) -> bool:
+    """By its first bytes, whatever its name says."""
+    return content[8:12] in HEIC
 
 
 def one_line(error: Exception) -> str:

@@ -29,6 +29,7 @@ from surface_crack.model_file import load_model
 from surface_crack.scorer import Scorer, load_scorer
 from tests.makers import encoded, jpeg, picture, write_folder, write_zip
 from tests.project import Project
+from tests.test_decode import HEIC
 
 PHOTOS = int(os.environ.get("SURFACE_CRACK_PHOTOS", "60"))  # of the test that is killed
 MODEL = "crack.safetensors"
@@ -187,6 +188,20 @@ def test_finished_photos_are_not_done_again(model: Path, tmp_path: Path) -> None
     assert done("--threshold", "0.9") == []
     left = {path.name[:1] for path in out.glob("*/*") if path.is_file()}
     assert left == {"0", "1", "2", "3", "4"}
+
+
+def test_heic_is_done_again_once_it_can_be_read(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pi_heif")
+    write_folder(tmp_path, {"site/a.heic": HEIC, "site/b.jpg": jpeg(1)[:300]})
+    options = ("site", "--out", "out", "--model", str(model))
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "pi_heif", None)
+        without.setattr("surface_crack.inspection.run.find_spec", lambda _: None)
+        assert "run `pip install pi-heif`" in inspect(*options)
+    assert inspect(*options).startswith("1 of 2 photos could not be read")
+    assert [row["name"] for row in rows(tmp_path / "out/times.csv")] == ["site/a.heic"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from surface_crack import paths
 from surface_crack.artifacts import make_folder, write_csv, write_text
-from surface_crack.decode import NotAPhoto
+from surface_crack.decode import NotAPhoto, is_heic
 from surface_crack.errors import DataError
 from surface_crack.inspection.inputs import Item, list_inputs
 from surface_crack.inspection.model_facts import DRAWINGS, model_facts, only_drawings
@@ -149,7 +149,9 @@ class Worker:
         return inspected(item, made_from, found, pictures), pictures
 
     def _made_from(self, content: bytes, problem: str) -> str:
-        known = hashlib.sha256(content).hexdigest(), problem, self.model, asdict(self.settings)
+        known = [hashlib.sha256(content).hexdigest(), problem, self.model, asdict(self.settings)]
+        if is_heic(content) and find_spec("pi_heif"):  # which may have come since the last run
+            known.append("pi-heif")
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
