@@ -17,7 +17,10 @@ from typing import NamedTuple, Self
 
 from surface_crack.errors import DataError
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".heic"}
+SUFFIXES = {
+    *(".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"),
+    *(".heic", ".heif", ".hif"),
+}
 CLUTTER = {"thumbs.db", "desktop.ini", "__macosx"}  # left behind by operating systems
 
 

@@ -359,6 +359,19 @@ def test_broken_positions_are_none() -> None:
     assert position(b"") is None
 
 
+def test_heic_has_a_position() -> None:
+    pytest.importorskip("pi_heif")
+    exif = Image.Exif()
+    exif[ExifTags.IFD.GPSInfo] = {1: "S", 2: (41.0, 30.0, 0.0), 3: "W", 4: (12.0, 15.0, 36.0)}
+    block = b"\0\0\0\6" + exif.tobytes()
+    start = HEIC.index(b"\0\0\0\6Exif")  # the file's last 36 bytes
+    head = HEIC[:start].replace(b"\0\0\0\x24", len(block).to_bytes(4, "big"))
+    box = 73 - 36 + len(block)
+    content = head.replace(b"\0\0\0\x49mdat", box.to_bytes(4, "big") + b"mdat") + block
+    assert position(content) == (-12.26, -41.5)
+    assert position(HEIC) is None
+
+
 def test_names_are_unique_and_keys_are_file_names(tmp_path: Path) -> None:
     write_folder(tmp_path, {"x/a b/ü.jpg": b"1", "y/a b/ü.jpg": b"2", "x/a b/u.jpg": b"3"})
     inputs = [tmp_path / "x/a b", tmp_path / "y/a b", tmp_path / "x/a b/u.jpg"]

@@ -5,7 +5,7 @@ from io import BytesIO
 
 from PIL import ExifTags, Image
 
-from surface_crack.decode import FORMATS
+from surface_crack.decode import formats_of
 
 LATITUDE, LATITUDE_SIGN = ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef
 LONGITUDE, LONGITUDE_SIGN = ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef
@@ -17,7 +17,7 @@ def position(content: bytes) -> tuple[float, float] | None:
     Seven decimals, a centimetre: far more than any camera knows.
     """
     try:
-        with Image.open(BytesIO(content), formats=FORMATS) as image:
+        with Image.open(BytesIO(content), formats=formats_of(content)) as image:
             tags = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
         longitude = _degrees(tags[LONGITUDE], tags[LONGITUDE_SIGN], "W")
         latitude = _degrees(tags[LATITUDE], tags[LATITUDE_SIGN], "S")
