@@ -19,8 +19,11 @@ FIXES = {
 }
 
 
-def run(name: str, main: Callable[[], None]) -> None:
-    """Run `main`, and leave with a one-line message where the user can mend what went wrong."""
+def run(name: str, main: Callable[[], None], lower: str = "") -> None:
+    """Run `main`, and leave with a one-line message where the user can mend what went wrong.
+
+    `lower` names the params with which it takes less memory.
+    """
     logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stderr)
     log = logging.getLogger(name)
     try:
@@ -30,18 +33,18 @@ def run(name: str, main: Callable[[], None]) -> None:
         log.error("%s", interrupted)
         os._exit(interrupted.code)  # threads may still be at work: nobody waits for them
     except (SurfaceCrackError, OSError, MemoryError, RuntimeError) as error:
-        if not (message := explained(error)):
+        if not (message := explained(error, lower)):
             raise
         log.error("error: %s", message)
         sys.exit(EXIT_USER)
 
 
-def explained(error: Exception) -> str:
+def explained(error: Exception, lower: str = "") -> str:
     """What the user can do about it, in one line; '' for what must be a bug of ours."""
     if isinstance(error, SurfaceCrackError):
         return str(error)
     if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch: a RuntimeError
-        return "out of memory: close other programs, or lower image_size or batch_size"
+        return "out of memory: close other programs" + (f", or lower {lower}" if lower else "")
     if isinstance(error, OSError) and error.errno is not None:
         fix = FIXES.get(error.errno, "put it right")
         file = f"{error.filename}: " if error.filename else ""

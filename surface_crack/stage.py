@@ -24,7 +24,7 @@ def run_stage(name: str, main: Callable[[], None]) -> None:
         with alone(name):
             main()
 
-    run(name, locked)
+    run(name, locked, "image_size or batch_size")
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from PIL import ExifTags, Image
 
 from surface_crack.calibration import read_decision
 from surface_crack.cli import dispatch, parser
+from surface_crack.decode import NotAPhoto
 from surface_crack.dense import Patches
 from surface_crack.errors import DataError
 from surface_crack.inspection.gps import position
@@ -276,6 +277,15 @@ def test_a_crack_is_found_at_every_edge(size: tuple[int, int], place: tuple[floa
     assert region.left <= x + 3 <= region.right
     assert region.top <= y + 3 <= region.bottom
     assert region.area <= 192 * 192  # cells at the rim have only patches that reach further in
+
+
+def test_a_patch_of_next_to_no_pixels_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("surface_crack.inspection.photo.MAX_WHOLE", 256 * 256)
+    content = encoded(picture(1, 128), "PNG")
+    assert inspect_photo(SCORER, content, Settings(0.5, patch_px=32))[0].width == 128
+    message = "128 x 128 pixels take a --patch-px of 32 or more, got 31.9"
+    with pytest.raises(NotAPhoto, match=message):
+        inspect_photo(SCORER, content, Settings(0.5, patch_px=31.9))
 
 
 @pytest.mark.parametrize(

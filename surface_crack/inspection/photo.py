@@ -8,9 +8,10 @@ found, image = inspect_photo(scorer, Path("deck.jpg").read_bytes(), Settings(sco
 print(found.verdict, found.regions.found)
 """
 
+import math
 from dataclasses import dataclass
 
-from surface_crack.decode import Whole, whole
+from surface_crack.decode import MAX_WHOLE, NotAPhoto, Whole, whole
 from surface_crack.inspection.gps import position
 from surface_crack.inspection.quality import flags
 from surface_crack.inspection.regions import Cells, Regions, cells, find_regions
@@ -57,8 +58,9 @@ def inspect_whole(
     settings: Settings,
     position: tuple[float, float] | None = None,
 ) -> Inspection:
-    """The same for a photo that is decoded already."""
+    """The same for a photo that is decoded already. Raises NotAPhoto if --patch-px is too small."""
     scale = scale_of(scorer, settings.patch_px)
+    _check_area(photo, scorer, settings)
     pixels = scaled(photo.image, scale, (photo.width, photo.height))
     scores = score_pixels(scorer, pixels, scale)
     grid = cells(scores, photo.height, photo.width)
@@ -76,6 +78,17 @@ def inspect_whole(
         verdict=verdict(scores, regions, reasons, settings.threshold),
         position=position,
     )
+
+
+def _check_area(photo: Whole, scorer: Scorer, settings: Settings) -> None:
+    """Pixels are added where a patch has fewer than the network sees of it."""
+    side = settings.patch_px or scorer.photo_side
+    least = math.ceil(scorer.patch * math.sqrt(photo.width * photo.height / MAX_WHOLE))
+    if side < least:
+        raise NotAPhoto(
+            f"{photo.width} x {photo.height} pixels take a --patch-px of {least} or more, got "
+            f"{side:g}"
+        )
 
 
 def verdict(scores: ScoreMap, regions: Regions, flags: list[str], threshold: float) -> str:
