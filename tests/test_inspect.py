@@ -23,9 +23,10 @@ from surface_crack.decode import NotAPhoto
 from surface_crack.dense import Patches
 from surface_crack.errors import DataError
 from surface_crack.inspection.gps import position
-from surface_crack.inspection.inputs import list_inputs
+from surface_crack.inspection.inputs import Item, list_inputs
 from surface_crack.inspection.model_facts import score_rows
 from surface_crack.inspection.photo import Settings, inspect_photo
+from surface_crack.inspection.records import remove_others
 from surface_crack.model_file import load_model
 from surface_crack.scorer import Scorer, load_scorer
 from tests.makers import encoded, jpeg, picture, write_folder, write_zip
@@ -189,6 +190,19 @@ def test_finished_photos_are_not_done_again(model: Path, tmp_path: Path) -> None
     assert done("--threshold", "0.9") == []
     left = {path.name[:1] for path in out.glob("*/*") if path.is_file()}
     assert left == {"0", "1", "2", "3", "4"}
+
+
+def test_a_result_that_another_run_removed_is_one_line(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folder(tmp_path, {"a.jpg": jpeg(1), "b.jpg": jpeg(2)})
+
+    def of_both_runs(out: Path, items: list[Item]) -> None:
+        remove_others(out, items[1:])  # as the other run does, which has no a.jpg
+
+    monkeypatch.setattr("surface_crack.inspection.run.remove_others", of_both_runs)
+    error = inspect("a.jpg", "b.jpg", "--out", "out", "--model", str(model))
+    assert error.startswith("the result of 'a.jpg' is gone from out: another run writes there, or")
 
 
 def test_heic_is_done_again_once_it_can_be_read(

@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -158,23 +158,29 @@ class Worker:
 def report(
     out: Path, items: Sequence[Item], scorer: Scorer, settings: Settings, model: Path
 ) -> None:
-    """Tables and page, from the records on disk. Raises DataError if a photo could not be read."""
+    """Tables and page, from the records on disk.
 
-    def records() -> Iterator[Record]:
-        for item in items:
-            record = read_record(out, item)
-            assert record is not None, f"no result of {item.name}"
-            yield record
-
-    located = any(record.get("position") for record in records())
-    write_photos(out / "photos.csv", records())
-    write_regions(out / "regions.csv", records(), settings.mm_per_px)
-    write_geojson(out / "regions.geojson", records(), located)
+    Raises DataError if a photo could not be read, or another run has removed a record.
+    """
+    records = [_record(out, item) for item in items]
+    located = any(record.get("position") for record in records)
+    write_photos(out / "photos.csv", records)
+    write_regions(out / "regions.csv", records, settings.mm_per_px)
+    write_geojson(out / "regions.geojson", records, located)
     facts = model_facts(model, scorer, settings)
-    write_text(out / "report.html", page(out, list(records()), facts, settings))
-    broken = [record for record in records() if record["verdict"] == UNREADABLE]
+    write_text(out / "report.html", page(out, records, facts, settings))
+    broken = [record for record in records if record["verdict"] == UNREADABLE]
     if broken:
         raise DataError(
             f"{len(broken)} of {len(items)} photos could not be read, see {out / 'photos.csv'}; "
             f"the first is {broken[0]['name']!r} ({broken[0]['reason']})"
         )
+
+
+def _record(out: Path, item: Item) -> Record:
+    if (record := read_record(out, item)) is None:
+        raise DataError(
+            f"the result of {item.name!r} is gone from {out}: another run writes there, or files "
+            "were removed; give each run an --out of its own"
+        )
+    return record
