@@ -197,17 +197,16 @@ def _table(records: Sequence[Record], shown: set[str]) -> str:
 
 def _row(record: Record, shown: bool) -> str:
     name, verdict = f"<bdi>{escape(record['name'])}</bdi>", record["verdict"]
+    numbers = [(-1, "")] * 5
     if verdict != UNREADABLE:
         target = f"#{record['key']}" if shown else f"{OVERLAYS}/{record['key']}.jpg"
         name = f'<a href="{target}">{name}</a>'
-    numbers = [
-        (record["flagged"], f"{100 * record['flagged']:.2f} %"),
-        (record["peak"], f"{record['peak']:.3f}"),
-        *((value, str(value)) for value in (len(record["regions"]),)),
-        *((record.get(side, 0), str(record.get(side, ""))) for side in ("width", "height")),
-    ]
-    if verdict == UNREADABLE:
-        numbers = [(-1, "")] * len(numbers)
+        counts = len(record["regions"]), record["width"], record["height"]
+        numbers = [
+            (record["flagged"], f"{100 * record['flagged']:.2f} %"),
+            (record["peak"], f"{record['peak']:.3f}"),
+            *((count, str(count)) for count in counts),
+        ]
     cells = "".join(f'<td class="number" data-value="{v}">{text}</td>' for v, text in numbers)
     return (
         f'<tr><td class="name" data-value="{escape(record["name"])}">{name}</td>'

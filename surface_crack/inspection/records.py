@@ -5,7 +5,7 @@ the JSON is written last, so a run that was killed leaves no half-finished photo
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -110,11 +110,8 @@ def jpeg(picture: Image.Image, quality: int = QUALITY) -> bytes:
 def remove_others(out: Path, items: Sequence[Item]) -> None:
     """Delete what earlier runs left of photos that are no longer asked for."""
     wanted = {item.key for item in items}
-    for path in _of_others(sorted((out / RESULTS).glob("*.json")), wanted):
-        for picture in picture_paths(out, path.stem):
-            picture.unlink(missing_ok=True)
-        path.unlink()
-
-
-def _of_others(paths: Iterable[Path], wanted: set[str]) -> Iterable[Path]:
-    return (path for path in paths if path.stem not in wanted)
+    for path in sorted((out / RESULTS).glob("*.json")):
+        if path.stem not in wanted:
+            for picture in picture_paths(out, path.stem):
+                picture.unlink(missing_ok=True)
+            path.unlink()

@@ -61,9 +61,9 @@ def _region_rows(records: Iterable[Record], mm_per_px: float | None) -> Iterator
 
 
 def write_geojson(path: Path, records: Iterable[Record], located: bool) -> None:
-    """One feature per region, one per line; memory does not grow with them. RFC 7946 knows WGS 84
-    only: if any photo is `located`, regions are points where the camera stood, or have no geometry.
-    Else they are boxes in pixels, y downwards, for programs that draw over the photo.
+    """One feature per region, one per line. RFC 7946 knows WGS 84 only: if any photo is `located`,
+    regions are points where the camera stood, or have no geometry. Else they are boxes in pixels,
+    y downwards, for programs that draw over the photo.
     """
     system = "WGS 84, where the camera stood" if located else "pixels of the photo, y downwards"
     head = {"type": "FeatureCollection", "coordinates": system}
