@@ -192,6 +192,18 @@ def test_finished_photos_are_not_done_again(model: Path, tmp_path: Path) -> None
     assert left == {"0", "1", "2", "3", "4"}
 
 
+def test_a_damaged_zip_in_a_folder_stops_nothing(model: Path, tmp_path: Path) -> None:
+    write_folder(tmp_path / "site", {"a.jpg": jpeg(1), "deck/bad.zip": b"PK"})
+    error = inspect("site", "--out", "out", "--model", str(model))
+    reason = "not a zip that can be read (File is not a zip file)"
+    assert error == (
+        "1 of 2 photos could not be read, see out/photos.csv; the first is 'site/deck/bad.zip' "
+        f"({reason})"
+    )
+    found = {row["name"]: row["reason"] for row in rows(tmp_path / "out/photos.csv")}
+    assert found == {"site/a.jpg": "", "site/deck/bad.zip": reason}
+
+
 def test_a_result_that_another_run_removed_is_one_line(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

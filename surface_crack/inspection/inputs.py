@@ -33,8 +33,8 @@ def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
     """All photos in the inputs but those in `out`, each once, sorted by name.
 
     Names do not depend on the order of the inputs, or on where a relative path is read from. Zips
-    that lie in a folder are read, too. Raises DataError for an input that does not exist or is no
-    photo, folder or zip, and if there is no photo at all.
+    that lie in a folder are read, too; one that is damaged is an item itself. Raises DataError for
+    an input that does not exist or is no photo, folder or zip, and if there is no photo at all.
     """
     real = [path.resolve() for path in inputs]
     try:
@@ -67,7 +67,7 @@ def _found(path: Path, given: Path, out: Path) -> Iterable[tuple[Photo, str]]:
             if inside.is_relative_to(out):
                 continue
             if inside.suffix.lower() == ".zip" and not file.problem:
-                yield from _photos(inside, zip_files(inside))
+                yield from _zip_in_folder(path, file)
             else:
                 yield from _photos(path, [file])
     elif not path.exists():
@@ -76,6 +76,17 @@ def _found(path: Path, given: Path, out: Path) -> Iterable[tuple[Photo, str]]:
         raise DataError(f"{given} is not a photo, a folder or a zip")
     else:
         yield from _photos(path.parent, [File(path.name, 0, "")])
+
+
+def _zip_in_folder(folder: Path, file: File) -> Iterable[tuple[Photo, str]]:
+    """Nobody asked for this very zip, so one that is damaged is a problem like a damaged photo."""
+    archive = folder / file.path
+    try:
+        files = list(zip_files(archive))
+    except DataError as error:
+        yield Photo(folder.stem, file.path, 0, folder), str(error).removeprefix(f"{archive} is ")
+    else:
+        yield from _photos(archive, files)
 
 
 def _photos(container: Path, files: Iterable[File]) -> Iterable[tuple[Photo, str]]:
