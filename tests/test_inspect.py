@@ -417,8 +417,15 @@ def test_names_are_unique_and_keys_are_file_names(tmp_path: Path) -> None:
     keys = [item.key for item in items]
     assert len(set(keys)) == 3
     assert all(key.isascii() and "/" not in key for key in keys)
-    with pytest.raises(DataError, match="no photo found"):
-        list_inputs([tmp_path / "x"], tmp_path)
+
+
+def test_photos_in_the_output_folder_are_photos_but_for_its_own(tmp_path: Path) -> None:
+    names = ("a/1.jpg", "2.jpg", "overlays/3.jpg", "originals/3.jpg", "a/overlays/4.jpg")
+    write_folder(tmp_path / "p", dict.fromkeys(names, b""))
+    items = list_inputs([tmp_path / "p"], tmp_path / "p")
+    assert [item.name for item in items] == ["p/2.jpg", "p/a/1.jpg", "p/a/overlays/4.jpg"]
+    items = list_inputs([tmp_path / "p/a"], tmp_path / "p")
+    assert [item.name for item in items] == ["a/1.jpg", "a/overlays/4.jpg"]
 
 
 def test_photos_of_two_drives_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from surface_crack.errors import DataError
 from surface_crack.photos import CLUTTER, File, Photo, folder_files, looks_like_a_photo, zip_files
 
 PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
+OVERLAYS, ORIGINALS = "overlays", "originals"  # folders of an output folder, with pictures
 LONGEST = 60  # letters that a file name keeps of the photo's
 
 
@@ -30,7 +31,8 @@ class Item(NamedTuple):
 
 
 def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
-    """All photos in the inputs but those in `out`, each once, sorted by name.
+    """All photos in the inputs but the pictures that `inspect` wrote into `out`, each once, sorted
+    by name.
 
     Names do not depend on the order of the inputs, or on where a relative path is read from. Zips
     that lie in a folder are read, too; one that is damaged is an item itself. Raises DataError for
@@ -41,9 +43,10 @@ def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
         root = Path(os.path.commonpath([path.parent for path in real]))
     except ValueError:  # Windows: nothing holds two drives
         raise DataError("photos of several drives: give those of each by themselves") from None
+    own = [out.resolve() / folder for folder in (OVERLAYS, ORIGINALS)]
     items: dict[str, Item] = {}
     for path, given in zip(real, inputs, strict=True):
-        for photo, problem in _found(path, given, out.resolve()):
+        for photo, problem in _found(path, given, own):
             inside = f"{photo.container.relative_to(root).as_posix()}/{photo.path}"
             name = readable(inside.removeprefix("./"))
             if problem == SECOND:
@@ -57,14 +60,14 @@ def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
 SECOND = "a second entry of the same name"
 
 
-def _found(path: Path, given: Path, out: Path) -> Iterable[tuple[Photo, str]]:
-    """(photo, problem) of everything in one input that looks like a photo."""
+def _found(path: Path, given: Path, own: Sequence[Path]) -> Iterable[tuple[Photo, str]]:
+    """(photo, problem) of all in one input that looks like a photo, but for what is in `own`."""
     if path.suffix.lower() == ".zip" and path.is_file():
         yield from _photos(path, zip_files(path))
     elif path.is_dir():
         for file in folder_files(path):
             inside = path / file.path
-            if inside.is_relative_to(out):
+            if any(inside.is_relative_to(folder) for folder in own):
                 continue
             if inside.suffix.lower() == ".zip" and not file.problem:
                 yield from _zip_in_folder(path, file)

@@ -13,11 +13,11 @@ from typing import Any
 from PIL import Image
 
 from surface_crack.artifacts import write_bytes, write_json
-from surface_crack.inspection.inputs import Item
+from surface_crack.inspection.inputs import ORIGINALS, OVERLAYS, Item
 from surface_crack.inspection.overlay import QUALITY, Pictures
 from surface_crack.inspection.photo import Inspection
 
-RESULTS, OVERLAYS, ORIGINALS = "results", "overlays", "originals"  # folders of an output folder
+RESULTS = "results"  # folder of an output folder, beside those of pictures
 UNREADABLE = "unreadable"  # the verdict on what could not be opened
 Record = dict[str, Any]
 
