@@ -1,6 +1,7 @@
-"""The `surface-crack` command: what the pipeline itself does not do.
+"""Check, inspect, validate, audit, verify: all around the pipeline, which `dvc repro` runs.
 
-Each subcommand imports what it needs only when it runs, so that `--help` answers at once.
+The `surface-crack` command. Each subcommand imports what it needs only when it runs, so that
+`--help` answers at once.
 """
 
 import argparse
@@ -8,6 +9,8 @@ import json
 import logging
 import math
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,28 +27,49 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="surface-crack", description=(__doc__ or "").split("\n")[0])
     top.add_argument("--version", action="version", version=version("surface-crack"))
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("check", help="check params.yaml and the photos before `dvc repro`")
-    inspect = commands.add_parser("inspect", help="where are the cracks? whole photos to a report")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text[:1].upper() + text[1:])
+
+    add("check", "check params.yaml and the photos before `dvc repro`")
+    inspect = add("inspect", "where are the cracks? whole photos to a report")
     inspect.add_argument(
         "inputs", nargs="+", type=Path, metavar="PHOTO|FOLDER|ZIP", help="what to inspect"
     )
     inspect.add_argument("--out", type=Path, required=True, help="folder for report and tables")
     inspect.add_argument("--model", type=Path, help="model file (default: the one in models/)")
-    inspect.add_argument("--mm-per-px", type=positive, help="size of the photos' pixels")
-    inspect.add_argument("--patch-px", type=positive, help="side of a patch in photo pixels")
+    inspect.add_argument(
+        "--mm-per-px", type=positive, help="millimetres per pixel: areas in mm², too"
+    )
+    inspect.add_argument(
+        "--patch-px",
+        type=positive,
+        help="pixels of your photos that show as much as a training photo does (default: its size)",
+    )
     inspect.add_argument("--threshold", type=share, help="probability of a crack (model's own)")
-    inspect.add_argument("--jobs", type=int, choices=range(1, 65), metavar="1..64")
+    inspect.add_argument(
+        "--jobs",
+        type=whole_number(1, 64),
+        metavar="1..64",
+        help="photos at once (default: one per core)",
+    )
     inspect.add_argument("--fresh", action="store_true", help="do finished photos again")
-    validate = commands.add_parser("validate", help="may the model be used on these photos?")
+    validate = add("validate", "may the model be used on these photos?")
     validate.add_argument("path", type=Path, help="folder or zip of photos in class folders")
     validate.add_argument("--json", action="store_true", help="print one JSON object")
     validate.add_argument("--out", type=Path, help="folder for report, predictions and mistakes")
-    audit = commands.add_parser("audit", help="which labels are most likely wrong?")
-    audit.add_argument("--folds", type=int, choices=range(2, 21), default=5, metavar="2..20")
+    audit = add("audit", "which labels are most likely wrong?")
+    audit.add_argument(
+        "--folds",
+        type=whole_number(2, 20),
+        default=5,
+        metavar="2..20",
+        help="networks to train (default: %(default)s)",
+    )
     audit.add_argument("--out", type=Path, default=Path("data/audit"), help="folder (%(default)s)")
-    commands.add_parser("verify", help="are outputs and cache still what dvc.lock records?")
-    commands.add_parser("fresh", help="forget what an interrupted training would go on from")
-    download = commands.add_parser("download", help="fetch a data set of real photos")
+    add("verify", "are outputs and cache still what dvc.lock records?")
+    add("fresh", "forget what an interrupted training would go on from")
+    download = add("download", "fetch a data set of real photos")
     download.add_argument("name", choices=("metu", "sdnet"))
     download.add_argument("--url", help="fetch from this address instead of the known ones")
     download.add_argument("--to", type=Path, default=Path("data/raw"), help="folder (%(default)s)")
@@ -53,19 +77,34 @@ def parser() -> argparse.ArgumentParser:
 
 
 def positive(text: str) -> float:
-    """A finite number above 0. Raises ValueError, of which argparse makes one line."""
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise ValueError
-    return number
+    """A finite number above 0. Raises ArgumentTypeError."""
+    return _number(text, math.inf, "a number above 0")
 
 
 def share(text: str) -> float:
-    """A number in (0, 1): at 0 all would be flagged, at 1 nothing. Raises ValueError."""
-    number = float(text)
-    if not 0 < number < 1:
-        raise ValueError
-    return number
+    """A number in (0, 1): at 0 all would be flagged, at 1 nothing. Raises ArgumentTypeError."""
+    return _number(text, 1, "a number above 0 and below 1")
+
+
+def _number(text: str, end: float, want: str) -> float:
+    with suppress(ValueError):
+        if 0 < (number := float(text)) < end:
+            return number
+    raise argparse.ArgumentTypeError(f"must be {want}, got {text!r}")
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """A type of option, from `least` to `most`. Raises ArgumentTypeError."""
+
+    def parse(text: str) -> int:
+        with suppress(ValueError):
+            if least <= (number := int(text)) <= most:
+                return number
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from {least} to {most}, got {text!r}"
+        )
+
+    return parse
 
 
 def dispatch(arguments: argparse.Namespace) -> None:

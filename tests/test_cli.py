@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from surface_crack.cli import parser
 from tests.makers import metu_like, write_zip
 from tests.project import ROOT
 
@@ -43,6 +44,43 @@ def test_help_names_the_commands() -> None:
     assert code == 0
     for command in ("check", "download", "validate"):
         assert f"\n    {command} " in text
+
+
+def test_help_of_a_command_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args(["inspect", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for part in (
+        "Where are the cracks? whole photos to a report",
+        "--jobs 1..64 photos at once (default: one per core)",
+        "millimetres per pixel: areas in mm², too",
+    ):
+        assert part in text
+
+
+ABOVE_0 = "must be a number above 0, got"
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "message"),
+    [
+        ("inspect . --out out", "--mm-per-px=0", f"{ABOVE_0} '0'"),
+        ("inspect . --out out", "--patch-px=nan", f"{ABOVE_0} 'nan'"),
+        ("inspect . --out out", "--patch-px=many", f"{ABOVE_0} 'many'"),
+        ("inspect . --out out", "--mm-per-px=inf", f"{ABOVE_0} 'inf'"),
+        ("inspect . --out out", "--threshold=1", "must be a number above 0 and below 1, got '1'"),
+        ("inspect . --out out", "--jobs=0", "must be a whole number from 1 to 64, got '0'"),
+        ("inspect . --out out", "--jobs=two", "must be a whole number from 1 to 64, got 'two'"),
+        ("audit", "--folds=21", "must be a whole number from 2 to 20, got '21'"),
+    ],
+)
+def test_options_out_of_range_are_refused(
+    command: str, option: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parser().parse_args([*command.split(), option])
+    assert stopped.value.code == 2
+    assert f"argument {option.split('=')[0]}: {message}\n" in capsys.readouterr().err
 
 
 def test_help_waits_for_nothing_heavy() -> None:
