@@ -84,12 +84,12 @@ class Whole(NamedTuple):
     height: int
 
 
-def whole(content: bytes, scale: float = 1, least: int = 1, max_pixels: int = MAX_WHOLE) -> Whole:
+def whole(content: bytes, scale: float = 1, least: int = 1, max_pixels: int | None = None) -> Whole:
     """Bytes of an image file -> a photo of any shape, to be scaled by `scale` afterwards.
 
     A JPEG of which no more is needed comes scaled down by eighths, as in `decode`; all other pixels
-    are the file's. Raises NotAPhoto as `decode` does, and for photos with fewer than `least` pixels
-    a side.
+    are the file's. It may have `max_pixels`, or MAX_WHOLE. Raises NotAPhoto as `decode` does, and
+    for photos with fewer than `least` pixels a side.
     """
     with _opened(content, max_pixels, least) as image, ExitStack() as room:
         width, height = image.size
@@ -118,7 +118,7 @@ def _resized(image: Image.Image, size: int, box: Box) -> Image.Image:
 
 
 @contextmanager
-def _opened(content: bytes, max_pixels: int, least: int = MIN_SIDE) -> Iterator[Image.Image]:
+def _opened(content: bytes, max_pixels: int | None, least: int = MIN_SIDE) -> Iterator[Image.Image]:
     """The file's header, checked. Whatever goes wrong with its pixels is NotAPhoto, too."""
     if not content:
         raise NotAPhoto("empty file")
@@ -159,10 +159,11 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _check(image: Image.Image, content: bytes, max_pixels: int, least: int) -> None:
+def _check(image: Image.Image, content: bytes, max_pixels: int | None, least: int) -> None:
     width, height = image.size
-    if width * height > max_pixels:
-        raise NotAPhoto(f"too large: {width} x {height} pixels, more than max_pixels")
+    if width * height > (max_pixels or MAX_WHOLE):
+        limit = f"max_pixels ({max_pixels:,})" if max_pixels else f"{MAX_WHOLE:,}"
+        raise NotAPhoto(f"too large: {width} x {height} pixels, more than {limit}")
     if min(width, height) < least:
         raise NotAPhoto(f"too small: {width} x {height} pixels")
     # Not `n_frames`: counting a million takes minutes. A camera's MPO has a preview beside it.

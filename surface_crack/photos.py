@@ -21,6 +21,7 @@ SUFFIXES = {
     *(".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"),
     *(".heic", ".heif", ".hif"),
 }
+MAX_FILE = 500_000_000  # bytes of a photo's file to be inspected; a larger one is not read
 CLUTTER = {"thumbs.db", "desktop.ini", "__macosx"}  # left behind by operating systems
 
 
@@ -245,7 +246,8 @@ class Reader:
     A ZipFile shared by threads waits for its own lock, so each thread opens one of its own.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int | None = None) -> None:
+        """No file may have more than `max_bytes`, or MAX_FILE."""
         self._max_bytes = max_bytes
         self._local = threading.local()
         self._opened: list[zipfile.ZipFile] = []
@@ -270,8 +272,9 @@ class Reader:
             return entry.read(self._checked(info.file_size))
 
     def _checked(self, size: int) -> int:
-        if size > self._max_bytes:
-            raise DataError(f"{size} bytes, more than max_bytes")
+        if size > (self._max_bytes or MAX_FILE):
+            limit = f"max_bytes ({self._max_bytes:,})" if self._max_bytes else f"{MAX_FILE:,}"
+            raise DataError(f"{size:,} bytes, more than {limit}")
         return size
 
     def __enter__(self) -> Self:

@@ -219,6 +219,19 @@ def test_the_smallest_photo_is_whole() -> None:
         original(dot)
 
 
+def test_a_limit_is_told_with_its_number_and_the_knob_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = encoded(Image.new("L", (50, 40)), "PNG")
+    with pytest.raises(NotAPhoto) as caught:
+        module.decode(content, 16, 1999)
+    assert str(caught.value) == "too large: 50 x 40 pixels, more than max_pixels (1,999)"
+    monkeypatch.setattr(module, "MAX_WHOLE", 1999)
+    with pytest.raises(NotAPhoto) as caught:
+        whole(content)
+    assert str(caught.value) == "too large: 50 x 40 pixels, more than 1,999"
+
+
 # SMOOTH.crop((0, 0, 64, 32)), stored turned by a quarter with EXIF orientation 6, by pillow-heif,
 # quality 30; compressed.
 HEIC = zlib.decompress(

@@ -125,8 +125,9 @@ def test_limits_are_kept(tmp_path: Path) -> None:
             return {result.reason for result in results if isinstance(result, Rejected)}
 
         assert reasons(48 * 48, longest) == set()
-        assert reasons(48 * 48 - 1, longest) == {"too large: 48 x 48 pixels, more than max_pixels"}
-        message = f"cannot be read: {longest} bytes, more than max_bytes"
+        message = "too large: 48 x 48 pixels, more than max_pixels (2,303)"
+        assert reasons(48 * 48 - 1, longest) == {message}
+        message = f"cannot be read: {longest:,} bytes, more than max_bytes ({longest - 1:,})"
         assert reasons(48 * 48, longest - 1) == {message}
 
 

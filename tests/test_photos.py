@@ -168,3 +168,13 @@ def test_doubtful_names_in_a_zip_are_listed(tmp_path: Path) -> None:
     }
     with Reader(LIMITS.max_bytes) as reader:
         assert reader.read(listing.photos[0]) == metu_like(1)["Negative/00000.jpg"]
+
+
+def test_where_no_knob_sets_the_limit_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("surface_crack.photos.MAX_FILE", 1234)
+    write_folder(tmp_path / "x", {"Negative/1.jpg": bytes(1235)})
+    (photo,) = list_photos(tmp_path / "x", LABELS).photos
+    with Reader() as reader, pytest.raises(DataError, match=r"^1,235 bytes, more than 1,234$"):
+        reader.read(photo)

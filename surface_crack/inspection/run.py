@@ -43,7 +43,6 @@ from surface_crack.scorer import Scorer, load_scorer
 from surface_crack.threads import cores, in_order
 
 log = logging.getLogger("surface-crack")
-MAX_BYTES = 500_000_000  # of a photo's file; a larger one is not read
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def inspect(request: Request) -> None:
         log.warning("about the model: %s", DRAWINGS)
     threshold = scorer.threshold if request.threshold is None else request.threshold
     settings = Settings(threshold, request.patch_px, request.mm_per_px)
-    with Reader(MAX_BYTES) as reader:
+    with Reader() as reader:
         worker = Worker(scorer, settings, digest_of(model, scorer), reader, request)
         jobs = request.jobs or cores()
         done = in_order(worker, items, jobs)
