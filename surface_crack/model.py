@@ -90,22 +90,12 @@ class CrackNet(_Normalised):
         """
         return self.features[1]
 
-    def patches(self, images: Tensor, size: int, step: int) -> Tensor:
-        """Score all patches of `size` pixels that begin at multiples of `step`, in one pass.
-
-        uint8 (B, 3, H, W) -> float32 logits (B, (H - size) // step + 1, likewise W), in eval mode
-        equal to `forward` on each patch. Raises ValueError if `size` or `step` is no multiple of
-        STRIDE, and where each patch is normalised by itself, which leaves no shortcut.
-        """
-        if self.by_photo or size % STRIDE or step % STRIDE:
-            raise ValueError(
-                f"want size and step in multiples of {STRIDE} and normalise: dataset, got {size}, "
-                f"{step} and {'photo' if self.by_photo else 'dataset'}"
-            )
-        return self.slide(self.features(self.normalise(images)), size, step)
-
     def slide(self, x: Tensor, size: int, step: int) -> Tensor:
-        """Features (B, C, h, w) of a photo -> logits (B, rows, columns) of its patches."""
+        """Features (B, C, h, w) of a photo -> logits (B, rows, columns) of its patches.
+
+        Patches of `size` pixels that begin at multiples of `step`, both multiples of STRIDE: in
+        eval mode equal to `forward` on each.
+        """
         cells, stride = cells_of(size), step // STRIDE
         weight = self.head.weight[:, :, None, None]  # (1, 2 * C, 1, 1)
         of_mean, of_top = weight[:, : x.shape[1]], weight[:, x.shape[1] :]

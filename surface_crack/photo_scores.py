@@ -24,14 +24,6 @@ class ScoreMap:
     lefts: NDArray[np.float64]  # (columns,)
     patch: float  # side of a patch, photo pixels; the last ones may reach past the edge
 
-    def at(self, tops: NDArray[np.float64], lefts: NDArray[np.float64]) -> NDArray[np.float32]:
-        """P(crack) (n, m) of the patches that begin nearest to tops (n,) x lefts (m,).
-
-        With the corners of a grid of tiles, P(crack) of each tile.
-        """
-        rows, columns = _nearest(self.tops, tops), _nearest(self.lefts, lefts)
-        return self.probability[np.ix_(rows, columns)]
-
 
 def score_photo(
     scorer: Scorer,
@@ -107,8 +99,3 @@ def mirrored(pixels: NDArray[np.uint8], patch: int, step: int) -> NDArray[np.uin
     """(H, W, 3), continued to the right and below until patches at each `step` fill it."""
     more = [(0, max(patch - side, (patch - side) % step)) for side in pixels.shape[:2]]
     return np.pad(pixels, (*more, (0, 0)), mode="symmetric")
-
-
-def _nearest(places: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
-    nearest: NDArray[np.int64] = np.argmin(np.abs(wanted[:, None] - places), axis=1)
-    return nearest

@@ -39,7 +39,6 @@ class Scorer:
     dense: bool  # all patches in one pass; else each is cut out and normalised by itself
     temperature: float  # that its logits are divided by; `run` does it
     threshold: float  # calibrated probability from which a patch counts as cracked
-    classes: tuple[str, ...]
     data_digest: str  # of the photos it learnt from
     mean: tuple[float, ...]  # of their pixels, RGB
     std: tuple[float, ...]
@@ -196,7 +195,6 @@ def _scorer(path: Path, values: Mapping[str, Any], run: Run) -> Scorer:
             dense=dense,
             temperature=float(values["temperature"]),
             threshold=float(values["threshold"]),
-            classes=tuple(values["classes"]),
             data_digest=str(values["data_digest"]),
             mean=tuple(map(float, values["mean"])),
             std=tuple(map(float, values["std"])),

@@ -276,7 +276,7 @@ class Darkest:
 
 
 SCORER = Scorer(
-    *(64, 128.0, 8, True, 1.0, 0.5, ("negative", "positive"), "", (150.0,) * 3, (30.0,) * 3),
+    *(64, 128.0, 8, True, 1.0, 0.5, "", (150.0,) * 3, (30.0,) * 3),
     run=Darkest(),
 )
 

@@ -20,22 +20,13 @@ def test_one_pass_over_a_photo_gives_the_logits_of_its_patches(size: int, step: 
     model = random_cracknet(8)
     photo = random_images(2, 3, size + 2 * step + 7, size + 3 * step + 5)  # ragged edges
     with torch.inference_mode():
-        dense = model.patches(photo, size, step)
+        dense = model.slide(model.features(model.normalise(photo)), size, step)
         assert dense.shape == (2, 3, 4)
         for row in range(3):
             for column in range(4):
                 top, left = row * step, column * step
                 patch = photo[:, :, top : top + size, left : left + size]
                 torch.testing.assert_close(dense[:, row, column], model(patch), atol=1e-4, rtol=0)
-
-
-@pytest.mark.parametrize(
-    ("size", "step", "normalise"), [(60, 8, "dataset"), (64, 4, "dataset"), (64, 8, "photo")]
-)
-def test_where_there_is_no_shortcut_none_is_taken(size: int, step: int, normalise: str) -> None:
-    model = random_cracknet(normalise=normalise)
-    with pytest.raises(ValueError, match=f"multiples of 8 .* got {size}, {step} and {normalise}"):
-        model.patches(random_images(1, 3, 120, 120), size, step)
 
 
 def test_sizes_are_as_documented() -> None:

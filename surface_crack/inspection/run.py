@@ -71,7 +71,7 @@ def inspect(request: Request) -> None:
     threshold = scorer.threshold if request.threshold is None else request.threshold
     settings = Settings(threshold, request.patch_px, request.mm_per_px)
     with Reader() as reader:
-        worker = Worker(scorer, settings, digest_of(model, scorer), reader, request)
+        worker = Worker(scorer, settings, digest_of(model), reader, request)
         jobs = request.jobs or cores()
         done = in_order(worker, items, jobs)
         bar = tqdm(done, "inspect", len(items), unit="photo", disable=None)
@@ -100,13 +100,13 @@ def default_model() -> Path:
     )
 
 
-def digest_of(model: Path, scorer: Scorer) -> str:
+def digest_of(model: Path) -> str:
     """Of all that a photo's scores follow from: weights, decision, and this program's version."""
     known = [hashlib.sha256(model.read_bytes()).hexdigest(), version("surface-crack")]
     decision = model.with_name(paths.DECISION.name)
     if model.suffix != ".onnx":
         known.append(hashlib.sha256(decision.read_bytes()).hexdigest())
-    return hashlib.sha256(json.dumps([*known, scorer.patch]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
