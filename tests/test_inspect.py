@@ -411,6 +411,12 @@ def test_names_are_unique_and_keys_are_file_names(tmp_path: Path) -> None:
     assert all(key.isascii() and "/" not in key for key in keys)
 
 
+def test_all_endings_of_heic_are_photos(tmp_path: Path) -> None:
+    names = ("1.heic", "2.HEIF", "3.hif")
+    write_folder(tmp_path / "x", dict.fromkeys(names, b""))
+    assert [item.photo.path for item in list_inputs([tmp_path / "x"], tmp_path)] == list(names)
+
+
 def test_photos_in_the_output_folder_are_photos_but_for_its_own(tmp_path: Path) -> None:
     names = ("a/1.jpg", "2.jpg", "overlays/3.jpg", "originals/3.jpg", "a/overlays/4.jpg")
     write_folder(tmp_path / "p", dict.fromkeys(names, b""))

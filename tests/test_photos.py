@@ -37,11 +37,6 @@ def test_the_folder_above_stays_in_the_path(tmp_path: Path) -> None:
     ]
 
 
-def test_all_endings_of_heic_are_photos(tmp_path: Path) -> None:
-    files = {f"Negative/1.{ending}": b"x" for ending in ("heic", "HEIF", "hif")}
-    assert len(rows(write_folder(tmp_path / "x", files))) == 3
-
-
 @pytest.mark.parametrize("unpacked", ["", "metu", "sdnet", "metu sdnet"])
 def test_a_collection_gives_the_rows_of_its_parts(tmp_path: Path, unpacked: str) -> None:
     raw = tmp_path / "raw"
