@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from surface_crack.errors import DataError
+from surface_crack.errors import DataError, one_line
 
 
 @contextmanager
@@ -82,7 +82,9 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise DataError(f"{path} is missing: run `dvc repro`") from None
     except ValueError as error:
-        raise DataError(f"{path} is not JSON ({error}): run `dvc repro --force`") from None
+        raise DataError(
+            f"{path} is not JSON ({one_line(error)}): run `dvc repro --force`"
+        ) from None
     if not isinstance(content, dict):
         raise DataError(f"{path} must hold a JSON object, got {type(content).__name__}")
     return content

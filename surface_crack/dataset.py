@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from surface_crack import paths
 from surface_crack.artifacts import write_text
-from surface_crack.errors import DataError
+from surface_crack.errors import DataError, one_line
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def read_images() -> NDArray[np.uint8]:
     """All packed photos, uint8 (N, S, S, 3), mapped from disk. Raises DataError."""
     try:
         images: NDArray[np.uint8] = np.load(paths.IMAGES, mmap_mode="r")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{paths.IMAGES} cannot be read ({error}): run `dvc repro`") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise _unreadable(paths.IMAGES, error) from None
     return images
 
 
@@ -88,4 +88,8 @@ def _read_csv(path: Path, types: dict[str, type]) -> pd.DataFrame:
     try:
         return pd.read_csv(path, dtype=types, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}): run `dvc repro`") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} cannot be read ({one_line(error)}): run `dvc repro`")

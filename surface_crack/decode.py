@@ -18,6 +18,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from surface_crack.errors import one_line
 from surface_crack.threads import Room
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
@@ -152,11 +153,6 @@ def formats_of(content: bytes) -> tuple[str, ...]:
 def is_heic(content: bytes) -> bool:
     """By its first bytes, whatever its name says."""
     return content[8:12] in HEIC
-
-
-def one_line(error: Exception) -> str:
-    """What it says, or its type where it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _check(image: Image.Image, content: bytes, max_pixels: int | None, least: int) -> None:

@@ -34,3 +34,8 @@ class StageError(SurfaceCrackError):
 
 class DownloadError(SurfaceCrackError):
     """A data set could not be fetched from any of its addresses."""
+
+
+def one_line(error: Exception) -> str:
+    """What it says, or its type where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

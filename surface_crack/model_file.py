@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from surface_crack.artifacts import write_bytes
-from surface_crack.errors import DataError
+from surface_crack.errors import DataError, one_line
 from surface_crack.model import Model, build_model
 
 SHAPE = ("dropout", "width", "normalise")  # params that `build_model` takes, besides `model`
@@ -39,6 +39,5 @@ def load_model(path: Path) -> tuple[Model, dict[str, Any]]:
     except FileNotFoundError:
         raise DataError(f"{path} is missing: run `dvc repro`") from None
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path} is not a model of this project ({reason})") from None
+        raise DataError(f"{path} is not a model of this project ({one_line(error)})") from None
     return model.eval(), config

@@ -13,8 +13,8 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from surface_crack.artifacts import replacing
-from surface_crack.decode import Decoded, NotAPhoto, decode, one_line
-from surface_crack.errors import DataError
+from surface_crack.decode import Decoded, NotAPhoto, decode
+from surface_crack.errors import DataError, one_line
 from surface_crack.photos import Limits, Photo, Reader, Rejected
 from surface_crack.threads import cores, in_order
 

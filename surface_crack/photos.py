@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Self
 
-from surface_crack.errors import DataError
+from surface_crack.errors import DataError, one_line
 
 SUFFIXES = {
     *(".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"),
@@ -237,7 +237,7 @@ def _open_zip(archive: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(archive)
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        raise DataError(f"{archive} is not a zip that can be read ({error})") from None
+        raise DataError(f"{archive} is not a zip that can be read ({one_line(error)})") from None
 
 
 class Reader:

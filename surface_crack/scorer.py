@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surface_crack import paths
-from surface_crack.errors import DataError
+from surface_crack.errors import DataError, one_line
 from surface_crack.params import STRIDE
 
 if TYPE_CHECKING:
@@ -205,9 +205,8 @@ def _scorer(path: Path, values: Mapping[str, Any], run: Run) -> Scorer:
 
 
 def _not_ours(path: Path, error: Exception) -> DataError:
-    reason = " ".join(str(error).split()) or type(error).__name__
     return DataError(
-        f"{path} is not a model of this project, or of an older version ({reason}): run "
+        f"{path} is not a model of this project, or of an older version ({one_line(error)}): run "
         f"{_made_by(path)}"
     )
 

@@ -20,7 +20,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from tqdm import tqdm
 
-from surface_crack.errors import DownloadError
+from surface_crack.errors import DownloadError, one_line
 
 TIMEOUT = 30.0  # seconds to connect, and for a read that brings nothing
 ATTEMPTS = 4  # requests for one file, as long as each of them brings something
@@ -223,5 +223,5 @@ def _tag_file(part: Path) -> Path:
 
 def _reason(error: Exception) -> str:
     """One line: urllib wraps the error that matters in another."""
-    inner = getattr(error, "reason", error)
-    return " ".join(str(inner).split()) or type(inner).__name__
+    inner = getattr(error, "reason", error)  # of some errors a text
+    return one_line(inner if isinstance(inner, Exception) else error)

@@ -55,6 +55,13 @@ def test_a_damaged_model_is_one_line(tmp_path: Path) -> None:
             load_model(path)
 
 
+def test_weights_of_another_network_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    save_model(path, CrackNet([0.0] * 3, [1.0] * 3, 0.1, 8), CONFIG)
+    with pytest.raises(DataError, match=r"size mismatch for [^\n]+\)\Z"):
+        load_model(path)
+
+
 def test_the_model_carries_one_metadata_key(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     save_model(path, CrackNet([0.0] * 3, [1.0] * 3, 0.1), CONFIG)

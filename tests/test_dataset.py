@@ -1,0 +1,30 @@
+"""The tables that stages hand on: what cannot be read is told in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from surface_crack import paths
+from surface_crack.artifacts import write_bytes
+from surface_crack.dataset import read_images, read_index
+from surface_crack.errors import DataError
+
+
+@pytest.mark.parametrize("content", [b"", b"pickle", b"\x93NUMPY\x01\x00"])
+def test_damaged_pixels_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_bytes(paths.IMAGES, content)
+    with pytest.raises(DataError, match=r"^[^\n]+ cannot be read \([^\n]+\): run `dvc repro`\Z"):
+        read_images()
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2,3\n4,5,6,7\n", b"path\n\xff\n"])
+def test_a_damaged_table_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_bytes(paths.INDEX, content)
+    with pytest.raises(DataError, match=r"^[^\n]+ cannot be read \([^\n]+\): run `dvc repro`\Z"):
+        read_index()
