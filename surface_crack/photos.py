@@ -61,7 +61,7 @@ class Listing:
 
 
 class File(NamedTuple):
-    """Anything in a folder or zip that is not itself a folder."""
+    """Anything in a folder or zip that is not itself a folder, or is one that cannot be listed."""
 
     path: str
     entry: int  # number of the entry in a zip
@@ -78,7 +78,8 @@ def list_photos(raw: Path, labels: Mapping[str, int], exclude: str = "") -> List
 
     `labels` maps casefolded folder names to 0 or 1; photos whose path matches the regular
     expression `exclude` are counted and left out. Raises DataError if `raw` is missing or no
-    archive, if a photo lies in a folder that is in neither class, or if there is no photo.
+    archive, if a folder cannot be read, if a photo lies in a folder that is in neither class, or
+    if there is no photo.
     """
     listing = Listing()
     drop = re.compile(exclude) if exclude else None
@@ -130,6 +131,11 @@ def _sort_in(
         listing.clutter.append(Rejected(source, file.path, "a file of the operating system's"))
     elif drop and drop.search(file.path):
         listing.excluded += 1
+    elif file.problem and file.path.endswith("/"):  # however many photos it may hold
+        raise DataError(
+            f"{container / file.path} {file.problem}: make it readable, or leave it out with "
+            "exclude in params.yaml"
+        )
     elif file.problem:
         listing.rejected.append(Rejected(source, file.path, file.problem))
     elif label is not None and in_class_folder:
@@ -186,14 +192,21 @@ def looks_like_a_photo(path: str) -> bool:
 
 
 def folder_files(root: Path, *, deep: bool = True) -> Iterator[File]:
-    """Everything in `root`, and below it if `deep`, that is not a plain folder."""
-    for folder, folders, names in os.walk(root):
+    """Everything in `root`, and below it if `deep`, that is not a plain folder.
+
+    A folder whose files cannot be listed is a File with a problem, and its path ends in '/'.
+    """
+    unlisted: list[OSError] = []
+    for folder, folders, names in os.walk(root, onerror=unlisted.append):
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
         for name in names + links:
             path = Path(folder) / name
             yield File(path.relative_to(root).as_posix(), 0, _folder_problem(path))
         if not deep:
-            return
+            break
+    for error in unlisted:
+        folder = Path(error.filename).relative_to(root).as_posix()
+        yield File(f"{folder}/", 0, f"cannot be read: {error.strerror}")
 
 
 def _folder_problem(path: Path) -> str:

@@ -12,10 +12,11 @@ Stamps = Mapping[str, tuple[int, int]]  # path -> size, time of the last change 
 def stamps(raw: Path) -> Stamps:
     """Of the file `raw`, or of all files below the folder; none if it is missing."""
     files = [str(raw)]
-    for folder, _, names in os.walk(raw):
+    unlisted: list[OSError] = []
+    for folder, _, names in os.walk(raw, onerror=unlisted.append):
         files += [os.path.join(folder, name) for name in names]  # noqa: PTH118 (40,000 of them)
     found = {}
-    for file in files:
+    for file in [*files, *(error.filename for error in unlisted)]:  # a folder, in case that ends
         try:
             status = os.stat(file)  # noqa: PTH116
         except OSError:  # gone, or a link to nowhere

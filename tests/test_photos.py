@@ -1,13 +1,16 @@
 """Finding photos: the same rows from a zip, a folder, and a folder of both."""
 
+import errno
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from surface_crack.errors import DataError
 from surface_crack.photos import Reader, check_classes, class_labels, list_photos
+from surface_crack.unchanged import check_unchanged, stamps
 from tests.makers import LIMITS, jpeg, metu_like, write_folder, write_zip
 
 LABELS = class_labels(["Negative", "Non-cracked", "UD"], ["Positive", "Cracked", "CD"])
@@ -131,6 +134,28 @@ def test_every_file_is_a_photo_or_listed_with_a_reason(tmp_path: Path) -> None:
         *(set(extra) - {"Negative/notes.txt"}),
         "Negative/a.jpg/inner.txt",
     }
+
+
+def test_a_folder_that_cannot_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its photos, however many, would be missing in silence. Root may read every folder."""
+    raw = write_folder(tmp_path / "raw", SDNET)
+
+    def scandir(path: str, real: Callable[[str], object] = os.scandir) -> object:
+        if str(path).endswith("Walls/Cracked"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(DataError, match="raw/Walls/Cracked cannot be read: Permission denied: ma"):
+        list_photos(raw, LABELS)
+    assert len(rows(raw, "Walls/")) == 2
+    before = stamps(raw)
+    assert str(raw / "Walls/Cracked") in before
+    monkeypatch.undo()
+    with pytest.raises(DataError, match="Walls/Cracked.* changed"):
+        check_unchanged(raw, before)
 
 
 def test_names_as_other_systems_write_them(tmp_path: Path) -> None:
