@@ -15,7 +15,7 @@ import numpy as np
 from surface_crack.artifacts import replacing
 from surface_crack.decode import Decoded, NotAPhoto, decode
 from surface_crack.errors import DataError, one_line
-from surface_crack.photos import Limits, Photo, Reader, Rejected
+from surface_crack.photos import Limits, Photo, Reader, Rejected, is_want
 from surface_crack.threads import cores, in_order
 
 # What zipfile lets through for damaged, encrypted or oddly packed entries, and the disk for files.
@@ -46,10 +46,12 @@ def open_photo(reader: Reader, photo: Photo, size: int, max_pixels: int) -> tupl
 
 
 def read_file(reader: Reader, photo: Photo) -> bytes:
-    """The file's bytes. Raises NotAPhoto with the reason if they cannot be had."""
+    """The file's bytes. Raises NotAPhoto with the reason if the file is why they cannot be had."""
     try:
         return reader.read(photo)
     except UNREADABLE as error:
+        if is_want(error):
+            raise
         raise NotAPhoto(f"cannot be read: {one_line(error)}") from None
 
 

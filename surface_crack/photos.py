@@ -5,6 +5,7 @@ The class of a photo is the name of its folder. What is below a source's root st
 never dropped in silence: it is listed with its reason.
 """
 
+import errno
 import os
 import re
 import stat
@@ -205,6 +206,8 @@ def folder_files(root: Path, *, deep: bool = True) -> Iterator[File]:
         if not deep:
             break
     for error in unlisted:
+        if is_want(error):
+            raise error
         folder = Path(error.filename).relative_to(root).as_posix()
         yield File(f"{folder}/", 0, f"cannot be read: {error.strerror}")
 
@@ -246,24 +249,31 @@ def _zip_problem(info: zipfile.ZipInfo, name: str, again: bool) -> str:
     return ""
 
 
+def is_want(error: Exception) -> bool:
+    """Whether the system has no more open files or memory to give: no fault of the file's."""
+    return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
 def _open_zip(archive: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(archive)
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        if is_want(error):
+            raise
         raise DataError(f"{archive} is not a zip that can be read ({one_line(error)})") from None
 
 
 class Reader:
     """Reads photos from several threads.
 
-    A ZipFile shared by threads waits for its own lock, so each thread opens one of its own.
+    A ZipFile shared by threads waits for its own lock, so each thread opens one of its own. Photos
+    come sorted by source, so each keeps only the last one open: a system allows few open files.
     """
 
     def __init__(self, max_bytes: int | None = None) -> None:
         """No file may have more than `max_bytes`, or MAX_FILE."""
         self._max_bytes = max_bytes
-        self._local = threading.local()
-        self._opened: list[zipfile.ZipFile] = []
+        self._archives: dict[int, zipfile.ZipFile] = {}  # by thread
 
     def read(self, photo: Photo) -> bytes:
         """The file's bytes, no more than folder or zip say that it has.
@@ -273,16 +283,22 @@ class Reader:
         if photo.container.is_dir():
             with (photo.container / photo.path).open("rb") as file:
                 return file.read(self._checked(os.fstat(file.fileno()).st_size))
-        archives: dict[Path, zipfile.ZipFile] | None = getattr(self._local, "archives", None)
-        if archives is None:
-            archives = self._local.archives = {}
-        if photo.container not in archives:
-            archives[photo.container] = _open_zip(photo.container)
-            self._opened.append(archives[photo.container])
-        archive = archives[photo.container]
-        info = archive.infolist()[photo.entry]
+        archive = self._opened(photo.container)
+        try:
+            info = archive.infolist()[photo.entry]
+        except IndexError:
+            raise DataError(f"{photo.container} changed while it was read") from None
         with archive.open(info) as entry:
             return entry.read(self._checked(info.file_size))
+
+    def _opened(self, path: Path) -> zipfile.ZipFile:
+        thread = threading.get_ident()
+        archive = self._archives.pop(thread, None)
+        if archive and archive.filename != str(path):
+            archive.close()
+            archive = None
+        self._archives[thread] = archive = archive or _open_zip(path)
+        return archive
 
     def _checked(self, size: int) -> int:
         if size > (self._max_bytes or MAX_FILE):
@@ -294,5 +310,5 @@ class Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for archive in self._opened:
+        for archive in list(self._archives.values()):
             archive.close()

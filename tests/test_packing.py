@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import resource
 import struct
 import zipfile
 from collections.abc import Sequence
@@ -9,14 +10,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surface_crack.artifacts import write_csv
+from surface_crack.console import explained
 from surface_crack.decode import decode
 from surface_crack.errors import DataError
-from surface_crack.packing import Row, pack
-from surface_crack.photos import Limits, Photo, Rejected, class_labels, list_photos
+from surface_crack.packing import Row, pack, read_file
+from surface_crack.photos import Limits, Photo, Reader, Rejected, class_labels, list_photos
 from tests.makers import LIMITS, jpeg, metu_like, write_folder, write_zip
 from tests.rubbish import Entry, zipped
 
@@ -58,6 +61,30 @@ def test_a_file_that_vanishes_is_listed(tmp_path: Path) -> None:
     results = list(pack(photos, 16, tmp_path / "images.npy", LIMITS))
     assert [type(result).__name__ for result in results] == ["Row", "Row", "Row", "Rejected"]
     assert "No such file" in str(results[-1])
+
+
+def test_too_many_open_files_are_no_fault_of_a_photo(tmp_path: Path) -> None:
+    files = metu_like(2)
+    stores = [write_zip(tmp_path / "raw.zip", files), write_folder(tmp_path / "raw", files)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for store in stores:
+        photo = list_photos(store, LABELS).photos[0]
+        with Reader(LIMITS.max_bytes) as reader:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+            try:
+                with pytest.raises(OSError, match="Too many open files") as told:
+                    read_file(reader, photo)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert "ulimit -n" in explained(told.value)
+
+
+def test_an_archive_that_lost_photos_meanwhile_says_so(tmp_path: Path) -> None:
+    photos = list_photos(write_zip(tmp_path / "raw.zip", metu_like(2)), LABELS).photos
+    write_zip(tmp_path / "raw.zip", metu_like(1))
+    *_, result = pack(photos, 16, tmp_path / "images.npy", LIMITS)
+    assert isinstance(result, Rejected)
+    assert result.reason == f"cannot be read: {tmp_path / 'raw.zip'} changed while it was read"
 
 
 def test_no_damage_to_a_zip_is_more_than_a_reason(tmp_path: Path) -> None:

@@ -158,6 +158,18 @@ def test_a_folder_that_cannot_be_read_is_told(
         check_unchanged(raw, before)
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files, on Linux")
+def test_a_thread_keeps_one_archive_open(tmp_path: Path) -> None:
+    names = [f"{letter}.zip" for letter in "abcd"]
+    for name in names:
+        write_zip(tmp_path / name, {f"Positive/{name}.jpg": name.encode()})
+    with Reader(LIMITS.max_bytes) as reader:
+        for photo in list_photos(tmp_path, LABELS).photos * 2:
+            assert reader.read(photo) == photo.container.name.encode()
+            opened = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+            assert [x for x in opened if x.endswith(".zip")] == [str(photo.container.resolve())]
+
+
 def test_names_as_other_systems_write_them(tmp_path: Path) -> None:
     files = {f".\\{name}".replace("/", "\\"): content for name, content in metu_like(2).items()}
     raw = write_zip(tmp_path / "metu.zip", files)
