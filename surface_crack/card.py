@@ -113,7 +113,7 @@ def _judging(
     split: Mapping[str, Any], calibrate: Mapping[str, Any], rule: str, params: Mapping[str, Any]
 ) -> list[str]:
     grouped = GROUPED[params["group_by"]]
-    if params["group_pattern"]:
+    if params["group_pattern"] and params["group_by"] != "nothing":
         grouped += f", and photos in whose paths {_code(params['group_pattern'])} finds the same"
     validation = calibrate["validation"]
     return [

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -119,6 +120,13 @@ def test_parts_rule_and_digest_are_named(numbers: Numbers) -> None:
     assert f"(threshold: {RULE})" in text
     assert f"`{numbers['data']['digest']}`" in text
     assert f"{numbers['train']['parameters']:,} parameters" in text
+
+
+def test_a_pattern_is_named_where_it_ties_photos(numbers: Numbers) -> None:
+    pattern = replace(PARAMS, group_by="twins", group_pattern=r"(\d+)-")
+    said = "and photos in whose paths"
+    assert said in text_of(numbers, params=pattern)
+    assert said not in text_of(numbers, params=replace(pattern, group_by="nothing"))
 
 
 def test_guessing_is_called_guessing(numbers: Numbers) -> None:
