@@ -67,7 +67,8 @@ def validate_photos(path: Path, out: Path | None) -> tuple[dict[str, Any], str]:
         )
         images = np.load(packed, mmap_mode="r")
         table, pattern_misses = grouped(images, rows, p)
-        seen = table["group"].isin(table["group"][table["sha256"].isin(learnt_from(config))])
+        known = learnt_from(model, config)
+        seen = table["group"].isin(table["group"][table["sha256"].isin(known or [])])
         if seen.all():
             raise DataError(f"the model was trained on all photos of {path}: give it others")
         table = table[~seen]
@@ -85,7 +86,7 @@ def validate_photos(path: Path, out: Path | None) -> tuple[dict[str, Any], str]:
             "path": readable(str(path)),
             "rule": decision.rule,
             "temperature": decision.temperature,
-            "trained_on": int(seen.sum()),
+            "trained_on": None if known is None else int(seen.sum()),
             "training_data": config["data_digest"],
             "excluded": listing.excluded,
             "pattern_misses": pattern_misses,
@@ -140,16 +141,21 @@ def grouped(images: NDArray[np.uint8], rows: Sequence[Row], p: Params) -> tuple[
     return index.assign(group=[photo.group for photo in groups]), pattern_misses
 
 
-def learnt_from(config: dict[str, Any]) -> set[str]:
+def learnt_from(model: Model, config: dict[str, Any]) -> set[str] | None:
     """SHA-256 of the photos that the model was trained on or chosen by.
 
-    Empty where data/ does not hold them, as where only the model was copied to.
+    None where data/ does not tell, as where only the model was copied to, or where the photos were
+    dealt anew since: the mean and std of their pixels tell training parts apart.
     """
     lists = [paths.SPLIT / "train.csv", paths.SPLIT / "val.csv"]
     if not all(path.exists() for path in (*lists, paths.STATISTICS, paths.INDEX, paths.IMAGES)):
-        return set()
-    if read_json(paths.STATISTICS).get("data_digest") != config["data_digest"]:
-        return set()
+        return None
+    statistics = read_json(paths.STATISTICS)
+    if statistics.get("data_digest") != config["data_digest"]:
+        return None
+    for name, learnt in (("mean", model.mean), ("std", model.std)):
+        if not np.array_equal(np.float32(statistics.get(name, [])), learnt.flatten().numpy()):
+            return None
     rows = np.concatenate([load_part(name).rows for name in ("train", "val")])
     return set(read_index()["sha256"][rows])
 

@@ -46,7 +46,12 @@ def _photos(found: Mapping[str, Any]) -> list[str]:
         f"{found['path']}: {found['photos']} photos, {found['cracks']} with a crack, in "
         f"{found['groups']} groups."
     )
-    if found["trained_on"]:
+    if found["trained_on"] is None:
+        lines += _wrapped(
+            "Which photos the model was trained on cannot be told: data/ is not that of its "
+            "training. Any that are among these count as new and flatter it."
+        )
+    elif found["trained_on"]:
         lines += _wrapped(
             f"Left out: {found['trained_on']} photos that the model was trained on or chosen by, "
             "and their twins."

@@ -88,6 +88,18 @@ def test_photos_that_trained_it_are_left_out_with_their_twins(site: Path, tmp_pa
         validate_photos(write_zip(tmp_path / "seen.zip", seen), None)
 
 
+def test_photos_dealt_anew_are_not_taken_for_those_it_learnt_from(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.root)
+    project.set(seed=1)
+    project.dvc("repro", "split")
+    found, text = validate_photos(HERE, None)
+    assert found["trained_on"] is None
+    assert found["photos"] == 120
+    assert "Which photos the model was trained on cannot be told" in text
+
+
 def test_another_models_photos_are_not_taken_for_its_own(project: Project) -> None:
     """data/ may hold other photos than those that a copied model was trained on."""
     statistics = project.root / "data/split/statistics.json"
@@ -96,7 +108,7 @@ def test_another_models_photos_are_not_taken_for_its_own(project: Project) -> No
     statistics.write_text(json.dumps(numbers))
     code, out, _ = validate(project.root, str(HERE), "--json")
     assert code == 0
-    assert json.loads(out)["trained_on"] == 0
+    assert json.loads(out)["trained_on"] is None
     assert json.loads(out)["photos"] == 120
     for name in ("data", "plots"):  # only the model is at hand
         shutil.move(project.root / name, project.root / f"old-{name}")

@@ -334,6 +334,9 @@ def test_the_text_fits_80_columns_and_names_what_was_left_out() -> None:
     assert "9 files cannot be used:" in text
     assert "\n  ...\n" in text
     assert text.count("long name") == 3
+    text = validation_report({**REST, **numbers, "trained_on": None}, folder_table(table))
+    assert "Which photos the model was trained on cannot be told" in text
+    assert max(map(len, text.splitlines())) <= WIDTH
 
 
 def test_no_line_begins_with_a_per_cent_sign() -> None:
