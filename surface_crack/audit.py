@@ -19,10 +19,11 @@ from surface_crack import figures
 from surface_crack.artifacts import make_folder, write_csv
 from surface_crack.dataset import Part, load_part, read_groups, read_images, read_index, read_twins
 from surface_crack.decode import NotAPhoto
+from surface_crack.errors import DataError, one_line
 from surface_crack.folds import Photos, deal_folds, train_and_val
 from surface_crack.packing import open_photo
 from surface_crack.params import check_params
-from surface_crack.photos import Reader, class_labels, list_photos
+from surface_crack.photos import Reader, by_name, class_labels, list_photos
 from surface_crack.refit import judge, refit
 
 log = logging.getLogger("surface-crack")
@@ -81,27 +82,35 @@ def draw(
     images: NDArray[np.uint8], index: pd.DataFrame, table: pd.DataFrame, title: str, path: Path
 ) -> None:
     """The photos of `table`, as large as they came, each with its label and what was found."""
-    digests = dict(zip(table.index, index["sha256"][table.index], strict=True))
-    pictures = originals(set(digests.values()), set(table["path"]))
+    pictures = originals(index.loc[table.index])
     captions = []
     for row in table.to_dict("records"):
         name = row["path"] if len(row["path"]) <= LETTERS else f"...{row['path'][3 - LETTERS :]}"
         label = "crack" if row["label"] else "no crack"
         captions.append(f'"{label}", P {row["probability"]:.3f}\n{name}')
-    shown = [pictures.get(digest, images[row]) for row, digest in digests.items()]
+    shown = [pictures.get(row, images[row]) for row in table.index]
     figures.gallery(shown, captions, title, path)
 
 
-def originals(digests: set[str], names: set[str]) -> dict[str, NDArray[np.uint8]]:
-    """uint8 (SIDE, SIDE, 3) by SHA-256, of the photos whose files are still what was packed."""
+def originals(table: pd.DataFrame) -> dict[int, NDArray[np.uint8]]:
+    """uint8 (SIDE, SIDE, 3) by row, of the photos whose files are still what was packed.
+
+    `table` holds lines of index.csv. Where `raw` is gone, so are all files.
+    """
     p = check_params()
-    listing = list_photos(Path(p.raw), class_labels(p.negative, p.positive), p.exclude)
-    found: dict[str, NDArray[np.uint8]] = {}
+    try:
+        listing = list_photos(Path(p.raw), class_labels(p.negative, p.positive), p.exclude)
+    except (DataError, OSError) as error:
+        log.warning("the sheet shows packed photos, which are small: %s", one_line(error))
+        return {}
+    photos = by_name(listing)
+    found: dict[int, NDArray[np.uint8]] = {}
     with Reader(p.max_bytes) as reader:
-        for photo in listing.photos:
-            if photo.path in names:
+        columns = table[["source", "path", "sha256"]].to_numpy().tolist()
+        for row, (source, path, sha256) in zip(table.index.tolist(), columns, strict=True):
+            if photo := photos.get((source, path)):
                 with suppress(NotAPhoto):
                     decoded, digest = open_photo(reader, photo, SIDE, p.max_pixels)
-                    if digest in digests:
-                        found[digest] = decoded.pixels
+                    if digest == sha256:
+                        found[row] = decoded.pixels
     return found

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Self
 
+from surface_crack.artifacts import readable
 from surface_crack.errors import DataError, one_line
 
 SUFFIXES = {
@@ -95,6 +96,11 @@ def list_photos(raw: Path, labels: Mapping[str, int], exclude: str = "") -> List
         )
     listing.photos.sort()
     return listing
+
+
+def by_name(listing: Listing) -> dict[tuple[str, str], Photo]:
+    """Photos by their source and path, as index.csv has these."""
+    return {(readable(photo.source), readable(photo.path)): photo for photo in listing.photos}
 
 
 def check_classes(raw: Path, listing: Listing, labels: Mapping[str, int]) -> None:

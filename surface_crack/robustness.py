@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from surface_crack.artifacts import readable
 from surface_crack.disturbances import DISTURBANCES
 from surface_crack.errors import DataError
 from surface_crack.metrics import decision_scores
-from surface_crack.photos import Listing, Photo
+from surface_crack.photos import Listing, Photo, by_name
 
 Level = tuple[str, int]  # kind and strength of DISTURBANCES
 UNDISTURBED: Level = ("undisturbed", 0)
@@ -38,7 +37,7 @@ def choose(test: pd.DataFrame, count: int) -> pd.DataFrame:
 
 def find_photos(listing: Listing, table: pd.DataFrame) -> list[Photo]:
     """The photo of each row, by the source and path of index.csv. Raises DataError."""
-    known = {(readable(x.source), readable(x.path)): x for x in listing.photos}
+    known = by_name(listing)
     found = []
     for name in zip(table["source"], table["path"], strict=True):
         if name not in known:

@@ -1,5 +1,6 @@
 """`surface-crack audit`: labels that were made wrong come first."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from surface_crack.audit import COLUMNS, audit, contradictions
+from surface_crack.audit import COLUMNS, audit, contradictions, originals
 from surface_crack.dataset import read_index
 from surface_crack.errors import DataError, TrainingError
+from tests.makers import jpeg, write_folder
 from tests.project import Project, new_project
 
 
@@ -73,6 +75,21 @@ def test_twins_with_two_labels_contradict_each_other() -> None:
     Path("data/twins.csv").write_text(f"row,twin,similarity\n{one},{other},1\n{one},{same},1\n")
     found = contradictions(index)
     assert found.to_dict() == {one: index["path"][other], other: index["path"][one]}
+
+
+def test_originals_are_found_by_the_names_of_index_csv(
+    here: Project, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = "Positive/a\rb.jpg"
+    raw = write_folder(tmp_path / "site", {"Negative/0.jpg": jpeg(0), odd: jpeg(1, crack=True)})
+    here.set(raw=raw)
+    names = ["Negative/0.jpg", r"Positive/a\rb.jpg", "Positive/gone.jpg"]
+    digests = [hashlib.sha256(x).hexdigest() for x in (b"changed", jpeg(1, crack=True), b"gone")]
+    table = pd.DataFrame({"source": "site", "path": names, "sha256": digests}, index=[7, 8, 9])
+    assert list(originals(table)) == [8]
+    shutil.rmtree(raw)
+    assert originals(table) == {}
+    assert "the sheet shows packed photos, which are small: raw" in caplog.text
 
 
 @pytest.mark.usefixtures("here")
