@@ -34,7 +34,7 @@ def refit(
     """The model file in `folder` of a network trained on the packed photos `train`.
 
     `train` and `val` are rows of images.npy, `labels` (N,) are those of all its photos. Raises
-    TrainingError if training does.
+    TrainingError if training does, RuntimeError for a bug in it.
     """
     for name, rows in (("train", train), ("val", val)):
         of_part = zip(rows.tolist(), labels[rows].tolist(), strict=True)
@@ -68,8 +68,13 @@ def _train(folder: Path) -> None:
             check=False,
         )
     if done.returncode:
-        lines = log.read_text(encoding="utf-8").strip().splitlines()
-        raise TrainingError(lines[-1] if lines else f"training ended with {done.returncode}")
+        text = log.read_text(encoding="utf-8", errors="replace").strip()
+        _, told, reason = text.rpartition("train: error: ")
+        if told:
+            raise TrainingError(reason.partition("\n")[0])
+        if done.returncode != 1:  # that of a traceback
+            raise TrainingError(f"training was ended from outside, with code {done.returncode}")
+        raise RuntimeError(f"training failed:\n{text}")
 
 
 def judge(file: Path, val: Part, held_out: Part) -> NDArray[np.float64]:

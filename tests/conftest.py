@@ -34,6 +34,7 @@ if find_spec("torch") is None:  # `make pythons` tests all the rest on other ver
             "photo_scores",
             "pipeline",
             "real_photos",
+            "refit",
             "resume",
             "signals",
             "scorer",

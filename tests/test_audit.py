@@ -101,7 +101,7 @@ def test_without_prepared_photos_it_says_what_to_run(tmp_path: Path) -> None:
 
 def test_what_stops_training_stops_the_audit(here: Project, tmp_path: Path) -> None:
     here.set(model="notebook", image_size=120)  # the packed photos have 48 pixels
-    with pytest.raises(TrainingError, match="notebook takes photos of 120 pixels, got 48"):
+    with pytest.raises(TrainingError, match="^model notebook takes photos of 120 pixels, got 48"):
         audit(tmp_path / "out", 2)
     assert not list((tmp_path / "out").iterdir())
 
