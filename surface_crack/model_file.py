@@ -17,10 +17,11 @@ from surface_crack.errors import DataError, one_line
 from surface_crack.model import Model, build_model
 
 SHAPE = ("dropout", "width", "normalise")  # params that `build_model` takes, besides `model`
+KEYS = (*SHAPE, "model", "seed", "classes", "data_digest", "image_size", "photo_side")  # for users
 
 
 def save_model(path: Path, model: nn.Module, config: dict[str, Any]) -> None:
-    """`config` needs what SHAPE names, from which `load_model` builds the network."""
+    """`config` needs what KEYS names, or `load_model` refuses the file."""
     text = json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
     tensors = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     write_bytes(path, save(tensors, {"config": text}))
@@ -33,6 +34,11 @@ def load_model(path: Path) -> tuple[Model, dict[str, Any]]:
         weights = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         config = json.loads(header["__metadata__"]["config"])
+        if missing := [name for name in KEYS if name not in config]:
+            raise DataError(
+                f"{path} is a model of another version, without {', '.join(missing)}: run `dvc "
+                "repro`"
+            )
         shape = {name: config[name] for name in SHAPE}
         model = build_model(config["model"], (0, 0, 0), (1, 1, 1), **shape)
         model.load_state_dict(weights)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from surface_crack.calibration import Decision, write_decision
-from surface_crack.model import CrackNet
+from surface_crack.model import CrackNet, Model
 from surface_crack.model_file import save_model
 from surface_crack.scorer import Scorer, load_scorer
 
@@ -38,18 +38,18 @@ def spread(model: CrackNet, photos: NDArray[np.uint8]) -> CrackNet:
     return model
 
 
-def save_network(folder: Path, model: CrackNet, photo_side: float = 227, size: int = 64) -> Path:
+def save_network(folder: Path, model: Model, photo_side: float = 227, size: int = 64) -> Path:
     """The files that `train` and `calibrate` would leave of it; the path of the model file."""
     config = {
         "classes": ["negative", "positive"],
         "data_digest": "of nothing",
         "dropout": 0.5,
         "image_size": size,
-        "model": "cracknet",
+        "model": "cracknet" if isinstance(model, CrackNet) else "notebook",
         "normalise": "photo" if model.by_photo else "dataset",
         "photo_side": photo_side,
         "seed": 0,
-        "width": model.head.in_features // 8,
+        "width": model.head.in_features // 8 if isinstance(model, CrackNet) else 16,
     }
     save_model(folder / "crack.safetensors", model, config)
     write_decision(folder / "decision.json", DECISION)

@@ -12,10 +12,9 @@ import pytest
 from PIL import Image
 
 from surface_crack.model import NotebookNet
-from surface_crack.model_file import save_model
 from surface_crack.photo_scores import score_photo
 from surface_crack.scorer import load_scorer
-from tests.networks import GREY
+from tests.networks import GREY, save_network
 from tests.project import ROOT, Project
 
 EXPORT = "stages/optional/dvc.yaml:export"
@@ -38,8 +37,7 @@ assert not {"torch", "scipy", "pandas"} & set(sys.modules)
 def test_the_notebooks_network_is_not_exported(project: Project) -> None:
     path = project.root / "models/crack.safetensors"
     path.unlink()  # a link into DVC's cache, perhaps
-    shape = {"dropout": 0.1, "width": 16, "normalise": "dataset"}
-    save_model(path, NotebookNet(*GREY, dropout=0.1), {"model": "notebook", **shape})
+    save_network(path.parent, NotebookNet(*GREY, dropout=0.1))
     output = project.run(sys.executable, "-m", "stages.optional.export", check=False)
     assert output.splitlines()[-1] == (
         "export: error: models/crack.safetensors holds model notebook, which fits photos of one "

@@ -17,6 +17,10 @@ CONFIG = {
     "dropout": 0.1,
     "lr": 0.01,
     "classes": ["negative", "positive"],
+    "data_digest": "of nothing",
+    "image_size": 64,
+    "photo_side": 227,
+    "seed": 0,
 }
 
 
@@ -53,6 +57,15 @@ def test_a_damaged_model_is_one_line(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(DataError, match=r"is not a model of this project \([^\n]+\)$"):
             load_model(path)
+
+
+@pytest.mark.parametrize("key", ["image_size", "data_digest", "photo_side", "width"])
+def test_a_model_of_another_version_is_one_line(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "m.safetensors"
+    config = {name: value for name, value in CONFIG.items() if name != key}
+    save_model(path, CrackNet([0.0] * 3, [1.0] * 3, 0.1), config)
+    with pytest.raises(DataError, match=rf"of another version, without {key}: run `dvc repro`\Z"):
+        load_model(path)
 
 
 def test_weights_of_another_network_are_named(tmp_path: Path) -> None:
