@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from surface_crack import figures, metrics, paths
 from surface_crack.artifacts import write_json, write_text
-from surface_crack.calibration import Decision, read_decision
+from surface_crack.calibration import read_decision
 from surface_crack.dataset import (
     Part,
     load_part,
@@ -41,6 +41,7 @@ from surface_crack.model_file import load_model
 from surface_crack.report import folder_table, report
 from surface_crack.stage import run_stage
 from surface_crack.training import pick_device, predict
+from surface_crack.wording import shortened
 
 log = logging.getLogger("evaluate")
 SHOWN = 18  # photos in a picture
@@ -80,7 +81,7 @@ def main() -> None:
     write_frame(paths.METRICS / "folders.csv", folders.set_index("source"))
     text = report(test.labels, decided, numbers, decision, folders, groups.nunique())
     write_text(paths.METRICS / "report.txt", text)
-    draw_plots(test, probability, decision, table)
+    draw_plots(test, probability, decided, table)
     draw_heat_maps(model, test, table, decided)
     log.info(
         "accuracy %.2f %% (%.2f to %.2f), loss %.4f",
@@ -90,9 +91,11 @@ def main() -> None:
 
 
 def draw_plots(
-    test: Part, probability: NDArray[np.float64], decision: Decision, table: pd.DataFrame
+    test: Part,
+    probability: NDArray[np.float64],
+    decided: NDArray[np.int64],
+    table: pd.DataFrame,
 ) -> None:
-    decided = decision.decide(probability)
     for name, frame in (
         ("confusion", metrics.confusion_table(test.labels, decided)),
         ("roc", metrics.roc_table(test.labels, probability)),
@@ -158,7 +161,8 @@ def captions(
     texts = []
     for row, said in zip(table.iloc[chosen].to_dict("records"), decided[chosen], strict=True):
         verdict = VERDICTS[row["label"], int(said)]
-        texts.append(f"{verdict}, P {row['probability']:.3f}\n{row['source']}/{row['path']}")
+        name = shortened(f"{row['source']}/{row['path']}", figures.WIDE)
+        texts.append(f"{verdict}, P {row['probability']:.3f}\n{name}")
     return texts
 
 

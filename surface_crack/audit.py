@@ -25,6 +25,7 @@ from surface_crack.packing import open_photo
 from surface_crack.params import check_params
 from surface_crack.photos import Reader, by_name, class_labels, list_photos
 from surface_crack.refit import judge, refit
+from surface_crack.wording import shortened
 
 log = logging.getLogger("surface-crack")
 SHOWN = 60  # photos on the contact sheet
@@ -85,7 +86,7 @@ def draw(
     pictures = originals(index.loc[table.index])
     captions = []
     for row in table.to_dict("records"):
-        name = row["path"] if len(row["path"]) <= LETTERS else f"...{row['path'][3 - LETTERS :]}"
+        name = shortened(row["path"], LETTERS)
         label = "crack" if row["label"] else "no crack"
         captions.append(f'"{label}", P {row["probability"]:.3f}\n{name}')
     shown = [pictures.get(row, images[row]) for row in table.index]

@@ -39,9 +39,9 @@ from surface_crack.training import pick_device, predict
 from surface_crack.twins import find_relatives
 from surface_crack.validation import validate
 from surface_crack.validation_report import validation_report
+from surface_crack.wording import shortened
 
 SHOWN = 18  # photos in the picture
-WIDE = 31  # letters of a caption; more would run into the next one
 REASONS = 5  # files that cannot be used, named in the report
 COLUMNS = ["source", "path", "label", "group", "probability", "decided"]
 
@@ -179,6 +179,6 @@ def draw_mistakes(images: NDArray[np.uint8], table: pd.DataFrame, path: Path) ->
         kind = "missed crack" if row["label"] else "false alarm"
         folder, _, name = f"{row['source']}/{row['path']}".rpartition("/")
         lines = f"{kind}, P {row['probability']:.3f}", folder, name
-        captions.append("\n".join(x if len(x) <= WIDE else f"...{x[3 - WIDE :]}" for x in lines))
+        captions.append("\n".join(shortened(line, figures.WIDE) for line in lines))
     title = f"The {len(worst)} worst of {len(wrong)} mistakes among {len(table)} photos"
     figures.gallery([images[row] for row in worst.index], captions, title, path)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from surface_crack.artifacts import replacing
 
 TRAIN, VALIDATION, CRACK = "#4c78a8", "#f58518", "#b3261e"
+WIDE = 31  # letters of a caption in a gallery; more would run into the next one
 HOT = np.array([220, 20, 20])  # red, which no photo in grey has
 
 

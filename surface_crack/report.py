@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from surface_crack.calibration import Decision
 from surface_crack.intervals import REPLICATES, accuracy_interval
 from surface_crack.metrics import report_text
-from surface_crack.wording import SCORES
+from surface_crack.wording import SCORES, shortened
 
 WIDTH = 80
 SHOWN = 40  # folders; folders.csv has all
@@ -71,8 +71,7 @@ def report(
     groups: int,
 ) -> str:
     """The text of report.txt. `numbers` are those of evaluate.json, `groups` counts the test's."""
-    sources = ", ".join(folders["source"].unique())
-    sources = sources if len(sources) <= 36 else f"{sources[:33]}..."
+    sources = shortened(", ".join(folders["source"].unique()), 36)
     found = int((labels & decided).sum())
     cracks, alarms = int(labels.sum()), int(decided.sum())
     lines = [
@@ -147,8 +146,7 @@ def folder_lines(folders: pd.DataFrame, whole: str) -> list[str]:
 
 
 def _folder_line(row: Mapping[Any, Any]) -> str:
-    name = f"{row['source']}/{row['folder']}".rstrip("/")
-    name = name if len(name) <= 25 else f"...{name[-22:]}"
+    name = shortened(f"{row['source']}/{row['folder']}".rstrip("/"), 25)
     low, high = f"{100 * row['low']:.2f}", f"{100 * row['high']:.2f}"
     counts = f"{row['photos']:7}{row['cracks']:7}{row['missed']:7}{row['false_alarms']:6}"
     return f"{name:26}{counts}{100 * row['accuracy']:9.2f} {f'({low} to {high})':>17}"

@@ -1,4 +1,4 @@
-"""What the scores are called, in the report, the model card and the verdict alike."""
+"""Words that the report, the model card, the verdict and the pictures have in common."""
 
 SHARES = {  # shown in per cent
     "accuracy": "accuracy",
@@ -15,3 +15,8 @@ NUMBERS = {
     "brier": "Brier score",
 }
 SCORES = SHARES | NUMBERS
+
+
+def shortened(text: str, letters: int) -> str:
+    """At most so many letters, of which the last ones tell most: a file's name, not its folder."""
+    return text if len(text) <= letters else f"...{text[3 - letters :]}"

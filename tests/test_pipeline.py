@@ -18,9 +18,11 @@ import yaml
 from numpy.typing import NDArray
 from torch import nn
 
+from stages.evaluate import captions
 from stages.optional.robustness import Views, disturbed, predicted
 from surface_crack.calibration import Decision
 from surface_crack.errors import DataError
+from surface_crack.figures import WIDE
 from surface_crack.model import Model
 from surface_crack.photos import Photo, Reader
 from surface_crack.robustness import LEVELS, UNDISTURBED
@@ -293,6 +295,14 @@ def test_numbers_repeat_without_dvc(project: Project) -> None:
     for stage in ("evaluate", "card"):
         project.run(sys.executable, "-m", f"stages.{stage}")
     assert [(project.root / path).read_bytes() for path in paths] == before
+
+
+def test_a_long_name_does_not_run_into_the_next_caption() -> None:
+    row = {"source": "site", "path": "a/" * 40 + "Positive/1.jpg", "label": 1, "probability": 0.25}
+    (text,) = captions(pd.DataFrame([row]), np.array([0]), np.array([0]))
+    assert text.startswith("missed crack, P 0.250\n...a/")
+    assert text.endswith("/Positive/1.jpg")
+    assert max(map(len, text.splitlines())) == WIDE
 
 
 def test_a_damaged_decision_is_one_line(project: Project) -> None:
