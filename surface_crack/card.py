@@ -12,10 +12,9 @@ from typing import Any
 import pandas as pd
 
 from surface_crack import paths
-from surface_crack.wording import SCORES, SHARES
+from surface_crack.wording import ALL, CHANCE, FEW, SCORES, SHARES
 
 WORST = 5  # folders shown; metrics/folders.csv has all
-ALL = "*"  # "folder" of a source's total in folders.csv
 GROUPED = {
     "nothing": "every photo for itself, so that twins may lie in two parts and the numbers flatter",
     "twins": "copies and near-copies stay together",
@@ -150,10 +149,10 @@ def _scores(evaluate: Mapping[str, Any], test: Mapping[str, Any]) -> list[str]:
     common = max(test["negative"], test["positive"]) / test["photos"]
     text = (
         f"Intervals: bootstrap over the {test['groups']:,} groups of the test part; with fewer "
-        "than 30, take them as rough.\n"
+        f"than {FEW}, take them as rough.\n"
         f"Always giving the commoner answer would have an accuracy of {100 * common:.2f} %."
     )
-    if interval["roc_auc"]["low"] <= 0.5:
+    if interval["roc_auc"]["low"] <= CHANCE:
         text += "\n**The area under ROC may be 0.5: no better than guessing, or too few groups.**"
     return [
         "## Numbers of the test part",

@@ -7,7 +7,7 @@ percentiles of a score over the replicates are its interval. Percentile method: 
 https://doi.org/10.1111/j.1467-9868.2007.00593.x
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,12 +41,10 @@ def intervals(
     order = np.lexsort((member, labels, -probability))  # whatever order the rows came in
     labels, probability = labels[order], probability[order]
     decided, member = decided[order], member[order]
-    draw = np.random.default_rng(SEED)
-    step = max(1, CELLS // len(labels))
-    chunks = []
-    for done in range(0, REPLICATES, step):
-        weights = group_weights(len(names), min(step, REPLICATES - done), draw)
-        chunks.append(weighted_scores(weights[:, member], labels, probability, decided))
+    chunks = [
+        weighted_scores(weights[:, member], labels, probability, decided)
+        for weights in _draws(len(names), len(labels))
+    ]
 
     def count(concerned: NDArray[np.bool_]) -> int:
         return len(np.unique(member[concerned]))
@@ -78,12 +76,8 @@ def accuracy_interval(right: NDArray[np.bool_], groups: Sequence[str]) -> tuple[
     """The one of `intervals`, to the last digit and at a fraction of its work; `right` is (n,)."""
     names, member = np.unique(np.asarray(groups, str), return_inverse=True)
     columns = np.stack([np.bincount(member, right), np.bincount(member)], axis=1)  # per group
-    draw = np.random.default_rng(SEED)
-    step = max(1, CELLS // len(names))
-    chunks = []
-    for done in range(0, REPLICATES, step):
-        weights = group_weights(len(names), min(step, REPLICATES - done), draw)
-        chunks.append(weights.astype(np.float64) @ columns)
+    draws = _draws(len(names), len(names))
+    chunks = [weights.astype(np.float64) @ columns for weights in draws]
     found, photos = np.concatenate(chunks).T
     return _bounds(found / photos, len(names))
 
@@ -95,6 +89,14 @@ def _bounds(values: NDArray[np.float64], concerned: int | None) -> tuple[float, 
         room = 1 - 0.05 ** (1 / max(concerned, 1))
         low, high = max(0, low - room), min(1, high + room)
     return float(low), float(high)
+
+
+def _draws(groups: int, columns: int) -> Iterator[NDArray[np.int64]]:
+    """The `group_weights` of all REPLICATES, as many at once as keep to CELLS at `columns` each."""
+    draw = np.random.default_rng(SEED)
+    step = max(1, CELLS // columns)
+    for done in range(0, REPLICATES, step):
+        yield group_weights(groups, min(step, REPLICATES - done), draw)
 
 
 def group_weights(groups: int, replicates: int, draw: np.random.Generator) -> NDArray[np.int64]:

@@ -13,13 +13,10 @@ from sklearn.metrics import roc_auc_score
 from surface_crack.calibration import Decision
 from surface_crack.intervals import REPLICATES, accuracy_interval
 from surface_crack.metrics import report_text
-from surface_crack.wording import SCORES, shortened
+from surface_crack.wording import ALL, CHANCE, FEW, SCORES, shortened
 
 WIDTH = 80
 SHOWN = 40  # folders; folders.csv has all
-ALL = "*"  # "folder" of a source's total
-FEW = 30  # groups, below which a bootstrap promises too much
-CHANCE = 0.5  # area under ROC of a coin
 HEADLINES = ("accuracy", "recall", "precision", "f1")
 
 

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from surface_crack.calibration import highest_threshold
 from surface_crack.intervals import intervals, weighted_scores
+from surface_crack.wording import CHANCE
 
 FEW = 30  # photos of a class, below which nothing is concluded
 FEW_GROUPS = 5  # likewise groups: draws of fewer say nothing of other places
 SPARED = 0.8  # share of sound photos that a useful model spares a second look, at least
-CHANCE = 0.5  # area under ROC of a coin
 SHOWN = (
     *("recall", "precision", "specificity", "balanced_accuracy", "accuracy"),
     *("roc_auc", "average_precision", "ece", "brier"),

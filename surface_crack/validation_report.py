@@ -7,11 +7,9 @@ from typing import Any
 import pandas as pd
 
 from surface_crack.intervals import REPLICATES
-from surface_crack.report import FEW, WIDTH, folder_lines
+from surface_crack.report import WIDTH, folder_lines
 from surface_crack.validation import DECIDED, SHOWN, USES, percent
-from surface_crack.wording import SCORES
-
-PLAIN = {"roc_auc", "average_precision", "brier"}  # not shares of photos
+from surface_crack.wording import FEW, NUMBERS, SCORES
 
 
 def validation_report(found: Mapping[str, Any], folders: pd.DataFrame) -> str:
@@ -74,7 +72,7 @@ def _line(name: str, score: Mapping[str, float] | None, *others: str) -> str:
     value = brackets = "-"
     if score:
         value, low, high = (_number(name, score[part]) for part in ("value", "low", "high"))
-        value, brackets = value if name in PLAIN else f"{value} %", f"({low} to {high})"
+        value, brackets = value if name in NUMBERS else f"{value} %", f"({low} to {high})"
     cells = "".join(f"{other:>10}" for other in others)
     return f"{SCORES[name]:29}{value:>10}  {brackets:19}{cells}".rstrip()
 
@@ -86,7 +84,7 @@ def _others(name: str, found: Mapping[str, Any]) -> list[str]:
 
 
 def _number(name: str, value: float) -> str:
-    return f"{value:.4f}" if name in PLAIN else percent(value).removesuffix(" %")
+    return f"{value:.4f}" if name in NUMBERS else percent(value).removesuffix(" %")
 
 
 def _suggested(found: Mapping[str, Any]) -> list[str]:

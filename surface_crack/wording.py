@@ -15,6 +15,9 @@ NUMBERS = {
     "brier": "Brier score",
 }
 SCORES = SHARES | NUMBERS
+ALL = "*"  # "folder" of a source's total in folders.csv
+FEW = 30  # groups, below which a bootstrap promises too much
+CHANCE = 0.5  # area under ROC of a coin
 
 
 def shortened(text: str, letters: int) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from surface_crack.card import ALL, WORST, card
+from surface_crack.card import WORST, card
 from surface_crack.params import Params, parse_params
+from surface_crack.wording import ALL
 from tests.project import ROOT
 
 RULE = "0.5, or as far below as finds 99 % of the validation cracks"
