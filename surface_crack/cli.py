@@ -184,7 +184,10 @@ def verify() -> None:
     for damage in found.damaged:
         log.error("%s\n    to mend it: %s", *damage)
     if found.missing:
-        log.info("not here (`dvc pull` or `dvc repro`): %s", ", ".join(found.missing))
+        log.info(
+            "not here (`dvc pull` or `dvc repro`, `make robustness export`): %s",
+            ", ".join(found.missing),
+        )
     if found.damaged:
         raise DataError(f"{len(found.damaged)} damaged files, see above")
     log.info("%d outputs and %d cached objects: all as recorded", found.outputs, found.objects)

@@ -36,7 +36,8 @@ def verify() -> Verified:
 
     Raises DataError if there is no dvc.lock, or one that is none.
     """
-    recorded = dict(_recorded())
+    recorded = {name: md5 for lock in LOCKS for name, md5 in _recorded(lock)}
+    optional = {name for name, _ in _recorded(LOCKS[1])}
     cache = _cache()
     objects = sorted(path for path in cache.glob("[0-9a-f][0-9a-f]/*") if path.is_file())
     progress = tqdm(total=len(recorded) + len(objects), unit="file", desc="verify", disable=None)
@@ -54,27 +55,28 @@ def verify() -> Verified:
             missing.append(name)
         elif _md5(Path(name)) != digest:
             kept = (cache / digest[:2] / digest[2:]).exists() and digest not in rotten
-            mend = f"dvc checkout --force {name}" if kept else "dvc repro"
-            damaged.append(Finding(f"{name}: not what dvc.lock records", mend))
+            lock = LOCKS[1] if name in optional else LOCKS[0]
+            again = f"dvc repro {lock.with_suffix('.yaml')}" if name in optional else "dvc repro"
+            mend = f"dvc checkout --force {name}" if kept else f"rm -f {name} && {again}"
+            damaged.append(Finding(f"{name}: not what {lock} records", mend))
         progress.update()
     progress.close()
     return Verified(len(recorded) - len(missing), len(objects), missing, damaged)
 
 
-def _recorded() -> Iterator[tuple[str, str]]:
-    """(path, MD5) of each output in the lock files. All lie below the project's root."""
+def _recorded(lock: Path) -> Iterator[tuple[str, str]]:
+    """(path, MD5) of each output in the lock file. All lie below the project's root."""
     if not LOCKS[0].exists():
         raise DataError(f"{LOCKS[0]} is missing here: run `dvc repro` in the project's root folder")
-    for lock in LOCKS:
-        if lock.exists():
-            try:
-                stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"].values()
-                for out in (out for stage in stages for out in stage.get("outs", [])):
-                    yield out["path"], out["md5"]
-            except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
-                raise DataError(
-                    f"{lock} is not what DVC writes: `git checkout -- {lock}`, or `dvc repro`"
-                ) from None
+    if lock.exists():
+        try:
+            stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"].values()
+            for out in (out for stage in stages for out in stage.get("outs", [])):
+                yield out["path"], out["md5"]
+        except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+            raise DataError(
+                f"{lock} is not what DVC writes: `git checkout -- {lock}`, or `dvc repro`"
+            ) from None
 
 
 def _cache() -> Path:
@@ -83,7 +85,8 @@ def _cache() -> Path:
         [sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=False
     )
     if asked.returncode:
-        raise DataError(f"`dvc cache dir` failed: {asked.stderr.strip().splitlines()[-1]}")
+        told = asked.stderr.strip().rpartition("\n")[2] or f"exit code {asked.returncode}"
+        raise DataError(f"`dvc cache dir` failed: {told}")
     return Path(asked.stdout.strip()) / "files/md5"
 
 

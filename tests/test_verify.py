@@ -65,13 +65,32 @@ def test_an_output_that_changed_in_silence_is_found_and_mended(here: Project) ->
     assert verify().damaged == []
 
 
+@pytest.mark.usefixtures("here")
+def test_outputs_of_optional_stages_are_made_by_their_own_dvc_yaml() -> None:
+    Path("metrics/robustness.txt").write_text("other")
+    out = f"- path: metrics/robustness.txt\n      md5: {'ab' * 16}\n"
+    text = f"stages:\n  robustness:\n    outs:\n    {out}"
+    Path("stages/optional/dvc.lock").write_text(text)
+    (damage,) = verify().damaged
+    assert damage.what.endswith("not what stages/optional/dvc.lock records")
+    assert damage.mend == "rm -f metrics/robustness.txt && dvc repro stages/optional/dvc.yaml"
+
+
+@pytest.mark.usefixtures("here")
+def test_a_dvc_that_fails_without_a_word_is_one_line() -> None:
+    Path("dvc.py").write_text("raise SystemExit(3)\n")
+    with pytest.raises(DataError, match="`dvc cache dir` failed: exit code 3"):
+        verify()
+
+
 def test_what_a_fresh_clone_lacks_is_no_damage(here: Project) -> None:
     MODEL.unlink()
     found = verify()
     assert found.missing == [str(MODEL)]
     assert found.damaged == []
-    assert "not here (`dvc pull` or `dvc repro`): models/crack" in here.run(
-        "surface-crack", "verify"
+    assert (
+        "not here (`dvc pull` or `dvc repro`, `make robustness export`): models/crack"
+        in here.run("surface-crack", "verify")
     )
 
 
