@@ -4,7 +4,7 @@ writes  <folder>/<name>.zip                  <anything>/<class folder>/<image>
         <folder>/<name>-<8 hex digits>.part  a broken download; the next run goes on from it
 
 None of the addresses could be reached from where this was written: they are the ones that public
-projects use. How one of them is fetched: `surface_crack.transfer`.
+projects use. How one of them is fetched: `surface_crack.fetching`.
 """
 
 import hashlib
@@ -23,8 +23,8 @@ from tqdm import tqdm
 
 from surface_crack.artifacts import replacing
 from surface_crack.errors import DataError, DownloadError
+from surface_crack.fetching import Rules, StatusError, discard, fetch_url, leftovers, short_url
 from surface_crack.photos import Photo, Reader, class_labels, list_photos
-from surface_crack.transfer import Rules, StatusError, discard, fetch_url, leftovers, short_url
 
 # Mendeley redirects to its own bucket, the hub to storage hosts that change with time and place,
 # all of them below hf.co or (earlier) huggingface.co.

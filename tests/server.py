@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
-from surface_crack.transfer import Rules
+from surface_crack.fetching import Rules
 
 TAG = '"v1"'
 LOCAL = Rules(hosts=("127.0.0.1",), schemes=("http",), timeout=0.3)

@@ -23,7 +23,7 @@ import pytest
 from surface_crack import download as module
 from surface_crack.download import ALLOWED_HOSTS, DataSet, RemoteFile, download, fetch
 from surface_crack.errors import DownloadError
-from surface_crack.transfer import Rules
+from surface_crack.fetching import Rules
 from tests.server import LOCAL, Site, page, redirect, status
 
 NOISE = Random(0).randbytes(400_000)  # one "photo" that takes several reads

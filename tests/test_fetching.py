@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from surface_crack import transfer
+from surface_crack import fetching
 from surface_crack.errors import DownloadError
-from surface_crack.transfer import Rules, StatusError, discard, fetch_url, leftovers
+from surface_crack.fetching import Rules, StatusError, discard, fetch_url, leftovers
 from tests.server import LOCAL, TAG, Site, page, redirect, status
 
 CONTENT = b"good" + Random(0).randbytes(400_000)  # takes several reads
@@ -173,7 +173,7 @@ def test_a_line_that_breaks_every_time_is_given_up(site: Site, tmp_path: Path) -
 
     site.answers["/a"] = answer
     assert f"broke off at 4,000 of {len(CONTENT):,} bytes" in failure(site, tmp_path)
-    assert len(site.asked) == transfer.ATTEMPTS
+    assert len(site.asked) == fetching.ATTEMPTS
 
 
 def test_a_line_that_breaks_at_once_is_not_taken_for_a_wrong_file(
