@@ -5,6 +5,7 @@ The `surface-crack` command. Each subcommand imports what it needs only when it 
 """
 
 import argparse
+import io
 import json
 import logging
 import math
@@ -15,12 +16,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from surface_crack.console import run
+from surface_crack.errors import SurfaceCrackError
 
 log = logging.getLogger("surface-crack")
 
 
 def main() -> None:
-    run("surface-crack", lambda: dispatch(parser().parse_args()))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names that its encoding lacks
+    run("surface-crack", lambda: installed(parser().parse_args()))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -107,6 +111,19 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+def installed(arguments: argparse.Namespace) -> None:
+    """`dispatch`, where all that it takes is there: `inspect` alone needs no extra."""
+    try:
+        dispatch(arguments)
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.startswith(__package__):
+            raise
+        raise SurfaceCrackError(
+            f"{arguments.command} takes {error.name}, which is not installed: run "
+            '`pip install -e ".[pipeline]"` in a clone of the project'
+        ) from None
+
+
 def dispatch(arguments: argparse.Namespace) -> None:
     if arguments.command == "check":
         check()
@@ -164,7 +181,7 @@ def judge(path: Path, out: Path | None, *, as_json: bool) -> None:
 
     found, text = validate_photos(path, out)
     if as_json:
-        text = json.dumps(found, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(found, indent=2, sort_keys=True, allow_nan=False)
     sys.stdout.write(text.rstrip("\n") + "\n")
 
 

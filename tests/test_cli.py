@@ -1,5 +1,6 @@
 """The `surface-crack` command, as typed."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,14 @@ def test_help_names_the_commands() -> None:
     assert code == 0
     for command in ("check", "download", "validate"):
         assert f"\n    {command} " in text
+
+
+def test_what_is_not_installed_is_told_in_one_line(tmp_path: Path) -> None:
+    """After `pip install .` alone, `validate` has no pandas."""
+    (tmp_path / "pandas.py").write_text("raise ModuleNotFoundError(name='pandas')")
+    code, text = surface_crack(tmp_path, "validate", "photos")
+    assert code == 1
+    assert re.fullmatch(r".*error: validate takes pandas, which is not installed: run .*\n", text)
 
 
 def test_help_of_a_command_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:

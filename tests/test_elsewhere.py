@@ -23,13 +23,13 @@ HERE = Path("data/sample/synthetic.zip")  # what the model was trained on
 FILES = ["mistakes.png", "predictions.csv", "report.json", "report.txt"]
 
 
-def validate(folder: Path, *arguments: str) -> tuple[int, str, str]:
+def validate(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
     """(exit code, standard output, standard error) of `surface-crack validate` in `folder`."""
     code = "import sys; from surface_crack.cli import main; sys.argv[0] = 'surface-crack'; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "validate", *arguments],
         cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        env={"PYTHONPATH": str(ROOT), "PATH": "", **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -183,6 +183,16 @@ def test_broken_files_are_counted_and_named(site: Path, tmp_path: Path) -> None:
     assert found["rejected"] == 7
     assert [file["path"] for file in found["first_rejected"]] == sorted(broken)[:5]
     assert "7 files cannot be used:\n  site/Positive/broken-0.jpg: " in text
+
+
+def test_names_that_a_terminal_cannot_show_are_escaped(
+    there: Path, site: Path, tmp_path: Path
+) -> None:
+    archive = shutil.copy(site, tmp_path / "\u0142\u00f3d\u017a.zip")
+    for option, shown in ((), r"\u0142\xf3d\u017a.zip"), (("--json",), r"\u0142\u00f3d\u017a.zip"):
+        code, text, _ = validate(there, str(archive), *option, PYTHONIOENCODING="ascii")
+        assert code == 0
+        assert shown in text
 
 
 def test_the_command_prints_what_it_writes(finished: Project, site: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`surface-crack inspect`: what it finds, names, skips, repeats and refuses."""
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -8,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -424,6 +425,25 @@ def test_photos_in_the_output_folder_are_photos_but_for_its_own(tmp_path: Path) 
     assert [item.name for item in items] == ["p/2.jpg", "p/a/1.jpg", "p/a/overlays/4.jpg"]
     items = list_inputs([tmp_path / "p/a"], tmp_path / "p")
     assert [item.name for item in items] == ["a/1.jpg", "a/overlays/4.jpg"]
+
+
+def test_a_folder_that_cannot_be_listed_is_an_item(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may list every folder, so here one says no."""
+    write_folder(tmp_path / "site", {"a.jpg": b"", "locked/b.jpg": b""})
+
+    def scandir(path: str, real: Callable[[str], object] = os.scandir) -> object:
+        if str(path).endswith("locked"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    items = list_inputs([tmp_path / "site"], tmp_path / "out")
+    assert [(item.name, item.problem) for item in items] == [
+        ("site/a.jpg", ""),
+        ("site/locked/", "cannot be read: Permission denied"),
+    ]
 
 
 def test_photos_of_two_drives_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,5 +96,6 @@ def _photos(container: Path, files: Iterable[File]) -> Iterable[tuple[Photo, str
     for file in files:
         parts = PurePosixPath(file.path).parts
         clutter = any(part.casefold() in CLUTTER or part.startswith("._") for part in parts)
-        if looks_like_a_photo(file.path) and not clutter:
+        unlisted = file.path.endswith("/")  # a folder: nobody knows what is in it
+        if unlisted or (looks_like_a_photo(file.path) and not clutter):
             yield Photo(container.stem, file.path, 0, container, file.entry), file.problem
