@@ -62,7 +62,7 @@ def validate_photos(path: Path, out: Path | None) -> tuple[dict[str, Any], str]:
     listing = list_photos(path, class_labels(p.negative, p.positive), p.exclude)
     with TemporaryDirectory(prefix="surface-crack-") as folder:
         packed = Path(folder) / "images.npy"
-        rows, rejected = packed(
+        rows, rejected = unpacked(
             path, listing, config["image_size"], packed, Limits(p.max_pixels, p.max_bytes)
         )
         images = np.load(packed, mmap_mode="r")
@@ -104,7 +104,7 @@ def validate_photos(path: Path, out: Path | None) -> tuple[dict[str, Any], str]:
     return found, text
 
 
-def packed(
+def unpacked(
     path: Path, listing: Listing, size: int, target: Path, limits: Limits
 ) -> tuple[list[Row], list[Rejected]]:
     """(photos, files that are none) of the listing; pixels go to `target`. Raises DataError."""
