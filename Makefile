@@ -9,7 +9,7 @@ PHOTOS ?= 2500 5000 10000
 # The stages call `python`, so the environment must come first on PATH. DVC finds it there, too.
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 # Tests side by side, one thread each: torch's threads would wait for each other.
-PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist worksteal
+PYTEST := -m pytest -n auto --dist worksteal
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -40,10 +40,10 @@ audit: install ## list the labels that are most likely wrong, see data/audit
 install: $(VENV)/.pipeline ## make .venv with what the pipeline needs
 
 test: $(VENV)/.test check ## lint, types and tests
-	$(PYTEST) -m "not slow"
+	OMP_NUM_THREADS=1 $(VENV)/bin/python $(PYTEST) -m "not slow"
 
 slow: $(VENV)/.test ## the tests that take longer, on real photos where DATA has them
-	SURFACE_CRACK_DATA="$(DATA)" $(PYTEST) -m slow
+	OMP_NUM_THREADS=1 SURFACE_CRACK_DATA="$(DATA)" $(VENV)/bin/python $(PYTEST) -m slow
 
 reproduce: $(VENV)/.test ## run the pipeline twice, in two clones, and compare every byte
 	$(VENV)/bin/python -m tests.reproduce
@@ -82,8 +82,8 @@ pythons: ## on Python 3.12 and 3.13, where installed: resolve all, test what nee
 	  "$$found" -m venv $(VENV)-$$version && \
 	  $(VENV)-$$version/bin/python -m pip install --quiet --dry-run -e ".[pipeline]" && \
 	  $(VENV)-$$version/bin/python -m pip install --quiet -c constraints.txt \
-	    -e . dvc filelock hypothesis matplotlib pandas pytest scikit-learn && \
-	  $(VENV)-$$version/bin/python -m pytest -q -m "not slow" || exit 1; \
+	    -e . dvc filelock hypothesis matplotlib pandas pytest pytest-xdist scikit-learn && \
+	  OMP_NUM_THREADS=1 $(VENV)-$$version/bin/python $(PYTEST) -q -m "not slow" || exit 1; \
 	done
 
 browser: ## install Debian's Chromium for the tests of the plots page
