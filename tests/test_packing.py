@@ -137,7 +137,9 @@ def test_an_entry_that_goes_on_behind_the_end_says_so(tmp_path: Path) -> None:
     raw = tmp_path / "raw.zip"
     raw.write_bytes(zipped([Entry("Negative/1.jpg", jpeg(7))]).replace(size, other))
     (result,) = pack(list_photos(raw, LABELS).photos, 16, tmp_path / "images.npy", LIMITS)
-    assert result == Rejected("raw", "Negative/1.jpg", "cannot be read: EOFError")
+    assert isinstance(result, Rejected)
+    wanted = {"EOFError", "Overlapped entries: 'Negative/1.jpg' (possible zip bomb)"}  # Python 3.13
+    assert result.reason.removeprefix("cannot be read: ") in wanted
 
 
 def test_limits_are_kept(tmp_path: Path) -> None:
