@@ -15,6 +15,7 @@ How often each sieve errs is measured in bench/twins.py; docs/results.md has the
 """
 
 import hashlib
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ LOWEST = 5  # frequencies per axis that describe a photo
 SPECTRUM = 8  # frequencies per axis that are correlated
 RIM = 0.03  # share of each side that the second question leaves out
 NEIGHBOURS = 10  # candidates per photo and question
+SLACK = 0.3  # share by which a neighbour may be farther than the one in its place
 FAR = 0.42  # distance of descriptors above which nothing is a candidate; twins have 0.3 at most
 CORRELATED = 0.5  # correlation of spectra that a candidate needs
 REACH = 0.12  # how far an edge of the window may lie from the photo's edge, share of the side
@@ -44,6 +46,7 @@ NOISE = 0.35  # grey levels; gradients weaker than this are no evidence
 EVIDENCE = 1.5  # blocks with gradients that a verdict needs
 TWIN = 0.6  # mean correlation of the blocks' gradients from which two photos are twins
 CHUNK = 256  # photos of 64 pixels, or pairs of them, at a time
+PAIRS = 2048  # pairs of spectra at a time
 WHOLE = (0.0, 1.0, 0.0, 1.0)  # a window: left, right, top, bottom
 INNER = (RIM, 1 - RIM, RIM, 1 - RIM)
 
@@ -91,18 +94,23 @@ def _find_twins(images: NDArray[np.uint8], rows: Indices) -> Twins:
 
 def _search(images: NDArray[np.uint8], rows: Indices) -> Twins:
     chunk = max(1, CHUNK * (2 * GRID) ** 2 // images.shape[1] ** 2)
-    parts = in_order(lambda part: _describe(_grey(images, part)), _chunks(rows, chunk), cores())
-    whole, inner, spectra, inner_spectra = map(np.concatenate, zip(*parts, strict=True))
+    described = in_order(lambda part: _describe(_grey(images, part)), _chunks(rows, chunk), cores())
+    whole, inner, spectra, inner_spectra = map(np.concatenate, zip(*described, strict=True))
 
-    def sift(pairs: Indices) -> tuple[Indices, Floats]:
-        pairs, turn, rims = _correlated(pairs, spectra, inner_spectra)
-        first, second = (_grey(images, rows[pairs[:, side]]) for side in (0, 1))
-        similarity = _compare(first, _turned(second, turn), rims)
-        found = similarity >= TWIN
-        return np.sort(rows[pairs[found]], axis=1), similarity[found]
+    def correlated(pairs: Indices) -> tuple[Indices, Indices, Floats]:
+        return _correlated(pairs, spectra, inner_spectra)
 
-    sifted = list(in_order(sift, _chunks(_candidates(whole, inner), chunk), cores()))
-    return Twins(*map(np.concatenate, zip(*sifted, strict=True)))
+    sifted = in_order(correlated, _chunks(_candidates(whole, inner), PAIRS), cores())
+    pairs, turn, rim = map(np.concatenate, zip(*sifted, strict=True))
+
+    def compared(part: Indices) -> Floats:
+        first, second = (_grey(images, rows[pairs[part, side]]) for side in (0, 1))
+        return _compare(first, _turned(second, turn[part]), rim[part])
+
+    parts = in_order(compared, _chunks(np.arange(len(pairs)), chunk), cores())
+    similarity = np.concatenate(list(parts))
+    found = similarity >= TWIN
+    return Twins(np.sort(rows[pairs[found]], axis=1), similarity[found])
 
 
 def _chunks(items: Indices, size: int) -> list[Indices]:
@@ -123,13 +131,15 @@ def _window(grey: Floats, edges: NDArray[np.float64], cells: int) -> tuple[Float
 
     def axis(low: NDArray[np.float64], high: NDArray[np.float64]) -> tuple[Floats, Floats]:
         size = grey.shape[1]
-        bounds = (low + (high - low) * (np.arange(cells + 1) / cells)) * size
-        start, end = bounds[:, :-1, None], bounds[:, 1:, None]
-        pixel = np.arange(size)
-        overlap = np.clip(np.minimum(end, pixel + 1) - np.maximum(start, pixel), 0, None)
-        covered = overlap.sum(axis=2, keepdims=True)
-        inside = covered[..., 0] > 0.5 * (end - start)[..., 0]
-        return (overlap / np.maximum(covered, 1e-6)).astype(np.float32), inside.astype(np.float32)
+        places = (low + (high - low) * (np.arange(cells + 1) / cells)) * size
+        bounds = places.astype(np.float32)[..., None]
+        start, end = bounds[:, :-1], bounds[:, 1:]
+        pixel = np.arange(size, dtype=np.float32)
+        share = np.maximum(np.minimum(end, pixel + 1) - np.maximum(start, pixel), 0)
+        covered = np.clip(end, 0, size) - np.clip(start, 0, size)
+        share /= np.maximum(covered, 1e-6)
+        inside = covered > 0.5 * (end - start)
+        return share, inside[..., 0].astype(np.float32)
 
     columns, in_x = axis(edges[:, 0:1], edges[:, 1:2])
     lines, in_y = axis(edges[:, 2:3], edges[:, 3:4])
@@ -175,10 +185,11 @@ def _unit(values: Floats, axis: int | tuple[int, int]) -> Floats:
 
 def _candidates(whole: Floats, inner: Floats) -> Indices:
     """Pairs (P, 2) of near neighbours, the smaller number first, each pair once."""
-    tree = KDTree(whole)
+    tree = KDTree(whole, leafsize=32)
+    ask = partial(tree.query, k=NEIGHBOURS + 1, eps=SLACK, distance_upper_bound=FAR)
     pairs = []
     for question in (whole, inner):
-        _, found = tree.query(question, k=NEIGHBOURS + 1, distance_upper_bound=FAR, workers=cores())
+        _, found = ask(question, workers=cores())
         asked = np.repeat(np.arange(len(whole)), NEIGHBOURS + 1)
         pair = np.stack([asked, found.ravel()], axis=1)
         pairs.append(pair[(pair[:, 1] < len(whole)) & (pair[:, 0] != pair[:, 1])])
@@ -210,14 +221,13 @@ def _correlated(pairs: Indices, spectra: Floats, inner: Floats) -> tuple[Indices
 
 def _best_turn(first: Floats, second: Floats) -> tuple[Floats, Indices]:
     """Of two (P, K, K) spectra: (correlation, turn of the second that gives it)."""
-    sign = (-1.0) ** np.arange(first.shape[1], dtype=np.float32)
-    tries = []
-    for turn in range(8):  # as in `_turned`
-        other = second.transpose(0, 2, 1) if turn & 4 else second
-        other = other * (sign[:, None] if turn & 2 else 1) * (sign if turn & 1 else 1)
-        tries.append((first * other).sum(axis=(1, 2)))
-    correlation = np.stack(tries)
-    return correlation.max(axis=0), correlation.argmax(axis=0)
+    side = first.shape[1]
+    signs = np.array([np.ones(side), (-1.0) ** np.arange(side)], np.float32)
+    flips = np.stack([np.outer(signs[n // 2], signs[n % 2]).ravel() for n in range(4)], axis=1)
+    products = first * second, first * second.transpose(0, 2, 1)
+    tries = [product.reshape(-1, side**2) @ flips for product in products]
+    correlation: Floats = np.hstack(tries)  # (P, 8), turns numbered as in `_turned`
+    return correlation.max(axis=1), correlation.argmax(axis=1)
 
 
 def _turned(grey: Floats, turn: Indices) -> Floats:
@@ -319,8 +329,7 @@ def _slopes(grey: Floats) -> Floats:
 
 def _block_sums(values: Floats) -> Floats:
     """(K, P, GRID - 1, GRID - 1) -> (K, P, BLOCKS**2)."""
-    side = GRID // BLOCKS
-    padded = np.pad(values, ((0, 0), (0, 0), (0, 1), (0, 1)))
-    blocks = padded.reshape(*values.shape[:2], BLOCKS, side, BLOCKS, side)
-    sums: Floats = blocks.sum(axis=(3, 5)).reshape(*values.shape[:2], BLOCKS**2)
-    return sums
+    block = np.arange(GRID - 1) // (GRID // BLOCKS)
+    member = (block == np.arange(BLOCKS)[:, None]).astype(np.float32)
+    sums: Floats = np.matmul(np.matmul(member, values), member.T)
+    return sums.reshape(*values.shape[:2], BLOCKS**2)
