@@ -146,6 +146,8 @@ def _scores(evaluate: Mapping[str, Any], test: Mapping[str, Any]) -> list[str]:
         at_half = f"{scale * half[name]:{form}}{unit}" if name in half else ""
         rows.append([words, value, f"{low} to {high}{unit}", at_half])
     rows.append(["mistakes", f"{evaluate['mistakes']:,}", "", f"{half['mistakes']:,}"])
+    head = ["score", f"at {evaluate['threshold']:.4g}", "95 % interval", "at 0.5"]
+    columns = 3 if evaluate["threshold"] == 0.5 else 4
     common = max(test["negative"], test["positive"]) / test["photos"]
     text = (
         f"Intervals: bootstrap over the {test['groups']:,} groups of the test part; with fewer "
@@ -156,7 +158,7 @@ def _scores(evaluate: Mapping[str, Any], test: Mapping[str, Any]) -> list[str]:
         text += "\n**The area under ROC may be 0.5: no better than guessing, or too few groups.**"
     return [
         "## Numbers of the test part",
-        _table(["score", f"at {evaluate['threshold']:.4g}", "95 % interval", "at 0.5"], rows),
+        _table(head[:columns], [row[:columns] for row in rows]),
         text,
     ]
 

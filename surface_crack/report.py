@@ -98,11 +98,13 @@ def report(
 
 
 def _scores(numbers: Mapping[str, Any], decision: Decision) -> list[str]:
-    """Scores with their intervals at the chosen threshold; beside them those at 0.5."""
+    """Scores with their intervals at the chosen threshold; beside them those at 0.5, if other."""
     half, interval = numbers["at_half"], numbers["interval"]
+    same = decision.threshold == 0.5
 
     def line(name: str, value: str, brackets: str = "", at_half: str = "") -> str:
-        return f"{name:33}{value:>12}  {brackets:19}{at_half:>12}".rstrip()
+        beside = "" if same else at_half
+        return f"{name:33}{value:>12}  {brackets:19}{beside:>12}".rstrip()
 
     def percent(name: str) -> tuple[str, str]:
         low, high = 100 * interval[name]["low"], 100 * interval[name]["high"]

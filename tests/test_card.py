@@ -113,6 +113,13 @@ def test_scores_are_those_of_the_metrics(numbers: Numbers) -> None:
         assert row(text, words) == [value, f"{low:.2f} to {high:.2f} %", half]
 
 
+def test_at_half_no_score_is_said_twice(numbers: Numbers) -> None:
+    numbers["evaluate"]["threshold"] = 0.5
+    text = text_of(numbers)
+    assert row(text, "score") == ["at 0.5", "95 % interval"]
+    assert len(row(text, "mistakes")) == 2
+
+
 def test_parts_rule_and_digest_are_named(numbers: Numbers) -> None:
     numbers["split"]["test"] |= {"photos": 200, "negative": 150, "positive": 50, "groups": 20}
     text = text_of(numbers)

@@ -15,7 +15,9 @@ from surface_crack.report import SHOWN, WIDTH, folder_table, report
 DECISION = Decision(1.25, 0.3, "0.5, or as far below as finds 99 % of the validation cracks")
 
 
-def made_up(folders: list[tuple[str, str]], each: int, skill: float) -> pd.DataFrame:
+def made_up(
+    folders: list[tuple[str, str]], each: int, skill: float, decision: Decision = DECISION
+) -> pd.DataFrame:
     """`each` photos in every (source, folder), half of them cracks."""
     draw = np.random.default_rng(0)
     rows = []
@@ -26,17 +28,17 @@ def made_up(folders: list[tuple[str, str]], each: int, skill: float) -> pd.DataF
             probability = float(np.clip(0.5 + skill * (label - 0.5) + draw.normal(0, 0.2), 0, 1))
             rows.append((source, path, f"{source}{folder}{number}", label, probability))
     table = pd.DataFrame(rows, columns=["source", "path", "group", "label", "probability"])
-    return table.assign(decided=DECISION.decide(table["probability"].to_numpy()))
+    return table.assign(decided=decision.decide(table["probability"].to_numpy()))
 
 
-def text_of(table: pd.DataFrame) -> str:
+def text_of(table: pd.DataFrame, decision: Decision = DECISION) -> str:
     labels, decided = table["label"].to_numpy(), table["decided"].to_numpy()
     probability, groups = table["probability"].to_numpy(), table["group"].tolist()
     bounds = intervals(labels, probability, decided, groups)
     interval = {name: {"low": low, "high": high} for name, (low, high) in bounds.items()}
     numbers: dict[str, Any] = metrics.summary(labels, probability, decided)
-    numbers |= {"interval": interval, "threshold": DECISION.threshold}
-    return report(labels, decided, numbers, DECISION, folder_table(table), len(set(groups)))
+    numbers |= {"interval": interval, "threshold": decision.threshold}
+    return report(labels, decided, numbers, decision, folder_table(table), len(set(groups)))
 
 
 def test_a_report_opens_with_what_matters() -> None:
@@ -59,6 +61,13 @@ def test_a_report_opens_with_what_matters() -> None:
     assert "precision    recall  f1-score   support" in text
     assert "false" not in text, "one folder needs no table of folders"
     assert "chance" not in text
+
+
+def test_at_half_no_score_is_said_twice() -> None:
+    half = Decision(1.25, 0.5, "0.5")
+    lines = text_of(made_up([("metu", "")], 200, skill=0.9, decision=half), half).splitlines()
+    assert lines[2].split() == ["crack", "from", "probability", "0.5"]
+    assert lines[3].endswith(")")
 
 
 def test_a_report_fits_80_columns() -> None:
