@@ -8,7 +8,6 @@ import argparse
 import io
 import json
 import logging
-import math
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -81,8 +80,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def positive(text: str) -> float:
-    """A finite number above 0. Raises ArgumentTypeError."""
-    return _number(text, math.inf, "a number above 0")
+    """A number above 0 whose square is finite, for areas. Raises ArgumentTypeError."""
+    return _number(text, 1e6, "a number above 0 and below a million")
 
 
 def share(text: str) -> float:

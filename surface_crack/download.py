@@ -17,7 +17,6 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
@@ -128,17 +127,18 @@ class _ContentError(DownloadError):
 def download(name: str, folder: Path, url: str | None = None) -> Path:
     """Fetch data set `name` ("metu" or "sdnet") and return its archive, `<folder>/<name>.zip`.
 
-    An archive that lies there already is checked and returned as it is. `url` replaces the known
-    addresses and may lead to any host; it must still give the right number of images per class.
-    Raises DownloadError with the reason of each address; then no archive and no unpacked folder
-    is left, at most `.part` files that the next call goes on from. So does KeyboardInterrupt.
+    An archive that lies there already is checked and returned, a RAR as the zip made of it. `url`
+    replaces the known addresses and may lead to any host; it must still give the right number of
+    images per class. Raises DownloadError with the reason of each address; then no archive and no
+    unpacked folder is left, at most `.part` files that the next call goes on from. So does
+    KeyboardInterrupt.
     """
     if name not in DATA_SETS:
         raise DownloadError(f"the data set must be one of {', '.join(DATA_SETS)}, got {name!r}")
     if url is None:
         return fetch(DATA_SETS[name], folder, Rules(ALLOWED_HOSTS))
     dataset = replace(DATA_SETS[name], mirrors=((RemoteFile((url,)),),))
-    schemes = ("https", "http") if urlsplit(url).scheme == "http" else ("https",)
+    schemes = ("https", "http") if url.lower().startswith("http:") else ("https",)
     return fetch(dataset, folder, Rules(hosts=None, schemes=schemes))
 
 
@@ -147,7 +147,9 @@ def fetch(dataset: DataSet, folder: Path, rules: Rules) -> Path:
     archive = folder / f"{dataset.name}.zip"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if archive.exists():
+        if archive.is_file() and _is_rar(archive):  # saved by hand, as the original is
+            _as_zip([archive], dataset, archive)
+        elif archive.exists():
             _check_contents(archive, dataset)
             log.info("%s is there already, with the right number of images", archive)
         else:
@@ -191,14 +193,18 @@ def _fetch_from(
                 _check_checksums(parts[0])
             parts[0].replace(archive)
             return
-        temporary = TemporaryDirectory(prefix=f".{dataset.name}-", dir=archive.parent)
-        with temporary as folder, replacing(archive) as merged:
-            _merge(parts, dataset, Path(folder), merged)
-            _check_contents(merged, dataset)
+        _as_zip(parts, dataset, archive)
     except _ContentError as error:
         for part in parts:
             discard(part)
         raise DownloadError(f"{short_url(mirror[0].urls[0])} {error}") from None
+
+
+def _as_zip(parts: list[Path], dataset: DataSet, archive: Path) -> None:
+    temporary = TemporaryDirectory(prefix=f".{dataset.name}-", dir=archive.parent)
+    with temporary as folder, replacing(archive) as merged:
+        _merge(parts, dataset, Path(folder), merged)
+        _check_contents(merged, dataset)
 
 
 def _fetch_file(remote: RemoteFile, archive: Path, rules: Rules) -> Path:

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import threading
+import unicodedata
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from surface_crack.artifacts import readable
 from surface_crack.errors import DataError, one_line
 
 SUFFIXES = {
-    *(".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"),
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"),
     *(".heic", ".heif", ".hif"),
 }
 MAX_FILE = 500_000_000  # bytes of a photo's file to be inspected; a larger one is not read
@@ -71,17 +72,24 @@ class File(NamedTuple):
 
 
 def class_labels(negative: Sequence[str], positive: Sequence[str]) -> dict[str, int]:
-    """Folder name -> label, compared without regard to case."""
-    return {name.casefold(): 0 for name in negative} | {name.casefold(): 1 for name in positive}
+    """Folder name, as `_folded`, -> label."""
+    return {_folded(name): 0 for name in negative} | {_folded(name): 1 for name in positive}
+
+
+def _folded(name: str) -> str:
+    """One spelling of a name, whatever its case and whether its accents are letters of their own,
+    as macOS has them.
+    """
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def list_photos(raw: Path, labels: Mapping[str, int], exclude: str = "") -> Listing:
     """Find the photos under `raw`, sorted by source and path.
 
-    `labels` maps casefolded folder names to 0 or 1; photos whose path matches the regular
-    expression `exclude` are counted and left out. Raises DataError if `raw` is missing or no
-    archive, if a folder cannot be read, if a photo lies in a folder that is in neither class, or
-    if there is no photo.
+    `labels` is what `class_labels` returns; photos whose path matches the regular expression
+    `exclude` are counted and left out. Raises DataError if `raw` is missing or no archive, if a
+    folder cannot be read, if a photo lies in a folder that is in neither class, or if there is no
+    photo.
     """
     listing = Listing()
     drop = re.compile(exclude) if exclude else None
@@ -132,7 +140,7 @@ def _sort_in(
 ) -> None:
     parts = PurePosixPath(file.path).parts
     folder = parts[-2] if len(parts) > 1 else container.name
-    label = labels.get(folder.casefold())
+    label = labels.get(_folded(folder))
     in_class_folder = len(parts) > 1 or looks_like_a_photo(file.path)
     if any(part.casefold() in CLUTTER or part.startswith(".") for part in parts if part != ".."):
         listing.clutter.append(Rejected(source, file.path, "a file of the operating system's"))

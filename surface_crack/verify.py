@@ -5,6 +5,7 @@ and size are; bytes that rotted on the disk show only to someone who reads them 
 """
 
 import hashlib
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,16 +49,17 @@ def verify() -> Verified:
             rotten.add(digest)
             of = [name for name, md5 in recorded.items() if md5 == digest] or ["of another run"]
             what = f"{file} ({', '.join(of)}): its bytes are not those of its name"
-            damaged.append(Finding(what, f"rm -f {file} && dvc repro"))
+            damaged.append(Finding(what, f"rm -f {shlex.quote(str(file))} && dvc repro"))
         progress.update()
     for name, digest in recorded.items():
         if not Path(name).is_file():
             missing.append(name)
         elif _md5(Path(name)) != digest:
+            quoted = shlex.quote(name)
             kept = (cache / digest[:2] / digest[2:]).exists() and digest not in rotten
             lock = LOCKS[1] if name in optional else LOCKS[0]
             again = f"dvc repro {lock.with_suffix('.yaml')}" if name in optional else "dvc repro"
-            mend = f"dvc checkout --force {name}" if kept else f"rm -f {name} && {again}"
+            mend = f"dvc checkout --force {quoted}" if kept else f"rm -f {quoted} && {again}"
             damaged.append(Finding(f"{name}: not what {lock} records", mend))
         progress.update()
     progress.close()

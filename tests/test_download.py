@@ -24,6 +24,7 @@ from surface_crack import download as module
 from surface_crack.download import ALLOWED_HOSTS, DataSet, RemoteFile, download, fetch
 from surface_crack.errors import DownloadError
 from surface_crack.fetching import Rules
+from tests.makers import write_folder
 from tests.server import LOCAL, Site, page, redirect, status
 
 NOISE = Random(0).randbytes(400_000)  # one "photo" that takes several reads
@@ -314,7 +315,9 @@ def test_the_user_may_name_any_host(site: Site, tmp_path: Path) -> None:
     assert [asked.path for asked in site.asked] == ["/a", "/b"]
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/a.zip", "metu.zip"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://example.org/a.zip", "metu.zip", "https://[::1"]
+)
 def test_but_only_over_http(tmp_path: Path, url: str) -> None:
     with pytest.raises(DownloadError, match="must start with https://, got"):
         download("metu", tmp_path, url)
@@ -495,6 +498,18 @@ def test_a_rar_becomes_a_zip_and_the_same_as_from_another_mirror(
     assert contents(original) == PAIRS
     assert original.read_bytes() == merged.read_bytes()
     assert names(tmp_path / "raw") == ["toy.zip"]
+
+
+@TOOLS
+def test_a_rar_saved_by_hand_becomes_a_zip(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str
+) -> None:
+    only(tool, tmp_path / "bin", monkeypatch)
+    folder = write_folder(tmp_path / "raw", {"toy.zip": rar(IMAGES)})
+    archive = fetch(toy(site.url("/a")), folder, LOCAL)
+    assert contents(archive) == IMAGES
+    assert names(folder) == ["toy.zip"]
+    assert site.asked == []
 
 
 @TOOLS

@@ -23,6 +23,8 @@ from surface_crack.cli import dispatch, parser
 from surface_crack.decode import NotAPhoto
 from surface_crack.dense import Patches
 from surface_crack.errors import DataError
+from surface_crack.inspection import run
+from surface_crack.inspection.folder import picture_paths
 from surface_crack.inspection.gps import position
 from surface_crack.inspection.inputs import Item, list_inputs
 from surface_crack.inspection.model_facts import score_rows
@@ -359,6 +361,7 @@ def test_regions_become_geojson(model: Path, tmp_path: Path) -> None:
     assert inspect("site", "--out", "plain", *options) == ""
     plain = json.loads((tmp_path / "plain/regions.geojson").read_text())
     assert plain["type"] == "FeatureCollection"
+    assert "coordinates" not in plain  # RFC 7946, 7.1
     (a, b) = plain["features"]
     assert a["geometry"]["type"] == "Polygon"
     assert a["geometry"]["coordinates"] == [[[0, 0], [48, 0], [48, 48], [0, 48], [0, 0]]]
@@ -418,13 +421,107 @@ def test_all_endings_of_heic_are_photos(tmp_path: Path) -> None:
     assert [item.photo.path for item in list_inputs([tmp_path / "x"], tmp_path)] == list(names)
 
 
-def test_photos_in_the_output_folder_are_photos_but_for_its_own(tmp_path: Path) -> None:
-    names = ("a/1.jpg", "2.jpg", "overlays/3.jpg", "originals/3.jpg", "a/overlays/4.jpg")
-    write_folder(tmp_path / "p", dict.fromkeys(names, b""))
-    items = list_inputs([tmp_path / "p"], tmp_path / "p")
-    assert [item.name for item in items] == ["p/2.jpg", "p/a/1.jpg", "p/a/overlays/4.jpg"]
-    items = list_inputs([tmp_path / "p/a"], tmp_path / "p")
-    assert [item.name for item in items] == ["a/1.jpg", "a/overlays/4.jpg"]
+def test_photos_in_folders_named_as_ours_are_photos_but_for_what_inspect_drew(
+    model: Path, tmp_path: Path
+) -> None:
+    own = {"p/1.jpg": jpeg(1), "p/originals/2.jpg": jpeg(2), "p/a/overlays/3.jpg": jpeg(3)}
+    write_folder(tmp_path, own)
+    options = ("--model", str(model), "--out")
+    for out in ("p", "p/first", "p"):
+        assert inspect("p", *options, out) == ""
+        assert {row["name"] for row in rows(tmp_path / out / "photos.csv")} == set(own)
+    assert inspect("p/originals", *options, "p") == ""  # of which p is not a part
+    assert [row["name"] for row in rows(tmp_path / "p/photos.csv")] == ["originals/2.jpg"]
+
+
+def test_what_a_killed_run_drew_is_no_photo(tmp_path: Path) -> None:
+    """It was killed before it wrote the record."""
+    write_folder(tmp_path, {"p/1.jpg": b""})
+    (item,) = list_inputs([tmp_path / "p"], tmp_path / "p")
+    for path in picture_paths(tmp_path / "p", item.key):
+        write_folder(path.parent, {path.name: b""})
+    assert list_inputs([tmp_path / "p"], tmp_path / "p") == [item]
+
+
+def test_files_of_others_stay(model: Path, tmp_path: Path) -> None:
+    others = {
+        "p/results/a.json": b'{"key": "b", "made_from": ""}',
+        "p/results/b.json": b"[]",
+        "p/results/c.json": b"no JSON",
+        "p/overlays/a.jpg": b"",
+        "p/originals/b.jpg": b"",
+    }
+    write_folder(tmp_path, {"site/1.jpg": jpeg(1), **others})
+    assert inspect("site", "--out", "p", "--model", str(model)) == ""
+    for name, content in others.items():
+        assert (tmp_path / name).read_bytes() == content
+
+
+def test_a_table_of_others_is_not_replaced(model: Path, tmp_path: Path) -> None:
+    write_folder(
+        tmp_path, {"site/1.jpg": jpeg(1), "p/photos.csv": b"mine", "p/results/a.json": b"1"}
+    )
+    error = inspect("site", "--out", "p", "--model", str(model))
+    assert error == "p/photos.csv is there and of no earlier report: give another --out, or move it"
+    assert (tmp_path / "p/photos.csv").read_bytes() == b"mine"
+    assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["photos.csv", "results"]
+
+
+def test_a_result_that_is_no_object_is_made_again(model: Path, tmp_path: Path) -> None:
+    write_folder(tmp_path, {"site/1.jpg": jpeg(1)})
+    options = ("site", "--out", "out", "--model", str(model))
+    assert inspect(*options) == ""
+    (result,) = (tmp_path / "out/results").iterdir()
+    first = result.read_bytes()
+    for content in (b"[]", b"{}", first[:-9]):
+        result.write_bytes(content)
+        for table in (tmp_path / "out").glob("*.*"):  # else they seem to be another program's
+            table.unlink()
+        assert inspect(*options) == ""
+        assert result.read_bytes() == first
+
+
+def test_a_newer_program_or_library_does_photos_again(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folder(tmp_path, {"site/1.jpg": jpeg(1)})
+
+    def done() -> int:
+        assert inspect("site", "--out", "out", "--model", str(model)) == ""
+        return len(rows(tmp_path / "out/times.csv"))
+
+    assert (done(), done()) == (1, 0)
+    code = Path(shutil.copytree(run.PACKAGE, tmp_path / "code"))
+    with (code / "inspection/quality.py").open("a") as file:
+        file.write("# another line\n")
+    monkeypatch.setattr(run, "PACKAGE", code)
+    assert (done(), done()) == (1, 0)
+    monkeypatch.setattr(run, "version", lambda name: f"another {name}")
+    assert (done(), done()) == (1, 0)
+
+
+def test_what_is_left_out_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = ("a.jpg", "b.jfif", "c.JPE", "d.CR2", "e", "Thumbs.db", ".hidden", "f/._g.jpg")
+    write_folder(tmp_path / "site", dict.fromkeys(names, b""))
+    write_folder(tmp_path / "other", {"h.jpg": b""})
+    (tmp_path / "site/link").symlink_to(tmp_path / "other")
+    write_folder(tmp_path / "site/out", {"results/i.json": b""})
+    items = list_inputs([tmp_path / "site"], tmp_path / "site/out")
+    assert [item.name for item in items] == ["site/a.jpg", "site/b.jfif", "site/c.JPE"]
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "3 files or linked folders left out, no photos by name: site/d.CR2, site/e, site/link"
+    )
+
+
+def test_no_name_begins_a_formula(model: Path, tmp_path: Path) -> None:
+    write_folder(tmp_path / "site", {"=1+1.jpg": jpeg(1), "-b.jpg": jpeg(2)})
+    photos = [str(path) for path in sorted((tmp_path / "site").iterdir())]
+    options = ("--out", "out", "--threshold", "0.000001", "--model", str(model))
+    assert inspect(*photos, *options) == ""
+    for table in ("photos.csv", "regions.csv"):
+        found = {row["name"] for row in rows(tmp_path / "out" / table)}
+        assert found == {"./=1+1.jpg", "./-b.jpg"}
 
 
 def test_a_folder_that_cannot_be_listed_is_an_item(
@@ -493,9 +590,13 @@ def test_a_model_of_drawings_says_so(finished: Project, tmp_path: Path) -> None:
     photo = write_folder(tmp_path, {"a.jpg": jpeg(1)}) / "a.jpg"
     own = finished.root / "models"
     other = Path(shutil.copytree(own, tmp_path / "models"))
-    for models, said in ((own, 1), (other, 0)):
-        out = ("--out", str(tmp_path / f"out-{said}"))
-        code, text = command(tmp_path, str(photo), *out, "--model", str(models / MODEL))
+    for folder, path, said in (
+        (tmp_path, own / MODEL, 1),
+        (tmp_path, other / MODEL, 0),
+        (own, Path(MODEL), 1),
+    ):
+        out = ("--out", str(tmp_path / f"out-{path.parent.name}"))
+        code, text = command(folder, str(photo), *out, "--model", str(path))
         assert (code, text.count("learnt from drawings alone")) == (0, said)
 
 

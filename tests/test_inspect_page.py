@@ -11,12 +11,13 @@ import pytest
 from PIL import Image
 
 from surface_crack.inspection import page as module
+from surface_crack.inspection.folder import Record
 from surface_crack.inspection.inputs import Item
 from surface_crack.inspection.model_facts import Facts
 from surface_crack.inspection.overlay import draw
 from surface_crack.inspection.page import page
 from surface_crack.inspection.photo import Inspection, Settings
-from surface_crack.inspection.records import Record, failed, inspected, write_record
+from surface_crack.inspection.records import failed, inspected, write_record
 from surface_crack.inspection.regions import Cells, find_regions
 from surface_crack.photos import Photo
 from tests import browser

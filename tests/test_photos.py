@@ -54,6 +54,14 @@ def test_a_collection_gives_the_rows_of_its_parts(tmp_path: Path, unpacked: str)
     assert rows(raw) == single
 
 
+def test_class_folders_are_known_by_any_case_and_composition(tmp_path: Path) -> None:
+    composed, apart = "Sch\u00e4den", "Scha\u0308den"
+    for listed, there in ((composed, apart), (apart, composed.upper())):
+        labels = class_labels(["Negative"], [listed])
+        raw = write_folder(tmp_path / listed, {f"{there}/1.jpg": jpeg(1)})
+        assert [photo.label for photo in list_photos(raw, labels).photos] == [1]
+
+
 def test_a_source_twice_is_refused(tmp_path: Path) -> None:
     write_zip(tmp_path / "raw/metu.zip", metu_like(1))
     write_folder(tmp_path / "raw/metu", metu_like(1))

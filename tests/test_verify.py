@@ -57,6 +57,19 @@ def test_a_rotten_object_is_found_and_mended(here: Project) -> None:
     assert verify().damaged == []
 
 
+def test_a_command_keeps_to_its_file_in_a_folder_with_a_space(
+    finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = finished.copy(tmp_path / "my site")
+    monkeypatch.chdir(project.root)
+    (tmp_path / "my").write_text("of someone else")
+    flip(cached(project, str(MODEL)))
+    (damage,) = verify().damaged
+    project.run("sh", "-c", damage.mend)
+    assert (tmp_path / "my").exists()
+    assert verify().damaged == []
+
+
 def test_an_output_that_changed_in_silence_is_found_and_mended(here: Project) -> None:
     flip(MODEL)
     (damage,) = verify().damaged

@@ -1,6 +1,7 @@
 """Which photos to inspect: files, folders and zips, no classes, each under a name of its own."""
 
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -9,11 +10,14 @@ from typing import NamedTuple
 
 from surface_crack.artifacts import readable
 from surface_crack.errors import DataError
+from surface_crack.inspection.folder import is_drawn, picture_paths
 from surface_crack.photos import CLUTTER, File, Photo, folder_files, looks_like_a_photo, zip_files
 
 PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
-OVERLAYS, ORIGINALS = "overlays", "originals"  # folders of an output folder, with pictures
 LONGEST = 60  # letters that a file name keeps of the photo's
+NAMED = 3  # of the files that are left out, this many are named
+
+log = logging.getLogger("surface-crack")
 
 
 class Item(NamedTuple):
@@ -31,43 +35,61 @@ class Item(NamedTuple):
 
 
 def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
-    """All photos in the inputs but the pictures that `inspect` wrote into `out`, each once, sorted
-    by name.
+    """All photos in the inputs, each once, sorted by name, but those in reports of `inspect`.
 
     Names do not depend on the order of the inputs, or on where a relative path is read from. Zips
-    that lie in a folder are read, too; one that is damaged is an item itself. Raises DataError for
-    an input that does not exist or is no photo, folder or zip, and if there is no photo at all.
+    that lie in a folder are read, too; one that is damaged is an item itself. What is left out
+    because its name is no photo's is logged. Raises DataError for an input that does not exist or
+    is no photo, folder or zip, and if there is no photo at all.
     """
     real = [path.resolve() for path in inputs]
     try:
         root = Path(os.path.commonpath([path.parent for path in real]))
     except ValueError:  # Windows: nothing holds two drives
         raise DataError("photos of several drives: give those of each by themselves") from None
-    own = [out.resolve() / folder for folder in (OVERLAYS, ORIGINALS)]
+    out = out.resolve()
     items: dict[str, Item] = {}
+    left_out = set()
     for path, given in zip(real, inputs, strict=True):
-        for photo, problem in _found(path, given, own):
+        for photo, problem in _found(path, given):
+            file = photo.container / photo.path
             inside = f"{photo.container.relative_to(root).as_posix()}/{photo.path}"
             name = readable(inside.removeprefix("./"))
-            if problem == SECOND:
-                name += f" (entry {photo.entry})"
-            items[name] = Item(name, photo, problem)
-    if not items:
+            if problem is None and not file.is_relative_to(out):
+                left_out.add(name)
+            elif problem is not None:
+                name += f" (entry {photo.entry})" if problem == SECOND else ""
+                items[name] = Item(name, photo, problem)
+    if left_out:
+        few = ", ".join(sorted(left_out)[:NAMED])
+        log.warning(
+            "%d files or linked folders left out, no photos by name: %s", len(left_out), few
+        )
+    # A run that was killed may have drawn a photo and not recorded it.
+    drawn = {path for item in items.values() for path in picture_paths(out, item.key)}
+    photos = [
+        items[name]
+        for name in sorted(items)
+        if items[name].photo.container / items[name].photo.path not in drawn
+    ]
+    if not photos:
         raise DataError(f"no photo found in {', '.join(map(str, inputs))}")
-    return [items[name] for name in sorted(items)]
+    return photos
 
 
 SECOND = "a second entry of the same name"
 
 
-def _found(path: Path, given: Path, own: Sequence[Path]) -> Iterable[tuple[Photo, str]]:
-    """(photo, problem) of all in one input that looks like a photo, but for what is in `own`."""
+def _found(path: Path, given: Path) -> Iterable[tuple[Photo, str | None]]:
+    """(photo, problem) of all in one input but what `inspect` drew; no problem, None, has what is
+    no photo by its name.
+    """
     if path.suffix.lower() == ".zip" and path.is_file():
         yield from _photos(path, zip_files(path))
     elif path.is_dir():
         for file in folder_files(path):
             inside = path / file.path
-            if any(inside.is_relative_to(folder) for folder in own):
+            if is_drawn(inside):
                 continue
             if inside.suffix.lower() == ".zip" and not file.problem:
                 yield from _zip_in_folder(path, file)
@@ -81,7 +103,7 @@ def _found(path: Path, given: Path, own: Sequence[Path]) -> Iterable[tuple[Photo
         yield from _photos(path.parent, [File(path.name, 0, "")])
 
 
-def _zip_in_folder(folder: Path, file: File) -> Iterable[tuple[Photo, str]]:
+def _zip_in_folder(folder: Path, file: File) -> Iterable[tuple[Photo, str | None]]:
     """Nobody asked for this very zip, so one that is damaged is a problem like a damaged photo."""
     archive = folder / file.path
     try:
@@ -92,10 +114,13 @@ def _zip_in_folder(folder: Path, file: File) -> Iterable[tuple[Photo, str]]:
         yield from _photos(archive, files)
 
 
-def _photos(container: Path, files: Iterable[File]) -> Iterable[tuple[Photo, str]]:
+def _photos(container: Path, files: Iterable[File]) -> Iterable[tuple[Photo, str | None]]:
     for file in files:
         parts = PurePosixPath(file.path).parts
+        photo = Photo(container.stem, file.path, 0, container, file.entry)
         clutter = any(part.casefold() in CLUTTER or part.startswith("._") for part in parts)
         unlisted = file.path.endswith("/")  # a folder: nobody knows what is in it
         if unlisted or (looks_like_a_photo(file.path) and not clutter):
-            yield Photo(container.stem, file.path, 0, container, file.entry), file.problem
+            yield photo, file.problem
+        elif not clutter and not any(part.startswith(".") for part in parts):
+            yield photo, None

@@ -42,12 +42,17 @@ def model_facts(model: Path, scorer: Scorer, settings: Settings) -> Facts:
         ("which it sees as", f"{scorer.patch} x {scorer.patch} pixels"),
         ("threshold", f"{settings.threshold:.4g}{_whose(scorer, settings)}"),
     ]
-    root = model.parent.parent
+    root = run_of(model)
     scores = score_rows(root / paths.METRICS, scorer) or [
         ("its scores", "not known here: see metrics/ and docs/model_card.md of its run")
     ]
     drawn = [DRAWINGS] if only_drawings(root, scorer) else []
     return Facts(rows + scores, [*drawn, *LIMITS, _finest(scorer, settings)])
+
+
+def run_of(model: Path) -> Path:
+    """The folder of the run that the model file lies in, if it still lies where `train` put it."""
+    return model.absolute().parent.parent
 
 
 def score_rows(metrics: Path, scorer: Scorer) -> list[tuple[str, str]]:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from surface_crack.inspection.inputs import ORIGINALS, OVERLAYS
+from surface_crack.inspection.folder import ORIGINALS, OVERLAYS, Record, picture_paths
 from surface_crack.inspection.model_facts import Facts
 from surface_crack.inspection.photo import VERDICTS, Settings
 from surface_crack.inspection.quality import REASONS
-from surface_crack.inspection.records import UNREADABLE, Record, jpeg, picture_paths
+from surface_crack.inspection.records import UNREADABLE, jpeg
 from surface_crack.inspection.tables import ORDER, worst_first
 
 EMBEDDED = 30  # photos whose pictures are in the page: some 200 KB each

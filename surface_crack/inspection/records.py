@@ -4,40 +4,30 @@ A record says what it was made from. One whose photo, model or settings have cha
 the JSON is written last, so a run that was killed leaves no half-finished photo behind.
 """
 
-import json
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from surface_crack.artifacts import write_bytes, write_json
-from surface_crack.inspection.inputs import ORIGINALS, OVERLAYS, Item
+from surface_crack.inspection.folder import (
+    RESULTS,
+    Record,
+    picture_paths,
+    record_at,
+    record_path,
+)
+from surface_crack.inspection.inputs import Item
 from surface_crack.inspection.overlay import QUALITY, Pictures
 from surface_crack.inspection.photo import Inspection
 
-RESULTS = "results"  # folder of an output folder, beside those of pictures
 UNREADABLE = "unreadable"  # the verdict on what could not be opened
-Record = dict[str, Any]
-
-
-def result_path(out: Path, item: Item) -> Path:
-    return out / RESULTS / f"{item.key}.json"
-
-
-def picture_paths(out: Path, key: str) -> tuple[Path, Path]:
-    """(overlay, original)."""
-    return out / OVERLAYS / f"{key}.jpg", out / ORIGINALS / f"{key}.jpg"
 
 
 def read_record(out: Path, item: Item) -> Record | None:
     """None if there is none, or none that is whole."""
-    try:
-        record: Record = json.loads(result_path(out, item).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record
+    return record_at(record_path(out, item.key))
 
 
 def is_current(record: Record | None, made_from: str, out: Path, item: Item) -> bool:
@@ -45,7 +35,7 @@ def is_current(record: Record | None, made_from: str, out: Path, item: Item) -> 
     if record is None or record.get("made_from") != made_from or record.get("name") != item.name:
         return False
     pictures = picture_paths(out, item.key)
-    return record["verdict"] == UNREADABLE or all(path.exists() for path in pictures)
+    return record.get("verdict") == UNREADABLE or all(path.exists() for path in pictures)
 
 
 def failed(item: Item, made_from: str, reason: str) -> Record:
@@ -98,7 +88,7 @@ def write_record(out: Path, record: Record, pictures: Pictures | None) -> None:
     else:
         for path, picture in zip(paths, pictures, strict=True):
             write_bytes(path, jpeg(picture))
-    write_json(out / RESULTS / f"{record['key']}.json", record)
+    write_json(record_path(out, record["key"]), record)
 
 
 def jpeg(picture: Image.Image, quality: int = QUALITY) -> bytes:
@@ -108,10 +98,10 @@ def jpeg(picture: Image.Image, quality: int = QUALITY) -> bytes:
 
 
 def remove_others(out: Path, items: Sequence[Item]) -> None:
-    """Delete what earlier runs left of photos that are no longer asked for."""
+    """Delete what earlier runs left of photos that are no longer asked for, and nothing else."""
     wanted = {item.key for item in items}
     for path in sorted((out / RESULTS).glob("*.json")):
-        if path.stem not in wanted:
+        if path.stem not in wanted and record_at(path) is not None:
             for picture in picture_paths(out, path.stem):
                 picture.unlink(missing_ok=True)
             path.unlink()

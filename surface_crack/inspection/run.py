@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,14 +21,14 @@ from surface_crack import paths
 from surface_crack.artifacts import make_folder, write_csv, write_text
 from surface_crack.decode import NotAPhoto, is_heic
 from surface_crack.errors import DataError
+from surface_crack.inspection.folder import Record, check_free
 from surface_crack.inspection.inputs import Item, list_inputs
-from surface_crack.inspection.model_facts import DRAWINGS, model_facts, only_drawings
+from surface_crack.inspection.model_facts import DRAWINGS, model_facts, only_drawings, run_of
 from surface_crack.inspection.overlay import Pictures, draw
 from surface_crack.inspection.page import page
 from surface_crack.inspection.photo import Settings, inspect_photo
 from surface_crack.inspection.records import (
     UNREADABLE,
-    Record,
     failed,
     inspected,
     is_current,
@@ -41,6 +41,9 @@ from surface_crack.packing import read_file
 from surface_crack.photos import Reader
 from surface_crack.scorer import Scorer, load_scorer
 from surface_crack.threads import cores, in_order
+
+PACKAGE = Path(__file__).resolve().parent.parent
+LIBRARIES = ("numpy", "pillow", "simplejpeg", "onnxruntime", "torch")  # torch may be missing
 
 log = logging.getLogger("surface-crack")
 
@@ -63,10 +66,11 @@ def inspect(request: Request) -> None:
     """Inspect all photos and write tables and report. Raises DataError, also for failed photos."""
     items = list_inputs(request.inputs, request.out)
     make_folder(request.out)
+    check_free(request.out)
     model = request.model or default_model()
     # One thread per photo: with more, rounding would depend on their number.
     scorer = load_scorer(model, model.with_name(paths.DECISION.name), threads=1)
-    if only_drawings(model.parent.parent, scorer):
+    if only_drawings(run_of(model), scorer):
         log.warning("about the model: %s", DRAWINGS)
     threshold = scorer.threshold if request.threshold is None else request.threshold
     settings = Settings(threshold, request.patch_px, request.mm_per_px)
@@ -101,12 +105,20 @@ def default_model() -> Path:
 
 
 def digest_of(model: Path) -> str:
-    """Of all that a photo's scores follow from: weights, decision, and this program's version."""
-    known = [hashlib.sha256(model.read_bytes()).hexdigest(), version("surface-crack")]
-    decision = model.with_name(paths.DECISION.name)
+    """Of what verdicts follow from: weights, decision, this program's code, its libraries."""
+    files = [model, *sorted(PACKAGE.rglob("*.py"))]
     if model.suffix != ".onnx":
-        known.append(hashlib.sha256(decision.read_bytes()).hexdigest())
+        files.append(model.with_name(paths.DECISION.name))
+    known = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    known += [_version(name) for name in LIBRARIES]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from surface_crack.artifacts import replacing, write_csv
+from surface_crack.inspection.folder import Record
 from surface_crack.inspection.photo import VERDICTS
-from surface_crack.inspection.records import UNREADABLE, Record
+from surface_crack.inspection.records import UNREADABLE
 
 PHOTOS = (
     *("name", "width", "height", "verdict", "flagged_share", "peak", "regions", "flags"),
@@ -34,12 +35,17 @@ def _photo_row(record: Record) -> Sequence[object]:
     position = record.get("position") or ("", "")
     readable = record["verdict"] != UNREADABLE
     return (
-        record["name"],
+        _cell(record["name"]),
         *(record.get("width", ""), record.get("height", ""), record["verdict"]),
         *((record["flagged"], record["peak"], len(record["regions"])) if readable else ("",) * 3),
         *(" ".join(record["flags"]), record["reason"], *position),
         f"overlays/{record['key']}.jpg" if readable else "",
     )
+
+
+def _cell(name: str) -> str:
+    """The same file's name, with which no spreadsheet begins a formula."""
+    return f"./{name}" if name.startswith(("=", "+", "-", "@", "\t")) else name
 
 
 def write_regions(path: Path, records: Iterable[Record], mm_per_px: float | None) -> None:
@@ -55,7 +61,7 @@ def _region_rows(records: Iterable[Record], mm_per_px: float | None) -> Iterator
                 metric = [round(side * mm_per_px, 2) for side in box]
                 metric.append(round(region["area"] * mm_per_px**2, 1))
             yield (
-                *(record["name"], region["number"], "crack" if region["sure"] else "unsure"),
+                *(_cell(record["name"]), region["number"], "crack" if region["sure"] else "unsure"),
                 *(*box, region["area"], region["peak"], region["mean"], *metric),
             )
 
@@ -66,7 +72,7 @@ def write_geojson(path: Path, records: Iterable[Record], located: bool) -> None:
     y downwards, for programs that draw over the photo.
     """
     system = "WGS 84, where the camera stood" if located else "pixels of the photo, y downwards"
-    head = {"type": "FeatureCollection", "coordinates": system}
+    head = {"type": "FeatureCollection", "coordinate_system": system}
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         file.write(json.dumps(head)[:-1] + ', "features": [')
         comma = "\n"

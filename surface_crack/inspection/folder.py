@@ -1,0 +1,48 @@
+"""The output folder of `inspect`: what lies where in it, and which files in a folder are ours."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from surface_crack.errors import DataError
+
+OVERLAYS, ORIGINALS = "overlays", "originals"  # folders of pictures
+RESULTS = "results"  # folder of records, a JSON object for each photo
+PAGE = "report.html"
+TABLES = ("photos.csv", "regions.csv", "regions.geojson", "times.csv", PAGE)
+Record = dict[str, Any]
+
+
+def record_path(out: Path, key: str) -> Path:
+    return out / RESULTS / f"{key}.json"
+
+
+def picture_paths(out: Path, key: str) -> tuple[Path, Path]:
+    """(overlay, original)."""
+    return out / OVERLAYS / f"{key}.jpg", out / ORIGINALS / f"{key}.jpg"
+
+
+def record_at(path: Path) -> Record | None:
+    """None if there is none, or none that is whole, or one that `inspect` did not write."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    ours = isinstance(record, dict) and "made_from" in record and record.get("key") == path.stem
+    return record if ours else None
+
+
+def is_drawn(picture: Path) -> bool:
+    """Whether `picture` belongs to a report of `inspect`: a record of its name lies beside it."""
+    if picture.parent.name not in (OVERLAYS, ORIGINALS):
+        return False
+    return record_at(record_path(picture.parent.parent, picture.stem)) is not None
+
+
+def check_free(out: Path) -> None:
+    """Raises DataError if `out` has a file that a report would replace, and no record of a run."""
+    taken = [name for name in TABLES if (out / name).exists()]
+    if taken and not any(record_at(path) for path in (out / RESULTS).glob("*.json")):
+        raise DataError(
+            f"{out / taken[0]} is there and of no earlier report: give another --out, or move it"
+        )
