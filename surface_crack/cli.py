@@ -80,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def positive(text: str) -> float:
-    """A number above 0 whose square is finite, for areas. Raises ArgumentTypeError."""
+    """A number above 0, below a million: areas stay finite. Raises ArgumentTypeError."""
     return _number(text, 1e6, "a number above 0 and below a million")
 
 

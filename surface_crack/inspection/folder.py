@@ -8,8 +8,7 @@ from surface_crack.errors import DataError
 
 OVERLAYS, ORIGINALS = "overlays", "originals"  # folders of pictures
 RESULTS = "results"  # folder of records, a JSON object for each photo
-PAGE = "report.html"
-TABLES = ("photos.csv", "regions.csv", "regions.geojson", "times.csv", PAGE)
+MADE = ("photos.csv", "regions.csv", "regions.geojson", "times.csv", "report.html")
 Record = dict[str, Any]
 
 
@@ -41,7 +40,7 @@ def is_drawn(picture: Path) -> bool:
 
 def check_free(out: Path) -> None:
     """Raises DataError if `out` has a file that a report would replace, and no record of a run."""
-    taken = [name for name in TABLES if (out / name).exists()]
+    taken = [name for name in MADE if (out / name).exists()]
     if taken and not any(record_at(path) for path in (out / RESULTS).glob("*.json")):
         raise DataError(
             f"{out / taken[0]} is there and of no earlier report: give another --out, or move it"

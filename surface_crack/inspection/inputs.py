@@ -68,9 +68,9 @@ def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
     # A run that was killed may have drawn a photo and not recorded it.
     drawn = {path for item in items.values() for path in picture_paths(out, item.key)}
     photos = [
-        items[name]
-        for name in sorted(items)
-        if items[name].photo.container / items[name].photo.path not in drawn
+        item
+        for _, item in sorted(items.items())
+        if item.photo.container / item.photo.path not in drawn
     ]
     if not photos:
         raise DataError(f"no photo found in {', '.join(map(str, inputs))}")
