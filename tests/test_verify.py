@@ -1,5 +1,6 @@
 """`surface-crack verify`: rotten bytes are found, and the commands it names mend them."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -76,6 +77,56 @@ def test_an_output_that_changed_in_silence_is_found_and_mended(here: Project) ->
     assert damage.what.startswith("models/crack.safetensors: not what dvc.lock records")
     here.run("sh", "-c", damage.mend)
     assert verify().damaged == []
+
+
+@pytest.mark.parametrize("name", [str(MODEL), "data/raw/site.zip", "data/raw/site/a b/1.txt"])
+@pytest.mark.parametrize("here_too", [False, True])
+def test_what_rotted_in_the_cache_and_here_is_mended(
+    here: Project, name: str, here_too: bool
+) -> None:
+    content = {"data/raw/site.zip": b"an archive", "data/raw/site/a b/1.txt": b"a photo"}
+    for path in map(Path, content):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content[str(path)])
+    here.dvc("add", "data/raw/site.zip", "data/raw/site")
+    digest = hashlib.md5(Path(name).read_bytes()).hexdigest()
+    (rotten,) = Path(".dvc/cache/files/md5").glob(f"{digest[:2]}/{digest[2:]}")
+    flip(rotten)
+    if here_too:
+        flip(Path(name))
+    first, *rest = verify().damaged
+    assert f"({name}): its bytes are not" in first.what
+    here.run("sh", "-c", first.mend)
+    assert len(rest) == here_too
+    for damage in rest:
+        by_hand, _, command = damage.mend.rpartition("put the original in its place, then ")
+        if by_hand or damage.mend != command:
+            Path(name).write_bytes(content[name])
+        here.run("sh", "-c", command)
+    assert verify().damaged == []
+    assert rotten.exists()
+
+
+@pytest.mark.usefixtures("here")
+def test_a_rotten_list_of_an_added_folder_is_one_finding(here: Project) -> None:
+    Path("data/raw/site").mkdir(parents=True)
+    Path("data/raw/site/1.txt").write_text("a photo")
+    here.dvc("add", "data/raw/site")
+    (rotten,) = [
+        path for path in Path(".dvc/cache/files/md5").glob("*/*.dir") if "1.txt" in path.read_text()
+    ]
+    flip(rotten)
+    (damage,) = verify().damaged
+    assert "(data/raw/site)" in damage.what
+    here.run("sh", "-c", damage.mend)
+    assert verify().damaged == []
+
+
+@pytest.mark.usefixtures("here")
+def test_a_broken_dvc_file_is_one_line() -> None:
+    Path("data/mine.dvc").write_text("outs: 7\n")
+    with pytest.raises(DataError, match=r"data/mine.dvc is not what DVC writes"):
+        verify()
 
 
 @pytest.mark.usefixtures("here")
