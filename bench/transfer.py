@@ -9,6 +9,11 @@ surface's photos outside the fold, by the train stage itself, and judges the pho
 does one trained on all surfaces. Each photo is thus judged once by each row of the table, by a
 network that saw nothing of its group.
 
+Areas under ROC compare photos of one fold only, which the same network judged; folds count by their
+pairs of a crack and none. A single ranking of all photos would mix networks: where a fold has more
+cracks, its network has learnt from fewer, and is slower to say crack. That alone takes a network
+that knows nothing from 0.5 to 0.39.
+
 What is done is kept in --work: started again, it goes on where it ended, as long as params and data
 are the same. To use several cores, start it several times with other --seeds, and at last with all.
 """
@@ -17,6 +22,7 @@ import argparse
 import hashlib
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -32,7 +38,7 @@ from surface_crack import paths
 from surface_crack.artifacts import read_json
 from surface_crack.console import run
 from surface_crack.dataset import Part, read_groups, read_images, read_index, write_frame
-from surface_crack.folds import Photos, deal_folds, train_and_val
+from surface_crack.folds import Photos, Rows, deal_folds, train_and_val
 from surface_crack.params import Params, check_params
 from surface_crack.patterns import pattern_keys
 from surface_crack.refit import judge, refit
@@ -55,7 +61,8 @@ def main() -> None:
     index["surface"] = [surface(*row) for row in zip(index["source"], index["path"], strict=True)]
     surfaces = sorted(index["surface"].unique())
     data = read_json(paths.METRICS / "data.json")["digest"]
-    key = hashlib.sha256(f"{replace(p, seed=0)} {data}".encode()).hexdigest()[:12]
+    groups = hashlib.sha256(paths.GROUPS.read_bytes()).hexdigest()
+    key = hashlib.sha256(f"{replace(p, seed=0)} {data} {groups}".encode()).hexdigest()[:12]
     rows = arguments.train_on or [*surfaces, ALL]
     if unknown := set(rows) - {*surfaces, ALL}:
         parser.error(f"no surface {sorted(unknown)[0]!r}: there are {', '.join(surfaces)}")
@@ -77,11 +84,10 @@ def surface(source: str, path: str) -> str:
 def judged_by(index: pd.DataFrame, name: str, p: Params, work: Path) -> NDArray[np.float64]:
     """Probability of a crack of each photo, by networks trained on `name` without its fold."""
     labels, every = index["label"].to_numpy(), np.arange(len(index))
-    photos = Photos(labels, index["surface"].tolist(), index["group"].tolist())
     own = every if name == ALL else every[index["surface"] == name]
     probability = np.full(len(index), np.nan)
-    # The deal is the same whatever the seed, so that seeds differ by training alone.
-    for number, (rest, held_out) in enumerate(deal_folds(photos, every, FOLDS, 0), 1):
+    photos = photos_of(index)
+    for number, (rest, held_out) in enumerate(deal(photos), 1):
         file = work / f"{re.sub('[^A-Za-z0-9]', '-', name)}-seed{p.seed}-fold{number}.csv"
         if not file.exists():
             train, val = train_and_val(photos, np.intersect1d(rest, own), p.val_share, 0)
@@ -98,13 +104,44 @@ def judged_by(index: pd.DataFrame, name: str, p: Params, work: Path) -> NDArray[
     return probability
 
 
+def photos_of(index: pd.DataFrame) -> Photos:
+    return Photos(index["label"].to_numpy(), index["surface"].tolist(), index["group"].tolist())
+
+
+def deal(photos: Photos) -> Iterator[tuple[Rows, Rows]]:
+    """The same whatever the seed, so that seeds differ by training alone."""
+    return deal_folds(photos, np.arange(len(photos.labels)), FOLDS, 0)
+
+
+def folds_of(index: pd.DataFrame) -> NDArray[np.int64]:
+    """(n,) the fold that holds each photo out."""
+    folds = np.zeros(len(index), np.int64)
+    for number, (_, held_out) in enumerate(deal(photos_of(index)), 1):
+        folds[held_out] = number
+    return folds
+
+
+def area_within(
+    labels: NDArray[np.int64], probability: NDArray[np.float64], folds: NDArray[np.int64]
+) -> float:
+    """Area under ROC among photos of the same fold, all (n,); NaN if no fold has both classes."""
+    areas, pairs = [], []
+    for fold in np.unique(folds):
+        here = labels[folds == fold]
+        if count := int(here.sum()) * int((1 - here).sum()):
+            areas.append(roc_auc_score(here, probability[folds == fold]))
+            pairs.append(count)
+    return float(np.average(areas, weights=pairs)) if areas else float("nan")
+
+
 Judged = dict[tuple[str, int], NDArray[np.float64]]
 
 
 def transfer_table(
     index: pd.DataFrame, judged: Judged, rows: list[str], surfaces: list[str], seeds: list[int]
 ) -> None:
-    print("Area under ROC: mean (lowest to highest) over seeds")
+    labels, folds = index["label"].to_numpy(), folds_of(index)
+    print("Area under ROC within folds: mean (lowest to highest) over seeds")
     print(f"| trained on | {' | '.join(surfaces)} |")
     print("|---" * (1 + len(surfaces)) + "|")
     for name in rows:
@@ -112,7 +149,7 @@ def transfer_table(
         for there in surfaces:
             here = (index["surface"] == there).to_numpy()
             values = [
-                roc_auc_score(index["label"][here], judged[name, seed][here]) for seed in seeds
+                area_within(labels[here], judged[name, seed][here], folds[here]) for seed in seeds
             ]
             cells.append(f"{mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
         print(f"| {name} | {' | '.join(cells)} |")
@@ -124,11 +161,14 @@ def pooled_table(index: pd.DataFrame, judged: Judged, seeds: list[int], p: Param
     keys = pd.Series(
         pattern_keys(p.group_pattern, index["source"].tolist(), index["path"].tolist())
     )
+    folds = folds_of(index)
     for source, of_source in index.groupby("source"):
         for seed in seeds:
             labels, probability = of_source["label"], judged[ALL, seed][of_source.index]
             accuracy = ((probability > 0.5) == labels).mean()
-            line = f"{source} seed {seed}: area under ROC {roc_auc_score(labels, probability):.4f}"
+            within = area_within(labels.to_numpy(), probability, folds[of_source.index])
+            line = f"{source} seed {seed}: area under ROC {within:.4f} within folds, "
+            line += f"{roc_auc_score(labels, probability):.4f} over all photos"
             line += f", accuracy at 0.5 {100 * accuracy:.2f} %"
             of_photo = [
                 roc_auc_score(index["label"][tiles], judged[ALL, seed][tiles])

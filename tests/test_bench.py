@@ -6,11 +6,13 @@ import zipfile
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from bench import machine
 from bench.pipeline import run
+from bench.transfer import area_within
 from bench.windows import make_archives
 from tests.makers import metu_like, write_zip
 from tests.project import ROOT
@@ -39,6 +41,15 @@ def test_each_table_has_a_place_on_the_page() -> None:
     assert len(names) >= 6
     for name in names:
         assert page.count(f"<!-- {name} -->\n") == page.count(f"<!-- /{name} -->\n") == 1
+
+
+def test_photos_are_compared_with_those_that_the_same_network_judged() -> None:
+    labels = np.array([1, 0, 1, 1, 0, 0, 1])
+    folds = np.array([1, 1, 2, 2, 2, 2, 3])
+    probability = np.array([0.2, 0.1, 0.9, 0.6, 0.7, 0.3, 0.0])
+    # Fold 1: its one pair in order; fold 2: three of four; fold 3 has no pair.
+    assert area_within(labels, probability, folds) == pytest.approx(4 / 5)
+    assert np.isnan(area_within(labels[:1], probability[:1], folds[:1]))
 
 
 def test_archives_hold_as_many_photos_as_asked_for(tmp_path: Path) -> None:
