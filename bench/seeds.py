@@ -44,10 +44,9 @@ def main() -> None:
     with TemporaryDirectory(prefix="surface-crack-") as name:
         folder = Path(name) / "run"
         new_folder(folder, options.raw.resolve(), fixed)
-        run_stages(folder, "prepare")
         for changed in varied:
             set_params(folder, changed)
-            run_stages(folder, "group")
+            run_stages(folder, "prepare", "group")
             found = [scores(folder, seed) for seed in options.seeds]
             label = list(changed.values())
             rows += [

@@ -2,7 +2,8 @@
 
 reads   raw (params.yaml)            a folder, a zip, or a folder that holds several of these
 writes  data/prepared/images.npy     uint8 (N, S, S, 3) RGB, S = image_size
-        data/prepared/index.csv      path, source, label, width, height, sha256; line n+1 is photo n
+        data/prepared/index.csv      photo n in row n, from 0: path, source, label,
+                                     width, height, sha256
         data/prepared/rejected.csv   what could not be used, and why
         metrics/data.json            counts, and a digest that names the data
         plots/classes.csv            photos per source and class
@@ -46,7 +47,7 @@ def main() -> None:
     limits = Limits(p.max_pixels, p.max_bytes)
     before = stamps(raw)
     listing = list_photos(raw, labels, p.exclude)
-    check_classes(raw, listing, labels)
+    check_classes(raw, listing, p.negative, p.positive)
 
     rows: list[Row] = []
     rejected = listing.rejected

@@ -7,7 +7,8 @@ reads   data/groups.csv              which photos must stay together
         metrics/data.json            the data's digest, which the model will carry
 writes  data/split/{train,val,test}.csv   row, label: photo numbers of each part
         data/split/statistics.json   mean and std of the training part's pixels; the digest;
-                                     how large its photos were before `prepare` made them small
+                                     where its photos are from, and how large they were before
+                                     `prepare` made them small
         metrics/split.json           photos per part, shares reached, groups; twins on two sides
 
 Photos are normalised inside the model, with the numbers of statistics.json.
@@ -71,6 +72,7 @@ def main() -> None:
     digest = read_json(paths.METRICS / "data.json")["digest"]
     side = photo_side(index[["width", "height"]].to_numpy(), parts["train"])
     statistics = {"mean": mean, "std": std, "data_digest": digest, "photo_side": side}
+    statistics["sources"] = sorted({sources[row] for row in parts["train"]})
     write_json(paths.STATISTICS, statistics)
 
 

@@ -1,8 +1,9 @@
-"""Stage 5: fit the network and keep the weights of the best epoch.
+"""Stage 5: fit the network and keep the weights of one epoch, the best or the last.
 
 reads   data/prepared/images.npy     uint8 (N, S, S, 3), mapped into memory
         data/split/train.csv, val.csv       rows and labels; never those of the test part
         data/split/statistics.json   pixel mean and std, data digest, photos' own size
+                                     and sources
 writes  models/crack.safetensors     weights kept, with the params that shaped them
         data/trained/logits.csv      row, label, logit of the validation part, by these weights
         metrics/train.json           which epoch's they are, and its scores
@@ -110,6 +111,7 @@ def main() -> None:
         "data_digest": statistics["data_digest"],
         "image_size": image_size,
         "photo_side": statistics["photo_side"],
+        "sources": statistics["sources"],
     }
     for epoch in range(len(history) + 1, p.epochs + 1):
         if kept and epoch - kept["epoch"] > p.patience:

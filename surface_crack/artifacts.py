@@ -40,6 +40,8 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=path).close()  # a folder that exists may still be read-only
+    except (FileExistsError, NotADirectoryError):
+        raise DataError(f"{path} is a file, or lies below one: give another folder") from None
     except OSError as error:
         raise DataError(f"cannot write to {path}: {error.strerror}") from None
 

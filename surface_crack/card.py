@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from surface_crack import paths
-from surface_crack.wording import ALL, CHANCE, FEW, SCORES, SHARES
+from surface_crack.wording import ALL, CHANCE, FEW, HIGHER, SCORES, SHARES
 
 WORST = 5  # folders shown; metrics/folders.csv has all
 GROUPED = {
@@ -132,8 +132,13 @@ def _judging(
         f"(threshold: {rule}).\n"
         f"Logits are divided by a temperature of {calibrate['temperature']:.4g}, which took the "
         f"validation loss from {validation['uncalibrated']['loss']:.4f} to "
-        f"{validation['loss']:.4f}.",
+        f"{validation['loss']:.4f}{_on_purpose(validation)}.",
     ]
+
+
+def _on_purpose(validation: Mapping[str, Any]) -> str:
+    rose = validation["loss"] > validation["uncalibrated"]["loss"]
+    return f" ({HIGHER})" if rose else ""
 
 
 def _scores(evaluate: Mapping[str, Any], test: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ import argparse
 import io
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,10 +38,10 @@ def parser() -> argparse.ArgumentParser:
     add("check", "check params.yaml and the photos before `dvc repro`")
     inspect = add("inspect", "where are the cracks? whole photos to a report")
     inspect.add_argument(
-        "inputs", nargs="+", type=Path, metavar="PHOTO|FOLDER|ZIP", help="what to inspect"
+        "inputs", nargs="+", type=path, metavar="PHOTO|FOLDER|ZIP", help="what to inspect"
     )
-    inspect.add_argument("--out", type=Path, required=True, help="folder for report and tables")
-    inspect.add_argument("--model", type=Path, help="model file (default: the one in models/)")
+    inspect.add_argument("--out", type=path, required=True, help="folder for report and tables")
+    inspect.add_argument("--model", type=path, help="model file (default: the one in models/)")
     inspect.add_argument(
         "--mm-per-px", type=positive, help="millimetres per pixel: areas in mm², too"
     )
@@ -49,7 +50,12 @@ def parser() -> argparse.ArgumentParser:
         type=positive,
         help="pixels of your photos that show as much as a training photo does (default: its size)",
     )
-    inspect.add_argument("--threshold", type=share, help="probability of a crack (model's own)")
+    inspect.add_argument(
+        "--threshold",
+        type=share,
+        help="probability from which a place is flagged; it is called a crack from half-way to 1 "
+        "(default: the model's own)",
+    )
     inspect.add_argument(
         "--jobs",
         type=whole_number(1, 64),
@@ -58,9 +64,15 @@ def parser() -> argparse.ArgumentParser:
     )
     inspect.add_argument("--fresh", action="store_true", help="do finished photos again")
     validate = add("validate", "may the model be used on these photos?")
-    validate.add_argument("path", type=Path, help="folder or zip of photos in class folders")
+    validate.add_argument("path", type=path, help="folder or zip of photos in class folders")
+    validate.add_argument(
+        "--group-pattern",
+        type=pattern,
+        metavar="REGEX",
+        help="photos in whose paths it finds the same belong together (default: of params.yaml)",
+    )
     validate.add_argument("--json", action="store_true", help="print one JSON object")
-    validate.add_argument("--out", type=Path, help="folder for report, predictions and mistakes")
+    validate.add_argument("--out", type=path, help="folder for report, predictions and mistakes")
     audit = add("audit", "which labels are most likely wrong?")
     audit.add_argument(
         "--folds",
@@ -69,14 +81,37 @@ def parser() -> argparse.ArgumentParser:
         metavar="2..20",
         help="networks to train (default: %(default)s)",
     )
-    audit.add_argument("--out", type=Path, default=Path("data/audit"), help="folder (%(default)s)")
+    audit.add_argument(
+        "--out", type=path, default=Path("data/audit"), help="folder (default: %(default)s)"
+    )
     add("verify", "are outputs and cache still what dvc.lock records?")
     add("fresh", "forget what an interrupted training would go on from")
     download = add("download", "fetch a data set of real photos")
     download.add_argument("name", choices=("metu", "sdnet"))
     download.add_argument("--url", help="fetch from this address instead of the known ones")
-    download.add_argument("--to", type=Path, default=Path("data/raw"), help="folder (%(default)s)")
+    download.add_argument(
+        "--to", type=path, default=Path("data/raw"), help="folder (default: %(default)s)"
+    )
     return top
+
+
+def path(text: str) -> Path:
+    """Not '', which is what an unset variable gives, and would be the current folder.
+
+    Raises ArgumentTypeError.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("must be a path, got ''")
+    return Path(text)
+
+
+def pattern(text: str) -> str:
+    """A regular expression. Raises ArgumentTypeError."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"is no regular expression: {error}") from None
+    return text
 
 
 def positive(text: str) -> float:
@@ -129,7 +164,7 @@ def dispatch(arguments: argparse.Namespace) -> None:
     elif arguments.command == "inspect":
         inspect(arguments)
     elif arguments.command == "validate":
-        judge(arguments.path, arguments.out, as_json=arguments.json)
+        judge(arguments)
     elif arguments.command == "audit":
         doubt(arguments.out, arguments.folds)
     elif arguments.command == "verify":
@@ -156,7 +191,7 @@ def check() -> None:
         return
     labels = class_labels(p.negative, p.positive)
     listing = list_photos(raw, labels, p.exclude)
-    check_classes(raw, listing, labels)
+    check_classes(raw, listing, p.negative, p.positive)
     names = [photo.path for photo in listing.photos]
     pattern_keys(p.group_pattern, [photo.source for photo in listing.photos], names)
     positive = sum(photo.label for photo in listing.photos)
@@ -174,12 +209,12 @@ def inspect(arguments: argparse.Namespace) -> None:
     inspect(Request(**options))
 
 
-def judge(path: Path, out: Path | None, *, as_json: bool) -> None:
+def judge(arguments: argparse.Namespace) -> None:
     """Print scores and a verdict. Raises ParamsError or DataError; no verdict is an error."""
     from surface_crack.elsewhere import validate_photos
 
-    found, text = validate_photos(path, out)
-    if as_json:
+    found, text = validate_photos(arguments.path, arguments.out, arguments.group_pattern)
+    if arguments.json:
         text = json.dumps(found, indent=2, sort_keys=True, allow_nan=False)
     sys.stdout.write(text.rstrip("\n") + "\n")
 
@@ -195,6 +230,7 @@ def verify() -> None:
     """Raises DataError for a lock file that cannot be used, and if anything is damaged."""
     from surface_crack import verify as module
     from surface_crack.errors import DataError
+    from surface_crack.wording import counted
 
     found = module.verify()
     for damage in found.damaged:
@@ -205,15 +241,19 @@ def verify() -> None:
             ", ".join(found.missing),
         )
     if found.damaged:
-        raise DataError(f"{len(found.damaged)} damaged files, see above")
+        raise DataError(f"{counted(len(found.damaged), 'damaged file')}, see above")
     log.info("%d outputs and %d cached objects: all as recorded", found.outputs, found.objects)
 
 
 def forget() -> None:
     """The next training starts over. Raises StageError while one runs."""
     from surface_crack import paths
+    from surface_crack.errors import StageError
+    from surface_crack.params import PIPELINE
     from surface_crack.stage import alone
 
+    if not PIPELINE.exists():
+        raise StageError(f"{PIPELINE} is missing here: run from the project's root folder")
     with alone("train"):
         log.info("%s", "forgotten" if paths.RESUME.exists() else "there is nothing to go on from")
         paths.RESUME.unlink(missing_ok=True)
@@ -230,3 +270,4 @@ def fetch(name: str, folder: Path, url: str | None) -> None:
         log.info(r"    group_pattern: ([^/]+)/[^/]+/(\d+)-\d+\.jpg")
     log.info("For `dvc exp run --temp` and `--queue`, let DVC track it first:")
     log.info("    dvc add %s", archive.as_posix())
+    log.info("    git add %s.dvc", archive.as_posix())

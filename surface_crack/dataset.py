@@ -25,7 +25,7 @@ class Part:
 
 
 def read_index() -> pd.DataFrame:
-    """index.csv; line n is photo n. File names are never taken for missing values."""
+    """index.csv; row n, from 0, is photo n. File names are never taken for missing values."""
     return _read_csv(paths.INDEX, {"path": str, "source": str, "sha256": str})
 
 
@@ -45,7 +45,7 @@ def read_folders() -> pd.DataFrame:
 
 
 def read_groups() -> pd.DataFrame:
-    """groups.csv: row, group, rule; line n is photo n."""
+    """groups.csv: row, group, rule; row n, from 0, is photo n."""
     return _read_csv(paths.GROUPS, {"row": np.int64, "group": str, "rule": str})
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from surface_crack.errors import one_line
 from surface_crack.threads import Room
@@ -71,9 +71,10 @@ def decode(content: bytes, size: int, max_pixels: int) -> Decoded:
 def _decoded(content: bytes, size: int, max_pixels: int, room: ExitStack) -> Decoded:
     with _opened(content, max_pixels) as image:
         width, height = image.size
-        orientation = _orientation(image)
         picture, box = _shrunk(image, content, (size, size), room)
-        small = _upright(_resized(to_rgb(picture), size, box), orientation)
+        small = _resized(to_rgb(picture), size, box)
+        orientation = _orientation(image)
+        small = _upright(small, orientation)
         if orientation >= 5:  # turned by a quarter
             width, height = height, width
         return Decoded(np.asarray(small), width, height)
@@ -94,10 +95,10 @@ def whole(content: bytes, scale: float = 1, least: int = 1, max_pixels: int | No
     """
     with _opened(content, max_pixels, least) as image, ExitStack() as room:
         width, height = image.size
-        orientation = _orientation(image)
         needed = [max(1, min(side, math.ceil(side * scale - 1e-6))) for side in image.size]
         picture, _ = _shrunk(image, content, (needed[0], needed[1]), room)
         picture.load()
+        orientation = _orientation(image)
         upright = _upright(to_rgb(picture), orientation)
         if orientation >= 5:  # turned by a quarter
             width, height = height, width
@@ -206,7 +207,11 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF tag, 1 to 8; 1 (upright) where there is none or EXIF is broken: pixels are not."""
+    """The EXIF tag, 1 to 8; 1 (upright) where there is none or EXIF is broken: pixels are not.
+
+    Of an image whose pixels are loaded. For the tag of a PNG Pillow would load them, and what is
+    wrong with them would be lost here; a TIFF it turns upright when it loads, and the tag is gone.
+    """
     try:
         tag = int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:
@@ -215,20 +220,37 @@ def _orientation(image: Image.Image) -> int:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode -> RGB. Transparent pixels show white. Raises NotAPhoto on float pixels."""
-    if image.mode == "RGB":
+    """Any Pillow mode -> RGB. Transparent pixels show white.
+
+    Raises NotAPhoto on pixels of more than 16 bits, whose range nobody knows.
+    """
+    if image.mode == "RGB" and not image.has_transparency_data:
         return image
     if image.mode == "F":
         raise NotAPhoto("float pixels, whose range is not known")
     if image.mode == "I":
         raise NotAPhoto("32-bit pixels, whose range is not known")
     if image.mode.startswith("I;16"):
-        upper = np.empty((image.height, image.width), np.uint8)
-        np.right_shift(np.asarray(image), 8, out=upper, casting="unsafe")
-        return Image.fromarray(upper).convert("RGB")
+        return Image.fromarray(_upper_bits(image)).convert("RGB")
     if image.has_transparency_data:
         rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         white = Image.new("RGB", rgba.size, "white")
         white.paste(rgba, mask=rgba)
         return white
     return image.convert("RGB")
+
+
+def _upper_bits(image: Image.Image) -> NDArray[np.uint8]:
+    """Grey of 9 to 16 bits -> its upper eight, (H, W)."""
+    tags = getattr(image, "tag_v2", {})  # of a TIFF
+    bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0]
+    values = np.asarray(image)
+    upper = np.empty(values.shape, np.uint8)
+    np.right_shift(values, bits - 8, out=upper, casting="unsafe")
+    if (
+        tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+    ):  # 0 is white; Pillow knows of 8 bits
+        np.subtract(255, upper, out=upper)
+    if "transparency" in image.info:
+        upper[values == image.info["transparency"]] = 255
+    return upper

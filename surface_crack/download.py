@@ -158,6 +158,8 @@ def fetch(dataset: DataSet, folder: Path, rules: Rules) -> Path:
                 leftover.unlink()
     except _ContentError as error:
         raise DownloadError(f"{archive} lies there but {error}: delete it and run again") from None
+    except (FileExistsError, NotADirectoryError):
+        raise DownloadError(f"{folder} is a file, or lies below one: give another folder") from None
     except OSError as error:  # those of the network have become DownloadErrors further down
         reason = f"cannot write to {folder} ({error.strerror or error})"
         fix = f"{dataset.name} needs about {dataset.room} MB of disk there while it is fetched"

@@ -6,6 +6,8 @@ has learnt from. Files of the pipeline are read and never written.
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -42,22 +44,28 @@ from surface_crack.validation_report import validation_report
 from surface_crack.wording import shortened
 
 SHOWN = 18  # photos in the picture
+MADE = ("report.txt", "report.json", "predictions.csv", "mistakes.png")
 REASONS = 5  # files that cannot be used, named in the report
 COLUMNS = ["source", "path", "label", "group", "probability", "decided"]
 
 
-def validate_photos(path: Path, out: Path | None) -> tuple[dict[str, Any], str]:
+def validate_photos(
+    path: Path, out: Path | None, group_pattern: str | None = None
+) -> tuple[dict[str, Any], str]:
     """(content of report.json, text of report.txt) of the photos in the folder or zip `path`.
 
-    Both, predictions.csv and mistakes.png go into the folder `out`, unless it is None. Raises
-    ParamsError or DataError.
+    Both, predictions.csv and mistakes.png go into the folder `out`, unless it is None.
+    `group_pattern` is another one than that of params.yaml. Raises ParamsError or DataError.
     """
     p = check_params()
+    if group_pattern is not None:
+        p = replace(p, group_pattern=group_pattern)
     if not path.exists():
         raise DataError(f"{path} does not exist: give a folder or zip of labelled photos")
     model, config = load_model(paths.MODEL)
     decision = read_decision(paths.DECISION)
     if out:
+        check_free(out, path)
         make_folder(out)
     listing = list_photos(path, class_labels(p.negative, p.positive), p.exclude)
     with TemporaryDirectory(prefix="surface-crack-") as folder:
@@ -88,6 +96,7 @@ def validate_photos(path: Path, out: Path | None) -> tuple[dict[str, Any], str]:
             "temperature": decision.temperature,
             "trained_on": None if known is None else int(seen.sum()),
             "training_data": config["data_digest"],
+            "learnt_from": config["sources"],
             "excluded": listing.excluded,
             "pattern_misses": pattern_misses,
             "rejected": len(rejected),
@@ -102,6 +111,21 @@ def validate_photos(path: Path, out: Path | None) -> tuple[dict[str, Any], str]:
             write_csv(out / "predictions.csv", COLUMNS, columns.itertuples(index=False))
             draw_mistakes(images, table, out / "mistakes.png")
     return found, text
+
+
+def check_free(out: Path, photos: Path) -> None:
+    """Raises DataError if `out` is among the photos, or has files that an earlier report lacks."""
+    if out.resolve().is_relative_to(photos.resolve()):
+        raise DataError(f"--out {out} lies in {photos}, among the photos: give another folder")
+    taken = [name for name in MADE if (out / name).exists()]
+    if not taken:
+        return
+    with suppress(DataError):
+        if "verdict" in read_json(out / "report.json"):
+            return
+    raise DataError(
+        f"{out / taken[0]} is there and of no earlier report: give another --out, or move it"
+    )
 
 
 def unpacked(

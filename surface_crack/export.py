@@ -11,7 +11,9 @@ from surface_crack.dense import Patches
 from surface_crack.scorer import STRINGS, pixel_values
 
 LICENCE = "MIT"
-KEPT = ("classes", "data_digest", "image_size", "model", "normalise", "photo_side")  # of the config
+KEPT = (  # of the config
+    *("classes", "data_digest", "image_size", "model", "normalise", "photo_side", "sources"),
+)
 AXES = {"pixels": ("batch", "height", "width"), "probability": ("batch", "rows", "columns")}
 
 

@@ -50,9 +50,15 @@ def curves(history: pd.DataFrame, path: Path) -> None:
 
 
 def robustness(
-    found: Mapping[str, Any], disturbances: Mapping[str, tuple[str, tuple[int, ...]]], path: Path
+    found: Mapping[str, Any],
+    disturbances: Mapping[str, tuple[str, tuple[int, ...]]],
+    sources: str,
+    path: Path,
 ) -> None:
-    """Accuracy and recall against strength; `found` is the content of metrics/robustness.json."""
+    """Accuracy and recall against strength; `found` is the content of metrics/robustness.json.
+
+    `sources` is where the photos are from.
+    """
     with mpl.rc_context(mpl.rcParamsDefault):
         figure = Figure(figsize=(12, 6), dpi=100, layout="constrained")
         grid = figure.subplots(2, len(disturbances) // 2, sharey=True, squeeze=False)
@@ -73,7 +79,8 @@ def robustness(
             axes.set_ylabel("% of the photos / cracks")
         grid[0, 0].legend(loc="lower left")
         figure.suptitle(
-            f"{found['undisturbed']['photos']} test photos, disturbed; dotted: undisturbed. "
+            f"{found['undisturbed']['photos']} test photos ({sources}), disturbed; dotted: "
+            "undisturbed. "
             "Accuracy below recall: false alarms"
         )
         _save(figure, path)

@@ -17,7 +17,9 @@ from surface_crack.errors import DataError, one_line
 from surface_crack.model import Model, build_model
 
 SHAPE = ("dropout", "width", "normalise")  # params that `build_model` takes, besides `model`
-KEYS = (*SHAPE, "model", "seed", "classes", "data_digest", "image_size", "photo_side")  # for users
+KEYS = (  # of the config; those that shape no network are for users
+    *(*SHAPE, "model", "seed", "classes", "data_digest", "image_size", "photo_side", "sources"),
+)
 
 
 def save_model(path: Path, model: nn.Module, config: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ DVC reads params.yaml by YAML 1.2 (`1e-05` is a number, `off` a word), PyYAML by
 import difflib
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -34,17 +35,20 @@ class Rule(NamedTuple):
     parse: Callable[[Any], Any]
 
 
-def number(low: float, high: float, *, above: bool = False) -> Rule:
-    """A finite int or float in [low, high], or in (low, high] with `above`."""
+def number(low: float, high: float, *, above: bool = False, below: bool = False) -> Rule:
+    """A finite int or float in [low, high], without `low` if `above`, without `high` if `below`."""
 
     def parse(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError
         if not (math.isfinite(value) and low <= value <= high) or (above and value == low):
             raise ValueError
+        if below and value == high:
+            raise ValueError
         return float(value)
 
-    return Rule(f"a number in {'(' if above else '['}{low:g}, {high:g}]", parse)
+    ends = "(" if above else "[", ")" if below else "]"
+    return Rule(f"a number in {ends[0]}{low:g}, {high:g}{ends[1]}", parse)
 
 
 def integer(low: int, high: int, *, multiple_of: int = 1) -> Rule:
@@ -109,6 +113,13 @@ def _folder_names(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def folder_key(name: str) -> str:
+    """One spelling of a name, whatever its case and whether its accents are letters of their own,
+    as macOS has them.
+    """
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 PATH = Rule("a path", _path)
 PATTERN = Rule("a regular expression, or '' for none", _pattern)
 FOLDER_NAMES = Rule("a list of folder names", _folder_names)
@@ -155,7 +166,9 @@ class Params:
     gamma: Annotated[float, number(0, 2)]
     precision: Annotated[str, choice("auto", "fp32", "bf16")]
     # decision
-    threshold: Annotated[float | Literal["auto"], word_or("auto", number(0, 1))]
+    threshold: Annotated[
+        float | Literal["auto"], word_or("auto", number(0, 1, above=True, below=True))
+    ]
     min_recall: Annotated[float, number(0, 1)]
     # optional stages
     robustness_images: Annotated[int, integer(2, 100_000)]
@@ -260,8 +273,8 @@ def _check_together(values: Mapping[str, Any], entries: Mapping[str, Entry], fil
                 f"val_share + test_share must leave 0.1 or more for training, got {total:g}",
             )
     if {"negative", "positive"} <= values.keys():
-        negative = {name.casefold() for name in values["negative"]}
-        both = sorted(negative & {name.casefold() for name in values["positive"]})
+        negative = {folder_key(name) for name in values["negative"]}
+        both = sorted(negative & {folder_key(name) for name in values["positive"]})
         if both:
             fail("positive", f"positive and negative must share no folder name, got {both[0]!r}")
     if {"model", "image_size"} <= values.keys():

@@ -10,7 +10,6 @@ import os
 import re
 import stat
 import threading
-import unicodedata
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import NamedTuple, Self
 
 from surface_crack.artifacts import readable
 from surface_crack.errors import DataError, one_line
+from surface_crack.params import folder_key
 
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"),
@@ -72,15 +72,8 @@ class File(NamedTuple):
 
 
 def class_labels(negative: Sequence[str], positive: Sequence[str]) -> dict[str, int]:
-    """Folder name, as `_folded`, -> label."""
-    return {_folded(name): 0 for name in negative} | {_folded(name): 1 for name in positive}
-
-
-def _folded(name: str) -> str:
-    """One spelling of a name, whatever its case and whether its accents are letters of their own,
-    as macOS has them.
-    """
-    return unicodedata.normalize("NFC", name).casefold()
+    """Folder name, as `folder_key`, -> label."""
+    return {folder_key(name): 0 for name in negative} | {folder_key(name): 1 for name in positive}
 
 
 def list_photos(raw: Path, labels: Mapping[str, int], exclude: str = "") -> Listing:
@@ -111,8 +104,12 @@ def by_name(listing: Listing) -> dict[tuple[str, str], Photo]:
     return {(readable(photo.source), readable(photo.path)): photo for photo in listing.photos}
 
 
-def check_classes(raw: Path, listing: Listing, labels: Mapping[str, int]) -> None:
+def check_classes(
+    raw: Path, listing: Listing, negative: Sequence[str], positive: Sequence[str]
+) -> None:
     """What training needs: both classes. Raises DataError if one has no photo.
+
+    `negative` and `positive` are the names of their folders.
 
     Photos right in a source have their class from its name. They stay together as one class, so
     it is a class folder that was taken for the folder of class folders.
@@ -124,10 +121,10 @@ def check_classes(raw: Path, listing: Listing, labels: Mapping[str, int]) -> Non
                 "folder of their own, and set raw to that"
             )
     found = {photo.label for photo in listing.photos}
-    for label, name in ((0, "negative"), (1, "positive")):
+    for label, (name, folders) in enumerate((("negative", negative), ("positive", positive))):
         if label not in found:
-            folders = ", ".join(folder for folder, value in labels.items() if value == label)
-            raise DataError(f"no {name} photo in {raw}: want a folder named one of {folders}")
+            wanted = ", ".join(folders)
+            raise DataError(f"no {name} photo in {raw}: want a folder named one of {wanted}")
 
 
 def _sort_in(
@@ -140,7 +137,7 @@ def _sort_in(
 ) -> None:
     parts = PurePosixPath(file.path).parts
     folder = parts[-2] if len(parts) > 1 else container.name
-    label = labels.get(_folded(folder))
+    label = labels.get(folder_key(folder))
     in_class_folder = len(parts) > 1 or looks_like_a_photo(file.path)
     if any(part.casefold() in CLUTTER or part.startswith(".") for part in parts if part != ".."):
         listing.clutter.append(Rejected(source, file.path, "a file of the operating system's"))
@@ -175,8 +172,9 @@ def _sources(raw: Path) -> list[tuple[str, Path, Iterable[File]]]:
     if raw.is_file():
         return [(raw.stem, raw, zip_files(raw))]
     if not raw.is_dir():
-        raise DataError(f"raw {str(raw)!r} does not exist: set raw in params.yaml")
-    name = raw.absolute().stem  # not resolve(): DVC may have made it a link
+        home = " (~ is not looked up: write the whole path)" if str(raw).startswith("~") else ""
+        raise DataError(f"raw {str(raw)!r} does not exist{home}: set raw in params.yaml")
+    name = raw.absolute().name  # not resolve(): DVC may have made it a link
     children = sorted(raw.iterdir())
     zips = [child for child in children if child.suffix.lower() == ".zip" and child.is_file()]
     if not zips:
@@ -184,7 +182,7 @@ def _sources(raw: Path) -> list[tuple[str, Path, Iterable[File]]]:
         if not _built_differently(files):
             return [(name, raw, files)]
     folders = [child for child in children if child.is_dir() and not child.name.startswith(".")]
-    names = [child.stem for child in zips + folders]
+    names = [*(child.stem for child in zips), *(child.name for child in folders)]
     for twice in names:
         if names.count(twice) > 1:
             raise DataError(f"{raw} holds the source {twice!r} twice: rename or remove one")
@@ -192,7 +190,7 @@ def _sources(raw: Path) -> list[tuple[str, Path, Iterable[File]]]:
     loose = [file for file in folder_files(raw, deep=False) if raw / file.path not in parts]
     return [
         *((child.stem, child, zip_files(child)) for child in zips),
-        *((child.stem, child, folder_files(child)) for child in folders),
+        *((child.name, child, folder_files(child)) for child in folders),
         (name, raw, loose),
     ]
 

@@ -40,8 +40,10 @@ def refit(
         of_part = zip(rows.tolist(), labels[rows].tolist(), strict=True)
         write_csv(folder / paths.SPLIT / f"{name}.csv", ("row", "label"), of_part)
     mean, std = pixel_statistics(read_images(), train)
-    side = photo_side(read_index()[["width", "height"]].to_numpy(), train)
+    index = read_index()
+    side = photo_side(index[["width", "height"]].to_numpy(), train)
     statistics = {"mean": mean, "std": std, "data_digest": "refit", "photo_side": side}
+    statistics["sources"] = sorted(set(index["source"][train]))
     write_json(folder / paths.STATISTICS, statistics)
     images = folder / paths.IMAGES
     images.parent.mkdir(parents=True, exist_ok=True)

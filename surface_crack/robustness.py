@@ -11,6 +11,7 @@ from surface_crack.disturbances import DISTURBANCES
 from surface_crack.errors import DataError
 from surface_crack.metrics import decision_scores
 from surface_crack.photos import Listing, Photo, by_name
+from surface_crack.wording import shortened_list
 
 Level = tuple[str, int]  # kind and strength of DISTURBANCES
 UNDISTURBED: Level = ("undisturbed", 0)
@@ -73,12 +74,15 @@ def shares(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> dict[str, f
     }
 
 
-def robustness_text(found: Mapping[str, Any], threshold: float) -> str:
-    """metrics/robustness.txt: the same as a table, and how to read it."""
+def robustness_text(found: Mapping[str, Any], sources: Sequence[str], threshold: float) -> str:
+    """metrics/robustness.txt: the same as a table, and how to read it.
+
+    `sources` is where the photos are from.
+    """
     plain = found[UNDISTURBED[0]]
     lines = [
-        f"{plain['photos']} test photos, {plain['cracks']} with a crack, disturbed at their full "
-        "size;",
+        f"{plain['photos']} test photos ({shortened_list(sources)}), {plain['cracks']} with a "
+        "crack, disturbed at their full size;",
         f"a crack from a probability of {threshold:.4g} on. One photo is "
         f"{100 / plain['photos']:.2f} % of the accuracy.",
         "",

@@ -40,6 +40,7 @@ class Scorer:
     temperature: float  # that its logits are divided by; `run` does it
     threshold: float  # calibrated probability from which a patch counts as cracked
     data_digest: str  # of the photos it learnt from
+    sources: tuple[str, ...]  # their folder's or archives' names
     mean: tuple[float, ...]  # of their pixels, RGB
     std: tuple[float, ...]
     run: Run = field(repr=False, compare=False)  # uint8 (B, H, W, 3) -> (B, rows, columns)
@@ -137,8 +138,8 @@ def _from_safetensors(path: Path, decision_path: Path, threads: int | None) -> S
     except ModuleNotFoundError as error:
         missing = str(error.name).split(".")[0]
         raise DataError(
-            f"{path} needs {missing}: run `pip install surface-crack[pipeline]`, or give the .onnx "
-            "file that `make export` writes"
+            f'{path} needs {missing}: run `pip install -e ".[pipeline]"` in a clone of the '
+            "project, or give the .onnx file that `make export` writes"
         ) from None
     model, config = load_model(path)
     refuse_notebook(path, config)
@@ -196,6 +197,7 @@ def _scorer(path: Path, values: Mapping[str, Any], run: Run) -> Scorer:
             temperature=float(values["temperature"]),
             threshold=float(values["threshold"]),
             data_digest=str(values["data_digest"]),
+            sources=tuple(map(str, values["sources"])),
             mean=tuple(map(float, values["mean"])),
             std=tuple(map(float, values["std"])),
             run=run,

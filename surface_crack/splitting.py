@@ -81,7 +81,7 @@ def _even_out(home: dict[str, str], sizes: Mapping[str, Size], shares: tuple[flo
     for number, name in enumerate(names):
         size[number] = sizes[name]
     size /= np.maximum(size.sum(axis=0), 1)
-    wanted = np.array([1 - sum(shares), *shares])[:, None] * np.minimum(size.sum(axis=0), 1)
+    wanted = np.array([1 - sum(shares), *shares])[:, None]
     too_much = np.stack([size[place == part].sum(axis=0) for part in range(3)]) - wanted
     while (np.abs(too_much) > np.minimum(FAR_OFF, wanted / 2)).any():
         # Moving a group changes the sum of squares of `too_much` by twice this.

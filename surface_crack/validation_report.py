@@ -9,7 +9,7 @@ import pandas as pd
 from surface_crack.intervals import REPLICATES
 from surface_crack.report import WIDTH, folder_lines
 from surface_crack.validation import DECIDED, SHOWN, USES, percent
-from surface_crack.wording import FEW, NUMBERS, SCORES
+from surface_crack.wording import DRAWINGS, FEW, NUMBERS, SCORES, only_drawings
 
 
 def validation_report(found: Mapping[str, Any], folders: pd.DataFrame) -> str:
@@ -18,6 +18,7 @@ def validation_report(found: Mapping[str, Any], folders: pd.DataFrame) -> str:
     lines = [
         *_wrapped(f"Verdict: {USES[found['verdict']['use']].format(other)}."),
         *_wrapped(found["verdict"]["why"]),
+        *(_wrapped(DRAWINGS) if only_drawings(found["learnt_from"]) else []),
         "",
         *_photos(found),
         "",
@@ -57,7 +58,7 @@ def _photos(found: Mapping[str, Any]) -> list[str]:
     if found["excluded"]:
         lines += _wrapped(f"Left out: {found['excluded']} photos that `exclude` names.")
     if found["pattern_misses"]:
-        lines += _wrapped("The group_pattern of params.yaml finds nothing in these paths.")
+        lines += _wrapped("The group_pattern finds nothing in these paths.")
     if found["rejected"]:
         lines += _wrapped(f"{found['rejected']} files cannot be used:")
         for file in found["first_rejected"]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -135,6 +136,8 @@ def _written_by_dvc(lock: Path, command: str) -> Iterator[None]:
 
 def _cache() -> Path:
     """Where DVC keeps objects; a project may keep them elsewhere, or share them."""
+    if not find_spec("dvc"):
+        raise ModuleNotFoundError("No module named 'dvc'", name="dvc")
     asked = subprocess.run(
         [sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=False
     )

@@ -49,6 +49,7 @@ def save_network(folder: Path, model: Model, photo_side: float = 227, size: int 
         "normalise": "photo" if model.by_photo else "dataset",
         "photo_side": photo_side,
         "seed": 0,
+        "sources": ["walls"],
         "width": model.head.in_features // 8 if isinstance(model, CrackNet) else 16,
     }
     save_model(folder / "crack.safetensors", model, config)

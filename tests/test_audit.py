@@ -108,5 +108,5 @@ def test_what_stops_training_stops_the_audit(here: Project, tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("here")
 def test_a_place_that_takes_no_files_is_told_before_the_work() -> None:
-    with pytest.raises(DataError, match="cannot write to params.yaml: File exists"):
+    with pytest.raises(DataError, match="params.yaml is a file, or lies below one"):
         audit(Path("params.yaml"), 2)

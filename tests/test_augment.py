@@ -39,6 +39,16 @@ def test_a_batch_holds_all_eight_versions() -> None:
     assert versions == want
 
 
+def test_every_photo_of_a_batch_is_a_version_of_its_own() -> None:
+    photos, seen = batch(20), []
+    for photo, now in zip(photos, changed(photos, turns=True), strict=True):
+        versions = [s.rot90(k, dims=(1, 2)) for s in (photo, photo.flip(2)) for k in range(4)]
+        (which,) = [place for place, one in enumerate(versions) if torch.equal(one, now)]
+        seen.append(which)
+    assert sorted(seen[:8]) == list(range(8))
+    assert seen[8:] == seen[:12]
+
+
 def test_small_batches_see_all_eight_versions_in_time() -> None:
     draw = torch.Generator().manual_seed(0)
     off = {"brightness": 0.0, "contrast": 0.0, "gamma": 0.0}

@@ -1,8 +1,11 @@
 """Bytes to pixels: every mode, every orientation, every kind of damage."""
 
+import struct
 import sys
 import zlib
 from base64 import b85decode
+from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,17 +67,84 @@ def test_transparent_pixels_show_white() -> None:
     assert decode(encoded(hidden, "PNG"), 8).pixels.min() == 255
 
 
+@pytest.mark.parametrize("transparency", [(9, 64, 32), 3000], ids=["RGB", "16 bits of grey"])
+def test_a_colour_that_stands_for_transparent_shows_white(transparency: object) -> None:
+    image = Image.new("RGB", (16, 16), (9, 64, 32))
+    if transparency == 3000:
+        image = Image.fromarray(np.full((16, 16), 3000, np.uint16))
+    image.paste(0, (0, 0, 16, 8))
+    pixels = decode(encoded(image, "PNG", transparency=transparency), 16).pixels
+    assert pixels[:6].max() == 0
+    assert pixels[10:].min() == 255
+
+
+@pytest.mark.parametrize(
+    ("bits", "zero_is_white"), [(8, False), (8, True), (12, False), (16, False), (16, True)]
+)
+def test_grey_of_a_tiff_is_the_same_in_any_number_of_bits(bits: int, zero_is_white: bool) -> None:
+    pixels = decode(grey_tiff(200, bits, zero_is_white), 16).pixels
+    assert np.unique(pixels).tolist() == [55 if zero_is_white else 200]
+
+
+def grey_tiff(grey: int, bits: int, zero_is_white: bool) -> bytes:
+    """16 x 16 pixels of one grey, not packed. TIFF 6.0, pages 14 to 20."""
+    value = grey << (bits - 8)
+    if bits == 12:
+        strip = 128 * (value << 12 | value).to_bytes(3, "big")  # two in three bytes
+    else:
+        strip = 256 * value.to_bytes(bits // 8, "little")
+    tags = {
+        **{256: 16, 257: 16, 258: bits, 259: 1, 262: int(not zero_is_white)},
+        **{273: 8 + 2 + 9 * 12 + 4, 277: 1, 278: 16, 279: len(strip)},
+    }
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, number) for tag, number in tags.items())
+    return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + strip
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95},
+    "PNG": {},
+    "TIFF": {},
+    "TIFF, LZW": {"compression": "tiff_lzw"},
+    "TIFF, JPEG": {"compression": "jpeg", "quality": 95},
+    "WEBP": {"quality": 95},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_undone(orientation: int) -> None:
+def test_exif_orientation_is_undone(orientation: int, kind: str) -> None:
     upright = SMOOTH.crop((0, 0, 64, 32))  # wide; dark at the top
     undo = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]
     stored = upright if undo is None else upright.transpose(Image.Transpose(undo))
     exif = Image.Exif()
     exif[0x0112] = orientation
-    decoded = decode(encoded(stored, "JPEG", exif=exif, quality=95), 32)
+    content = encoded(stored, kind.split(",")[0], exif=exif, **KINDS[kind])
+    decoded = decode(content, 32)
     assert (decoded.width, decoded.height) == (64, 32)
     want = np.asarray(upright.resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
     assert np.abs(decoded.pixels[..., 0].astype(int) - want).max() <= 8
+    found = whole(content)
+    assert (found.image.size, found.width, found.height) == ((64, 32), 64, 32)
+    assert np.abs(np.asarray(found.image)[..., 0].astype(int) - np.asarray(upright)).max() <= 8
+
+
+def test_a_png_whose_pixels_are_damaged_is_no_photo() -> None:
+    """Pillow decodes a PNG when asked for its EXIF, and forgets what went wrong."""
+    content = encoded(picture(1, side=80), "PNG")
+    start = content.index(b"IDAT") + 8
+    damaged = 0
+    for place in range(start, len(content) - 40, 97):
+        bad = bytearray(content)
+        bad[place] ^= 16
+        try:
+            Image.open(BytesIO(bad)).load()
+        except OSError:
+            damaged += 1
+            for read in (original, lambda content: decode(content, 32)):
+                with pytest.raises(NotAPhoto, match="damaged"):
+                    read(bytes(bad))
+    assert damaged > 20
 
 
 def test_broken_exif_does_not_cost_the_photo() -> None:
@@ -146,7 +216,7 @@ def test_what_is_no_photo_is_told_in_one_line(content: bytes, reason: str) -> No
     height=st.integers(8, 90),
     size=st.integers(8, 64),
     grey=st.integers(0, 255),
-    kind=st.sampled_from(["PNG", "BMP", "GIF", "JPEG"]),
+    kind=st.sampled_from(["PNG", "BMP", "GIF", "JPEG", "TIFF"]),
     orientation=st.integers(0, 9),
 )
 def test_any_shape_becomes_a_square_and_one_grey_stays_that_grey(
@@ -154,7 +224,7 @@ def test_any_shape_becomes_a_square_and_one_grey_stays_that_grey(
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    options = {"exif": exif} if kind in ("PNG", "JPEG") else {}
+    options = {"exif": exif} if kind in ("PNG", "JPEG", "TIFF") else {}
     decoded = decode(encoded(Image.new("L", (width, height), grey), kind, **options), size)
     assert decoded.pixels.shape == (size, size, 3)
     assert np.abs(decoded.pixels.astype(int) - grey).max() <= 2 * (kind == "JPEG")

@@ -170,7 +170,40 @@ def test_copies_and_patterns_belong_together(
     project.set(group_pattern="'of-another-site-(.+)'")
     found, text = validate_photos(raw, None)
     assert found["groups"] == 80
-    assert "The group_pattern of params.yaml finds nothing in these paths." in text
+    assert "The group_pattern finds nothing in these paths." in text
+    found, text = validate_photos(raw, None, r"(\d)\.jpg")  # by that of the command line
+    assert found["groups"] == 10
+
+
+@pytest.mark.usefixtures("there")
+def test_a_model_of_drawings_says_so_beside_its_verdict(site: Path) -> None:
+    found, text = validate_photos(site, None)
+    assert found["learnt_from"] == ["synthetic"]
+    assert "learnt from drawings alone" in " ".join(text.split())
+
+
+@pytest.mark.usefixtures("there")
+def test_a_report_goes_neither_among_the_photos_nor_over_files_of_others(
+    site: Path, tmp_path: Path
+) -> None:
+    folder = write_folder(tmp_path / "photos", content(site))
+    for out in (folder, folder / "report"):
+        with pytest.raises(DataError, match="among the photos: give another folder"):
+            validate_photos(folder, out)
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "report.txt").write_text("mine")
+    with pytest.raises(DataError, match="report.txt is there and of no earlier report"):
+        validate_photos(site, taken)
+    assert (taken / "report.txt").read_text() == "mine"
+    for _ in range(2):
+        validate_photos(site, tmp_path / "out")
+
+
+def test_a_broken_pattern_is_a_mistake_in_the_call(tmp_path: Path) -> None:
+    code, _, errors = validate(tmp_path, "site", "--group-pattern", "(")
+    assert code == 2
+    assert "argument --group-pattern: is no regular expression" in errors
 
 
 @pytest.mark.usefixtures("there")
@@ -244,7 +277,7 @@ def test_mistakes_in_the_call_are_exit_code_1(
         "photos\n",
     )
     monkeypatch.chdir(project.root)
-    with pytest.raises(DataError, match="cannot write to params.yaml: File exists"):
+    with pytest.raises(DataError, match="params.yaml is a file, or lies below one"):
         validate_photos(site, Path("params.yaml"))
     (project.root / "models/crack.safetensors").unlink()
     with pytest.raises(DataError, match="crack.safetensors is missing: run `dvc repro`"):

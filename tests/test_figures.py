@@ -27,7 +27,7 @@ def test_pictures_do_not_depend_on_the_users_matplotlib(
         shares = {"accuracy": 0.5, "recall": 1, "photos": 2}
         found = {"undisturbed": shares, "a": {"1": shares}, "b": {"1": shares, "2": shares}}
         levels = {"a": ("mm", (1,)), "b": ("%", (2, 1))}
-        figures.robustness(found, levels, tmp_path / f"4{name}")
+        figures.robustness(found, levels, "walls", tmp_path / f"4{name}")
         return b"".join((tmp_path / f"{x}{name}").read_bytes() for x in ("", "2", "3", "4"))
 
     first = draw("a.png")

@@ -33,6 +33,7 @@ from surface_crack.inspection.records import remove_others
 from surface_crack.model_file import load_model
 from surface_crack.scorer import Scorer, load_scorer
 from tests.makers import encoded, jpeg, picture, write_folder, write_zip
+from tests.networks import random_cracknet, save_network
 from tests.project import Project
 from tests.test_decode import HEIC
 
@@ -238,10 +239,10 @@ def test_heic_is_done_again_once_it_can_be_read(
     ("arguments", "message"),
     [
         (("nowhere", "--out", "out"), "nowhere does not exist: give photos, folders or zips"),
-        (("notes.txt", "--out", "out"), "notes.txt is not a photo, a folder or a zip"),
+        (("notes.txt", "--out", "out"), "notes.txt is no folder, and its name does not end"),
         (("empty", "--out", "out"), "no photo found in empty"),
         (("bad.zip", "--out", "out"), "bad.zip is not a zip that can be read"),
-        (("a.jpg", "--out", "notes.txt"), "cannot write to notes.txt: File exists"),
+        (("a.jpg", "--out", "notes.txt"), "notes.txt is a file, or lies below one: give"),
         (("a.jpg", "--out", "out", "--model", "no.onnx"), "no.onnx is missing: run `make export`"),
     ],
 )
@@ -261,9 +262,10 @@ def test_without_a_model_it_says_how_to_get_one(tmp_path: Path) -> None:
     write_folder(tmp_path, {"a.jpg": jpeg(1)})
     assert command(tmp_path, "a.jpg", "--out", "out") == (
         1,
-        "surface-crack: error: no model in models: run `dvc repro` (or `make export`), or give one "
-        "with --model\n",
+        "surface-crack: error: no model in models here: run `dvc repro` (or `make export`) in the "
+        "project's root folder, or give one with --model\n",
     )
+    assert not (tmp_path / "out").exists()
 
 
 class Darkest:
@@ -279,7 +281,7 @@ class Darkest:
 
 
 SCORER = Scorer(
-    *(64, 128.0, 8, True, 1.0, 0.5, "", (150.0,) * 3, (30.0,) * 3),
+    *(64, 128.0, 8, True, 1.0, 0.5, "", (), (150.0,) * 3, (30.0,) * 3),
     run=Darkest(),
 )
 
@@ -570,7 +572,6 @@ def test_the_report_has_the_numbers_of_this_model_alone(
     text = (tmp_path / "other/report.html").read_text(encoding="utf-8")
     assert "not known here" in text
     assert "95 % interval" not in text
-    assert "never seen a photo" not in text
 
 
 def test_numbers_of_another_training_are_not_the_models(finished: Project, tmp_path: Path) -> None:
@@ -587,17 +588,21 @@ def test_numbers_of_another_training_are_not_the_models(finished: Project, tmp_p
 
 
 def test_a_model_of_drawings_says_so(finished: Project, tmp_path: Path) -> None:
-    photo = write_folder(tmp_path, {"a.jpg": jpeg(1)}) / "a.jpg"
-    own = finished.root / "models"
-    other = Path(shutil.copytree(own, tmp_path / "models"))
-    for folder, path, said in (
-        (tmp_path, own / MODEL, 1),
-        (tmp_path, other / MODEL, 0),
-        (own, Path(MODEL), 1),
-    ):
-        out = ("--out", str(tmp_path / f"out-{path.parent.name}"))
-        code, text = command(folder, str(photo), *out, "--model", str(path))
-        assert (code, text.count("learnt from drawings alone")) == (0, said)
+    write_folder(tmp_path, {"a.jpg": jpeg(1)})
+    shutil.copytree(finished.root / "models", tmp_path / "taken along")
+    taken = ("--model", f"taken along/{MODEL}")
+    code, text = command(tmp_path, "a.jpg", "--out", "report", *taken)
+    assert (code, text.count("learnt from drawings alone")) == (0, 1)
+    assert "learnt from drawings alone" in (tmp_path / "report/report.html").read_text()
+
+
+def test_a_report_says_what_the_models_scores_are_about(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"a.jpg": jpeg(1)})
+    model = save_network(tmp_path, random_cracknet())
+    assert inspect("a.jpg", "--out", "report", "--model", str(model)) == ""
+    text = (tmp_path / "report/report.html").read_text()
+    assert "photos like the ones it learnt from (walls)" in text
+    assert "drawings" not in text
 
 
 @pytest.mark.slow

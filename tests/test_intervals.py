@@ -200,3 +200,7 @@ def test_the_calibration_error_of_a_calibrated_model_may_be_nothing(
         observed = expected_calibration_error(labels, p)
         assert low <= observed <= high
         assert low < observed / 2
+
+
+def test_bounds_are_the_outer_fortieths() -> None:
+    assert module._bounds(np.arange(1001.0), None) == (25, 975)

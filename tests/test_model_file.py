@@ -21,6 +21,7 @@ CONFIG = {
     "image_size": 64,
     "photo_side": 227,
     "seed": 0,
+    "sources": ["walls"],
 }
 
 
@@ -59,7 +60,7 @@ def test_a_damaged_model_is_one_line(tmp_path: Path) -> None:
             load_model(path)
 
 
-@pytest.mark.parametrize("key", ["image_size", "data_digest", "photo_side", "width"])
+@pytest.mark.parametrize("key", ["image_size", "data_digest", "photo_side", "sources", "width"])
 def test_a_model_of_another_version_is_one_line(tmp_path: Path, key: str) -> None:
     path = tmp_path / "m.safetensors"
     config = {name: value for name, value in CONFIG.items() if name != key}

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from dataclasses import fields
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def test_every_file_of_settings_in_docs_is_fine_and_complete(path: Path) -> None
         ("exclude", "off", "off"),  # a bool in YAML 1.1
         ("turns", "True", True),
         ("threshold", "auto", "auto"),
-        ("threshold", "1", 1.0),
+        ("threshold", "0.3", 0.3),
     ],
 )
 def test_values_are_read_as_dvc_reads_them(key: str, written: str, value: object) -> None:
@@ -89,10 +90,12 @@ def test_values_are_read_as_dvc_reads_them(key: str, written: str, value: object
         ("model", "resnet", "model must be one of cracknet, notebook, got 'resnet'"),
         ("turns", "1", "turns must be true or false, got 1"),
         ("exclude", "'('", "exclude must be a regular expression, or '' for none, got '(' ("),
-        ("threshold", "best", "threshold must be auto or a number in [0, 1], got 'best'"),
-        ("threshold", "1.5", "threshold must be auto or a number in [0, 1], got 1.5"),
-        ("threshold", "'0.5'", "threshold must be auto or a number in [0, 1], got '0.5'"),
-        ("threshold", "true", "threshold must be auto or a number in [0, 1], got True"),
+        ("threshold", "best", "threshold must be auto or a number in (0, 1), got 'best'"),
+        ("threshold", "1.5", "threshold must be auto or a number in (0, 1), got 1.5"),
+        ("threshold", "'0.5'", "threshold must be auto or a number in (0, 1), got '0.5'"),
+        ("threshold", "0", "threshold must be auto or a number in (0, 1), got 0"),
+        ("threshold", "1.0", "threshold must be auto or a number in (0, 1), got 1.0"),
+        ("threshold", "true", "threshold must be auto or a number in (0, 1), got True"),
         ("min_recall", "auto", "min_recall must be a number in [0, 1], got 'auto'"),
         ("raw", "''", "raw must be a path, got ''"),
         ("negative", "Negative", "negative must be a list of folder names, got"),
@@ -181,6 +184,13 @@ def test_the_notebooks_network_says_which_size_it_takes() -> None:
 def test_a_folder_cannot_be_in_both_classes() -> None:
     with pytest.raises(ParamsError, match="share no folder name, got 'cracked'"):
         parse_params(TEXT.replace("- UD\n", "- cracked\n"))
+
+
+def test_a_folder_cannot_be_in_both_classes_with_its_accents_apart() -> None:
+    once, again = (unicodedata.normalize(form, "Fissuré") for form in ("NFC", "NFD"))
+    text = TEXT.replace("- UD\n", f"- {once}\n").replace("- CD\n", f"- {again}\n")
+    with pytest.raises(ParamsError, match="share no folder name"):
+        parse_params(text)
 
 
 def test_only_the_wanted_keys_are_read_and_checked() -> None:

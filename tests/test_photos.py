@@ -13,7 +13,8 @@ from surface_crack.photos import Reader, check_classes, class_labels, list_photo
 from surface_crack.unchanged import check_unchanged, stamps
 from tests.makers import LIMITS, jpeg, metu_like, write_folder, write_zip
 
-LABELS = class_labels(["Negative", "Non-cracked", "UD"], ["Positive", "Cracked", "CD"])
+CLASSES = ["Negative", "Non-cracked", "UD"], ["Positive", "Cracked", "CD"]
+LABELS = class_labels(*CLASSES)
 SDNET = {"Decks/Cracked/7-1.jpg": jpeg(1, True), "Decks/Non-cracked/7-2.jpg": jpeg(2)}
 SDNET |= {"Walls/Cracked/8-1.jpg": jpeg(3, True), "Walls/Non-cracked/8-2.jpg": jpeg(4)}
 
@@ -79,7 +80,7 @@ def test_exclude_leaves_rows_out_and_counts_them(tmp_path: Path) -> None:
     ("files", "message"),
     [
         ({}, "no photo found in"),
-        ({"Negative/1.jpg": b"x"}, "no positive photo in .* one of positive, cracked, cd"),
+        ({"Negative/1.jpg": b"x"}, "no positive photo in .* one of Positive, Cracked, CD"),
         ({"Positive/1.jpg": b"x"}, "no negative photo in"),
         (
             {**metu_like(1), "Maybe/1.jpg": b"x"},
@@ -96,7 +97,7 @@ def test_what_cannot_be_used_is_one_line(
     raw = tmp_path / "raw" if kind == "folder" else tmp_path / "raw.zip"
     (write_folder if kind == "folder" else write_zip)(raw, files)
     with pytest.raises(DataError, match=message) as caught:
-        check_classes(raw, list_photos(raw, LABELS), LABELS)
+        check_classes(raw, list_photos(raw, LABELS), *CLASSES)
     assert "\n" not in str(caught.value)
 
 
@@ -105,8 +106,8 @@ def test_one_class_is_listed_and_not_enough_to_train(tmp_path: Path) -> None:
     raw = write_zip(tmp_path / "metu.zip", files)
     listing = list_photos(raw, LABELS)
     assert [photo.label for photo in listing.photos] == [1, 1]
-    with pytest.raises(DataError, match="no negative photo in .* one of negative, non-cracked, ud"):
-        check_classes(raw, listing, LABELS)
+    with pytest.raises(DataError, match="no negative photo in .* one of Negative, Non-cracked, UD"):
+        check_classes(raw, listing, *CLASSES)
 
 
 def test_no_such_path_and_no_archive(tmp_path: Path) -> None:
@@ -191,7 +192,22 @@ def test_a_class_folder_as_raw_is_told(tmp_path: Path) -> None:
     assert [photo[:3] for photo in listing.photos] == [("Positive", "00000.jpg", 1)]
     assert [entry.path for entry in listing.clutter] == ["notes.txt"]
     with pytest.raises(DataError, match="is itself a folder of one class: put the class folders"):
-        check_classes(raw, listing, LABELS)
+        check_classes(raw, listing, *CLASSES)
+
+
+def test_a_folder_keeps_what_stands_behind_a_dot(tmp_path: Path) -> None:
+    for month in ("05", "06"):
+        write_folder(tmp_path / "raw" / f"2021.{month}", {"a/Negative/1.jpg": jpeg(1)})
+    write_folder(tmp_path / "raw/v1.2", {"Positive/1.jpg": jpeg(2)})
+    sources = [photo.source for photo in list_photos(tmp_path / "raw", LABELS).photos]
+    assert sources == ["2021.05", "2021.06", "v1.2"]
+    (photo,) = list_photos(tmp_path / "raw/v1.2", LABELS).photos
+    assert photo.source == "v1.2"
+
+
+def test_a_home_folder_is_not_looked_up() -> None:
+    with pytest.raises(DataError, match=r"'~/x.zip' does not exist \(~ is not looked up"):
+        list_photos(Path("~/x.zip"), LABELS)
 
 
 def test_doubtful_names_in_a_zip_are_listed(tmp_path: Path) -> None:

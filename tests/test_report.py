@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from surface_crack import metrics
+from surface_crack import report as module
 from surface_crack.calibration import Decision
 from surface_crack.intervals import intervals
 from surface_crack.report import SHOWN, WIDTH, folder_table, report
@@ -57,7 +58,10 @@ def test_a_report_opens_with_what_matters() -> None:
     assert "2000 draws of 200 groups" in text
     assert "Threshold: 0.5, or as far below as finds 99 % of the validation cracks." in text
     missed = int(((table["label"] == 1) & (table["decided"] == 0)).sum())
+    alarms = int(((table["label"] == 0) & (table["decided"] == 1)).sum())
+    assert alarms
     assert f"photos with a crack {100 - missed} {missed}" in " ".join(text.split())
+    assert f"photos without {alarms} {100 - alarms}" in " ".join(text.split())
     assert "precision    recall  f1-score   support" in text
     assert "false" not in text, "one folder needs no table of folders"
     assert "chance" not in text
@@ -121,3 +125,9 @@ def test_a_folder_of_one_class_leaves_blanks() -> None:
     assert csv[-1].startswith("sdnet,Walls,5,0,0,0,1.0,")
     assert csv[-1].endswith(",1.0,,,")  # no recall, no precision, no area
     assert "nan" not in text_of(sound).lower()
+
+
+@pytest.mark.parametrize(("low", "said"), [(0.4999, True), (0.5, True), (0.5001, False)])
+def test_an_area_that_reaches_chance_is_said_to(low: float, said: bool) -> None:
+    numbers = {"interval": {"roc_auc": {"low": low, "high": 1}}}
+    assert bool(module._no_better_than_chance(numbers)) == said

@@ -80,9 +80,9 @@ def test_scores_and_table_belong_to_their_levels() -> None:
     assert found["scale"]["200"] == {"accuracy": 0.666667, "recall": 1, "specificity": 0}
     assert set(found) == {"undisturbed", *DISTURBANCES}
 
-    text = robustness_text(found, 0.5)
+    text = robustness_text(found, ["walls"], 0.5)
     lines = [line.split() for line in text.splitlines()]
-    assert text.startswith("6 test photos, 4 with a crack")
+    assert text.startswith("6 test photos (walls), 4 with a crack")
     assert "16.67 % of the accuracy" in text
     assert ["20", "0.00", "%", "0.00", "%", "0.00", "%"] in lines
     assert ["200", "66.67", "%", "100.00", "%", "0.00", "%"] in lines

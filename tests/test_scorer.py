@@ -104,6 +104,7 @@ def compare(folder: Path) -> None:
     assert by_torch == by_onnx
     assert by_onnx.threshold == DECISION.threshold
     assert by_onnx.photo_side == 227
+    assert by_onnx.sources == ("walls",)
     for height, width in ((64, 64), (65, 200), (151, 99)):
         pixels = noise(height, width)
         found = by_onnx.score(pixels)
@@ -173,7 +174,7 @@ def test_the_notebooks_network_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("missing", "file", "message"),
     [
-        ("torch", "crack.safetensors", "needs torch: run `pip install surface-crack[pipeline]`"),
+        ("torch", "crack.safetensors", "needs torch: run `pip install -e "),
         ("onnxruntime", "crack.onnx", "needs onnxruntime: run `pip install onnxruntime`"),
     ],
 )
@@ -219,6 +220,7 @@ def test_the_file_says_what_it_holds(exported: Path) -> None:
         "model": "cracknet",
         "normalise": "dataset",
         "photo_side": "227",
+        "sources": '["walls"]',
         "temperature": "0.8",
         "threshold": "0.4",
     }

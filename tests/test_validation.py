@@ -17,9 +17,14 @@ from surface_crack.validation import (
     FEW_GROUPS,
     SHOWN,
     SPARED,
+    Moved,
+    Score,
+    Side,
+    baseline,
     percent,
     shortest,
     validate,
+    verdict,
 )
 from surface_crack.validation_report import validation_report
 
@@ -32,6 +37,7 @@ REST = {  # what the files add to the scores
     "pattern_misses": False,
     "rejected": 0,
     "first_rejected": [],
+    "learnt_from": ["metu"],
 }
 
 
@@ -330,7 +336,7 @@ def test_the_text_fits_80_columns_and_names_what_was_left_out() -> None:
     assert max(map(len, text.splitlines())) <= WIDTH
     assert "Left out: 7 photos that the model was trained on" in text
     assert "Left out: 8 photos that `exclude` names." in text
-    assert "The group_pattern of params.yaml finds nothing" in text
+    assert "The group_pattern finds nothing" in text
     assert "9 files cannot be used:" in text
     assert "\n  ...\n" in text
     assert text.count("long name") == 3
@@ -345,3 +351,22 @@ def test_no_line_begins_with_a_per_cent_sign() -> None:
     for length in range(WIDTH):
         numbers["verdict"]["why"] = "x" * length + " 99.00 % (98.00 % to 100.00 %)"
         assert not any(line.startswith("%") for line in text_of(numbers).splitlines())
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_answers_of_those_who_do_not_look_at_one_class(label: int) -> None:
+    labels = np.full(50, label)
+    asked, other = ("recall", "specificity") if label else ("specificity", "recall")
+    for answer in (0, 1):
+        scores = baseline(labels, answer)
+        assert scores[asked] == float(answer == label)
+        assert scores["accuracy"] == float(answer == label)
+        assert scores[other] is scores["precision"] is scores["balanced_accuracy"] is None
+
+
+def test_an_area_that_reaches_the_coins_is_not_enough() -> None:
+    good = Score(1.0, 0.99, 1.0)
+    sides = Side(200, 200, good, 0.98), Side(200, 200, good, 0.8)
+    for low, use in ((0.4999, "no"), (0.5, "no"), (0.5001, "yes")):
+        moved = Moved(0.4, good, good)
+        assert verdict(*sides, Score(0.7, low, 0.9), moved).use == use

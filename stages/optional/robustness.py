@@ -3,7 +3,7 @@
 reads   raw (params.yaml)            the photos, which are disturbed at their full size
         data/prepared/index.csv      paths and hashes
         data/split/test.csv          rows and labels of the test part
-        models/crack.safetensors     the network of the best validation epoch
+        models/crack.safetensors     the network that `train` kept
         models/decision.json         temperature and threshold, chosen on the validation part
 writes  metrics/robustness.json      accuracy, recall, specificity per disturbance and strength
         metrics/robustness.txt       the same as a table
@@ -47,6 +47,7 @@ from surface_crack.robustness import (
 from surface_crack.stage import run_stage
 from surface_crack.threads import cores, in_order
 from surface_crack.training import pick_device, predict
+from surface_crack.wording import shortened_list
 
 log = logging.getLogger("robustness")
 AT_ONCE = 8  # photos, of 28 views each, that wait to be scored: bounds memory
@@ -78,9 +79,10 @@ def main() -> None:
 
     found = scores(labels, {level: decision.decide(x) for level, x in probability.items()})
     write_json(paths.METRICS / "robustness.json", found)
-    text = robustness_text(found, decision.threshold)
+    sources = sorted(test["source"].unique())
+    text = robustness_text(found, sources, decision.threshold)
     write_text(paths.METRICS / "robustness.txt", text)
-    figures.robustness(found, DISTURBANCES, paths.PLOTS / "robustness.png")
+    figures.robustness(found, DISTURBANCES, shortened_list(sources), paths.PLOTS / "robustness.png")
     draw_examples(
         for_show, [{level: x[place] for level, x in probability.items()} for place in examples]
     )

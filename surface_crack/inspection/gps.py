@@ -18,6 +18,8 @@ def position(content: bytes) -> tuple[float, float] | None:
     """
     try:
         with Image.open(BytesIO(content), formats=formats_of(content)) as image:
+            if image.format == "PNG" and "exif" not in image.info:  # Pillow would decode it
+                return None
             tags = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
         longitude = _degrees(tags[LONGITUDE], tags[LONGITUDE_SIGN], "W")
         latitude = _degrees(tags[LATITUDE], tags[LATITUDE_SIGN], "S")

@@ -98,7 +98,10 @@ def _found(path: Path, given: Path) -> Iterable[tuple[Photo, str | None]]:
     elif not path.exists():
         raise DataError(f"{given} does not exist: give photos, folders or zips")
     elif not looks_like_a_photo(path.name):
-        raise DataError(f"{given} is not a photo, a folder or a zip")
+        raise DataError(
+            f"{given} is no folder, and its name does not end like that of a photo (.jpg, .png, "
+            "...) or a zip: rename it"
+        )
     else:
         yield from _photos(path.parent, [File(path.name, 0, "")])
 

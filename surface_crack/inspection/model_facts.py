@@ -1,6 +1,5 @@
 """What a report says about the model: its own numbers, and what it cannot do."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from surface_crack.artifacts import read_json
 from surface_crack.errors import DataError
 from surface_crack.inspection.photo import Settings, smallest_crack
 from surface_crack.scorer import Scorer
-from surface_crack.wording import SHARES
+from surface_crack.wording import DRAWINGS, SHARES, only_drawings, shortened_list
 
 SHOWN = ("recall", "specificity", "precision", "accuracy")
 LIMITS = (
@@ -19,10 +18,6 @@ LIMITS = (
     "No alarm is no proof: what it calls clean may have a crack that it did not see, and what was "
     "not photographed was not inspected.",
     "Joints, edges, shadows, holes and stains may be taken for cracks.",
-)
-DRAWINGS = (
-    "It learnt from drawings alone, the synthetic sample, and has never seen a photo: it is of no "
-    "use on real ones. Set raw in params.yaml to photos, and run `dvc repro`."
 )
 
 
@@ -37,17 +32,17 @@ def model_facts(model: Path, scorer: Scorer, settings: Settings) -> Facts:
     patch = settings.patch_px or scorer.photo_side
     rows = [
         ("model file", model.name),
-        ("learnt from photos with the digest", scorer.data_digest),
+        ("learnt from", shortened_list(scorer.sources)),
+        ("digest of all its photos", scorer.data_digest),
         ("looks at", f"patches of {patch:.4g} x {patch:.4g} pixels of the photo"),
         ("which it sees as", f"{scorer.patch} x {scorer.patch} pixels"),
         ("threshold", f"{settings.threshold:.4g}{_whose(scorer, settings)}"),
     ]
-    root = run_of(model)
-    scores = score_rows(root / paths.METRICS, scorer) or [
+    scores = score_rows(run_of(model) / paths.METRICS, scorer) or [
         ("its scores", "not known here: see metrics/ and docs/model_card.md of its run")
     ]
-    drawn = [DRAWINGS] if only_drawings(root, scorer) else []
-    return Facts(rows + scores, [*drawn, *LIMITS, _finest(scorer, settings)])
+    first = DRAWINGS if only_drawings(scorer.sources) else _other_surfaces(scorer)
+    return Facts(rows + scores, [first, *LIMITS, _finest(scorer, settings)])
 
 
 def run_of(model: Path) -> Path:
@@ -80,15 +75,13 @@ def score_rows(metrics: Path, scorer: Scorer) -> list[tuple[str, str]]:
     return rows
 
 
-def only_drawings(root: Path, scorer: Scorer) -> bool:
-    """Whether the run in `root` learnt from the synthetic sample alone, and is this model's."""
-    try:
-        data = read_json(root / paths.METRICS / "data.json")
-        with (root / paths.PLOTS / "classes.csv").open(encoding="utf-8", newline="") as file:
-            sources = {row["source"] for row in csv.DictReader(file)}
-    except (DataError, OSError, KeyError, ValueError):
-        return False
-    return data.get("digest") == scorer.data_digest and sources == {paths.SAMPLE.stem}
+def _other_surfaces(scorer: Scorer) -> str:
+    few = shortened_list(scorer.sources)
+    return (
+        f"Its scores are those on photos like the ones it learnt from ({few}). On other surfaces "
+        "it may find far fewer cracks: `surface-crack validate` tells, given labelled photos of "
+        "them."
+    )
 
 
 def _whose(scorer: Scorer, settings: Settings) -> str:

@@ -19,6 +19,7 @@ from surface_crack.inspection.model_facts import Facts
 from surface_crack.inspection.photo import VERDICTS, Settings
 from surface_crack.inspection.quality import REASONS
 from surface_crack.inspection.records import UNREADABLE, jpeg
+from surface_crack.inspection.regions import doubt
 from surface_crack.inspection.tables import ORDER, worst_first
 
 EMBEDDED = 30  # photos whose pictures are in the page: some 200 KB each
@@ -28,8 +29,9 @@ CARDS = 300  # photos that are shown with their pictures
 LAZY = ' loading="lazy"'  # of a picture beside the page
 LISTED = 8  # regions of a photo that are listed with it
 MEANING = {
-    "crack": "a region is clearly above the threshold",
-    "unsure": "something is near the threshold: look at it",
+    "crack": "a region's peak is {high:.4g} or more, half-way from the threshold to 1",
+    "unsure": "a region's peak is {low:.4g} or more, half the threshold, or a single patch reaches "
+    "the threshold: look at it",
     "cannot tell": "the photo is not good enough to be called clean",
     UNREADABLE: "the file could not be read",
     "clean": "nothing was found, which is no proof that there is nothing",
@@ -77,7 +79,7 @@ solid where it is clear, dashed where it is unsure.</p>
 {cards}
 <h2>All photos</h2>
 {_table(ranked, {record["key"] for record in shown})}
-{_how_to_read()}
+{_how_to_read(settings)}
 {_model(facts)}
 </main>
 <footer>surface-crack inspect</footer>
@@ -209,9 +211,11 @@ def _row(record: Record, shown: bool) -> str:
     )
 
 
-def _how_to_read() -> str:
+def _how_to_read(settings: Settings) -> str:
+    low, high = doubt(settings.threshold)
     meanings = "\n".join(
-        f"<dt>{_badge(verdict)}</dt><dd>{MEANING[verdict]}</dd>" for verdict in ORDER
+        f"<dt>{_badge(verdict)}</dt><dd>{MEANING[verdict].format(low=low, high=high)}</dd>"
+        for verdict in ORDER
     )
     assert set(MEANING) == {*VERDICTS, UNREADABLE}
     return f"""<h2>How to read it</h2>
@@ -219,8 +223,10 @@ def _how_to_read() -> str:
 {meanings}
 </dl>
 <p>The photo is scored in overlapping patches. The heat at a place is the mean probability of the
-patches around it, from none (the grey photo) over yellow to dark red. Solid lines surround regions
-that are surely above the threshold, dashes those near it; their numbers are those of regions.csv.
+patches around it, from none (the grey photo) over yellow to dark red. At the photo's edge few
+patches lie around a place, so there the heat of a crack reaches out to the edge. Solid lines
+surround regions that are surely above the threshold, dashes those near it; their numbers are those
+of regions.csv.
 Photos that are too dark, too bright, without fine detail, too small or unlike those that the model
 learnt from are never called clean.</p>"""
 

@@ -97,11 +97,16 @@ def jpeg(picture: Image.Image, quality: int = QUALITY) -> bytes:
     return buffer.getvalue()
 
 
-def remove_others(out: Path, items: Sequence[Item]) -> None:
-    """Delete what earlier runs left of photos that are no longer asked for, and nothing else."""
-    wanted = {item.key for item in items}
+def remove_others(out: Path, items: Sequence[Item]) -> int:
+    """Delete what earlier runs left of photos that are no longer asked for, and nothing else.
+
+    Returns of how many.
+    """
+    wanted, removed = {item.key for item in items}, 0
     for path in sorted((out / RESULTS).glob("*.json")):
         if path.stem not in wanted and record_at(path) is not None:
             for picture in picture_paths(out, path.stem):
                 picture.unlink(missing_ok=True)
             path.unlink()
+            removed += 1
+    return removed

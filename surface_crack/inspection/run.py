@@ -23,7 +23,7 @@ from surface_crack.decode import NotAPhoto, is_heic
 from surface_crack.errors import DataError
 from surface_crack.inspection.folder import Record, check_free
 from surface_crack.inspection.inputs import Item, list_inputs
-from surface_crack.inspection.model_facts import DRAWINGS, model_facts, only_drawings, run_of
+from surface_crack.inspection.model_facts import model_facts
 from surface_crack.inspection.overlay import Pictures, draw
 from surface_crack.inspection.page import page
 from surface_crack.inspection.photo import Settings, inspect_photo
@@ -41,6 +41,7 @@ from surface_crack.packing import read_file
 from surface_crack.photos import Reader
 from surface_crack.scorer import Scorer, load_scorer
 from surface_crack.threads import cores, in_order
+from surface_crack.wording import DRAWINGS, counted, only_drawings
 
 PACKAGE = Path(__file__).resolve().parent.parent
 LIBRARIES = ("numpy", "pillow", "simplejpeg", "onnxruntime", "torch")  # torch may be missing
@@ -65,13 +66,13 @@ class Request:
 def inspect(request: Request) -> None:
     """Inspect all photos and write tables and report. Raises DataError, also for failed photos."""
     items = list_inputs(request.inputs, request.out)
-    make_folder(request.out)
     check_free(request.out)
     model = request.model or default_model()
     # One thread per photo: with more, rounding would depend on their number.
     scorer = load_scorer(model, model.with_name(paths.DECISION.name), threads=1)
-    if only_drawings(run_of(model), scorer):
-        log.warning("about the model: %s", DRAWINGS)
+    if only_drawings(scorer.sources):
+        log.warning(DRAWINGS)
+    make_folder(request.out)
     threshold = scorer.threshold if request.threshold is None else request.threshold
     settings = Settings(threshold, request.patch_px, request.mm_per_px)
     with Reader() as reader:
@@ -83,8 +84,9 @@ def inspect(request: Request) -> None:
             (item.name, f"{s:.3f}") for item, s in zip(items, bar, strict=True) if s is not None
         ]
     write_csv(request.out / "times.csv", ("name", "seconds"), times)
-    remove_others(request.out, items)
-    log.info("%d photos, %d of them done before", len(items), len(items) - len(times))
+    if removed := remove_others(request.out, items):
+        log.info("%s of earlier runs removed, not asked for now", counted(removed, "photo"))
+    log.info("%s, %d done before", counted(len(items), "photo"), len(items) - len(times))
     report(request.out, items, scorer, settings, model)
     log.info("see %s", request.out / "report.html")
 
@@ -99,8 +101,8 @@ def default_model() -> Path:
     if paths.ONNX.exists():
         return paths.ONNX
     raise DataError(
-        f"no model in {paths.MODEL.parent}: run `dvc repro` (or `make export`), or give one "
-        "with --model"
+        f"no model in {paths.MODEL.parent} here: run `dvc repro` (or `make export`) in the "
+        "project's root folder, or give one with --model"
     )
 
 
@@ -177,13 +179,14 @@ def report(
     located = any(record.get("position") for record in records)
     write_photos(out / "photos.csv", records)
     write_regions(out / "regions.csv", records, settings.mm_per_px)
-    write_geojson(out / "regions.geojson", records, located)
+    write_geojson(out / "regions.geojson", records, settings.mm_per_px, located)
     facts = model_facts(model, scorer, settings)
     write_text(out / "report.html", page(out, records, facts, settings))
     broken = [record for record in records if record["verdict"] == UNREADABLE]
     if broken:
         raise DataError(
-            f"{len(broken)} of {len(items)} photos could not be read, see {out / 'photos.csv'}; "
+            f"{len(broken)} of {counted(len(items), 'photo')} could not be read, see "
+            f"{out / 'photos.csv'}; "
             f"the first is {broken[0]['name']!r} ({broken[0]['reason']})"
         )
 

@@ -14,10 +14,9 @@ PHOTOS = (
     *("name", "width", "height", "verdict", "flagged_share", "peak", "regions", "flags"),
     *("reason", "longitude", "latitude", "overlay"),
 )
-REGIONS = (
-    *("name", "region", "verdict", "left", "top", "right", "bottom", "area", "peak", "mean"),
-    *("left_mm", "top_mm", "right_mm", "bottom_mm", "area_mm2"),
-)
+SIDES = ("left", "top", "right", "bottom")
+METRIC = (*(f"{side}_mm" for side in SIDES), "area_mm2")
+REGIONS = (*("name", "region", "verdict", *SIDES, "area", "peak", "mean", *METRIC),)
 ORDER = {name: place for place, name in enumerate((*VERDICTS[:3], UNREADABLE, VERDICTS[3]))}
 
 
@@ -55,18 +54,26 @@ def write_regions(path: Path, records: Iterable[Record], mm_per_px: float | None
 def _region_rows(records: Iterable[Record], mm_per_px: float | None) -> Iterator[Sequence[object]]:
     for record in records:
         for region in record["regions"]:
-            box = [region[side] for side in ("left", "top", "right", "bottom")]
-            metric: list[object] = [""] * 5
-            if mm_per_px is not None:
-                metric = [round(side * mm_per_px, 2) for side in box]
-                metric.append(round(region["area"] * mm_per_px**2, 1))
+            box = [region[side] for side in SIDES]
+            metric = _metric(region, mm_per_px)
             yield (
                 *(_cell(record["name"]), region["number"], "crack" if region["sure"] else "unsure"),
-                *(*box, region["area"], region["peak"], region["mean"], *metric),
+                *(*box, region["area"], region["peak"], region["mean"]),
+                *(metric.get(column, "") for column in METRIC),
             )
 
 
-def write_geojson(path: Path, records: Iterable[Record], located: bool) -> None:
+def _metric(region: dict[str, Any], mm_per_px: float | None) -> dict[str, float]:
+    """Box and area in mm, by the names of METRIC; {} where nobody said how large a pixel is."""
+    if mm_per_px is None:
+        return {}
+    values = [round(region[side] * mm_per_px, 2) for side in SIDES]
+    return dict(zip(METRIC, [*values, round(region["area"] * mm_per_px**2, 1)], strict=True))
+
+
+def write_geojson(
+    path: Path, records: Iterable[Record], mm_per_px: float | None, located: bool
+) -> None:
     """One feature per region, one per line. RFC 7946 knows WGS 84 only: if any photo is `located`,
     regions are points where the camera stood, or have no geometry. Else they are boxes in pixels,
     y downwards, for programs that draw over the photo.
@@ -78,14 +85,16 @@ def write_geojson(path: Path, records: Iterable[Record], located: bool) -> None:
         comma = "\n"
         for record in records:
             for region in record["regions"]:
-                feature = _feature(record, region, located)
+                feature = _feature(record, region, mm_per_px, located)
                 file.write(comma + json.dumps(feature, ensure_ascii=False, allow_nan=False))
                 comma = ",\n"
         file.write("\n]}\n")
 
 
-def _feature(record: Record, region: dict[str, Any], located: bool) -> dict[str, Any]:
-    left, top, right, bottom = (region[side] for side in ("left", "top", "right", "bottom"))
+def _feature(
+    record: Record, region: dict[str, Any], mm_per_px: float | None, located: bool
+) -> dict[str, Any]:
+    left, top, right, bottom = (region[side] for side in SIDES)
     ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
     geometry: dict[str, Any] | None = {"type": "Polygon", "coordinates": [ring]}
     if located:
@@ -97,5 +106,6 @@ def _feature(record: Record, region: dict[str, Any], located: bool) -> dict[str,
         "verdict": "crack" if region["sure"] else "unsure",
         "box": [left, top, right, bottom],
         **{name: region[name] for name in ("area", "peak", "mean")},
+        **_metric(region, mm_per_px),
     }
     return {"type": "Feature", "geometry": geometry, "properties": known}
