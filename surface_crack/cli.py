@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
 
     add("check", "check params.yaml and the photos before `dvc repro`")
     inspect = add("inspect", "where are the cracks? whole photos to a report")
+    inspect.epilog = "Exit code 1: some files could not be read; all others are in the report."
     inspect.add_argument(
         "inputs", nargs="+", type=path, metavar="PHOTO|FOLDER|ZIP", help="what to inspect"
     )
@@ -64,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     )
     inspect.add_argument("--fresh", action="store_true", help="do finished photos again")
     validate = add("validate", "may the model be used on these photos?")
+    validate.epilog = "Exit code 0 whatever the verdict; with --json a program reads verdict.use."
     validate.add_argument("path", type=path, help="folder or zip of photos in class folders")
     validate.add_argument(
         "--group-pattern",

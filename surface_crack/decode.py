@@ -247,9 +247,8 @@ def _upper_bits(image: Image.Image) -> NDArray[np.uint8]:
     values = np.asarray(image)
     upper = np.empty(values.shape, np.uint8)
     np.right_shift(values, bits - 8, out=upper, casting="unsafe")
-    if (
-        tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
-    ):  # 0 is white; Pillow knows of 8 bits
+    zero_is_white = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+    if zero_is_white:  # which Pillow undoes for 8 bits only
         np.subtract(255, upper, out=upper)
     if "transparency" in image.info:
         upper[values == image.info["transparency"]] = 255

@@ -243,7 +243,7 @@ def test_a_full_disk(site: Site, tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DownloadError, match="cannot write to"):
+    with pytest.raises(DownloadError, match="raw is a file, or lies below one: give another"):
         fetch(toy(), tmp_path / "file" / "raw", LOCAL)
 
 

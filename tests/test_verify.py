@@ -162,7 +162,7 @@ def test_damage_ends_with_exit_code_1(here: Project) -> None:
     flip(MODEL)
     output = here.run("surface-crack", "verify", check=False)
     assert "to mend it: dvc checkout --force models/crack.safetensors" in output
-    assert output.splitlines()[-1] == "surface-crack: error: 1 damaged files, see above"
+    assert output.splitlines()[-1] == "surface-crack: error: 1 damaged file, see above"
 
 
 @pytest.mark.usefixtures("here")
