@@ -86,7 +86,7 @@ def inspect(request: Request) -> None:
     write_csv(request.out / "times.csv", ("name", "seconds"), times)
     if removed := remove_others(request.out, items):
         log.info("%s of earlier runs removed, not asked for now", counted(removed, "photo"))
-    log.info("%s, %d done before", counted(len(items), "photo"), len(items) - len(times))
+    log.info("%s, %d of them done before", counted(len(items), "photo"), len(items) - len(times))
     report(request.out, items, scorer, settings, model)
     log.info("see %s", request.out / "report.html")
 
