@@ -23,7 +23,7 @@ from surface_crack.calibration import (
 from surface_crack.dataset import read_logits
 from surface_crack.params import read_params
 from surface_crack.stage import run_stage
-from surface_crack.wording import HIGHER
+from surface_crack.wording import on_purpose
 
 log = logging.getLogger("calibrate")
 
@@ -56,11 +56,8 @@ def main() -> None:
             "validation": {**decided, **after, "uncalibrated": before},
         },
     )
-    higher = f" ({HIGHER})" if after["loss"] > before["loss"] else ""
-    log.info(
-        "temperature %.3f: loss %.4f -> %.4f%s",
-        *(temperature, before["loss"], after["loss"], higher),
-    )
+    losses = before["loss"], after["loss"]
+    log.info("temperature %.3f: loss %.4f -> %.4f%s", temperature, *losses, on_purpose(*losses))
     log.info(
         "threshold %.4f: recall %.2f %%, precision %.2f %%, %d mistakes in %d validation photos",
         *(decision.threshold, 100 * decided["recall"], 100 * decided["precision"]),

@@ -46,6 +46,17 @@ def make_folder(path: Path) -> None:
         raise DataError(f"cannot write to {path}: {error.strerror}") from None
 
 
+def check_free(folder: Path, names: Iterable[str], *, ours: bool) -> None:
+    """Raises DataError if one of the files is in the folder; not if they are `ours`, of a report
+    that the next one replaces.
+    """
+    taken = [name for name in names if (folder / name).exists()]
+    if taken and not ours:
+        raise DataError(
+            f"{folder / taken[0]} is there and of no earlier report: give another --out, or move it"
+        )
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     with replacing(path) as temporary:
         temporary.write_bytes(content)

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from surface_crack import paths
-from surface_crack.wording import ALL, CHANCE, FEW, HIGHER, SCORES, SHARES
+from surface_crack.wording import ALL, CHANCE, FEW, SCORES, SHARES, on_purpose, only_drawings
 
 WORST = 5  # folders shown; metrics/folders.csv has all
 GROUPED = {
@@ -62,7 +62,7 @@ def _opening(sources: list[str], photos: int) -> list[str]:
         f"- on other surfaces than those of {names}, before `surface-crack validate` has judged it "
         "on labelled photos of them."
     )
-    if sources == [drawn]:
+    if only_drawings(sources):
         about = f"**{names}: {photos:,} drawings, not photographs**.\n"
         about += "Its numbers say that the pipeline works, and nothing about any real surface.\n"
         about += RESULTS
@@ -115,6 +115,7 @@ def _judging(
     if params["group_pattern"] and params["group_by"] != "nothing":
         grouped += f", and photos in whose paths {_code(params['group_pattern'])} finds the same"
     validation = calibrate["validation"]
+    before, after = validation["uncalibrated"]["loss"], validation["loss"]
     return [
         "## How it was judged",
         f"Photos were dealt in {split['groups']:,} groups (`group_by: {params['group_by']}`: "
@@ -131,14 +132,8 @@ def _judging(
         f"A photo counts as cracked from a probability of {calibrate['threshold']:.4g} on "
         f"(threshold: {rule}).\n"
         f"Logits are divided by a temperature of {calibrate['temperature']:.4g}, which took the "
-        f"validation loss from {validation['uncalibrated']['loss']:.4f} to "
-        f"{validation['loss']:.4f}{_on_purpose(validation)}.",
+        f"validation loss from {before:.4f} to {after:.4f}{on_purpose(before, after)}.",
     ]
-
-
-def _on_purpose(validation: Mapping[str, Any]) -> str:
-    rose = validation["loss"] > validation["uncalibrated"]["loss"]
-    return f" ({HIGHER})" if rose else ""
 
 
 def _scores(evaluate: Mapping[str, Any], test: Mapping[str, Any]) -> list[str]:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from surface_crack import figures, paths
 from surface_crack.artifacts import (
+    check_free,
     make_folder,
     read_json,
     readable,
@@ -65,7 +66,7 @@ def validate_photos(
     model, config = load_model(paths.MODEL)
     decision = read_decision(paths.DECISION)
     if out:
-        check_free(out, path)
+        check_out(out, path)
         make_folder(out)
     listing = list_photos(path, class_labels(p.negative, p.positive), p.exclude)
     with TemporaryDirectory(prefix="surface-crack-") as folder:
@@ -113,19 +114,15 @@ def validate_photos(
     return found, text
 
 
-def check_free(out: Path, photos: Path) -> None:
+def check_out(out: Path, photos: Path) -> None:
     """Raises DataError if `out` is among the photos, or has files that an earlier report lacks."""
     if out.resolve().is_relative_to(photos.resolve()):
         raise DataError(f"--out {out} lies in {photos}, among the photos: give another folder")
-    taken = [name for name in MADE if (out / name).exists()]
-    if not taken:
-        return
-    with suppress(DataError):
-        if "verdict" in read_json(out / "report.json"):
-            return
-    raise DataError(
-        f"{out / taken[0]} is there and of no earlier report: give another --out, or move it"
-    )
+    ours, last = False, out / "report.json"
+    if last.is_file():
+        with suppress(DataError):
+            ours = "verdict" in read_json(last)
+    check_free(out, MADE, ours=ours)
 
 
 def unpacked(

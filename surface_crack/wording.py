@@ -22,7 +22,6 @@ SCORES = SHARES | NUMBERS
 ALL = "*"  # "folder" of a source's total in folders.csv
 FEW = 30  # groups, below which a bootstrap promises too much
 CHANCE = 0.5  # area under ROC of a coin
-HIGHER = "higher on purpose: so few photos may lack the mistakes that others will show"  # a loss
 NAMED = 5  # sources that are named; a folder may hold hundreds of archives
 DRAWINGS = (
     "The model learnt from drawings alone, the synthetic sample, and has never seen a photo: do "
@@ -37,6 +36,13 @@ def shortened(text: str, letters: int) -> str:
 
 def counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def on_purpose(before: float, after: float) -> str:
+    """What to add to two validation losses, where calibration has raised it."""
+    if after <= before:
+        return ""
+    return " (higher on purpose: so few photos may lack the mistakes that others will show)"
 
 
 def shortened_list(names: Sequence[str]) -> str:

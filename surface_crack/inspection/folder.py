@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from surface_crack.errors import DataError
-
 OVERLAYS, ORIGINALS = "overlays", "originals"  # folders of pictures
 RESULTS = "results"  # folder of records, a JSON object for each photo
 MADE = ("photos.csv", "regions.csv", "regions.geojson", "times.csv", "report.html")
@@ -38,10 +36,6 @@ def is_drawn(picture: Path) -> bool:
     return record_at(record_path(picture.parent.parent, picture.stem)) is not None
 
 
-def check_free(out: Path) -> None:
-    """Raises DataError if `out` has a file that a report would replace, and no record of a run."""
-    taken = [name for name in MADE if (out / name).exists()]
-    if taken and not any(record_at(path) for path in (out / RESULTS).glob("*.json")):
-        raise DataError(
-            f"{out / taken[0]} is there and of no earlier report: give another --out, or move it"
-        )
+def has_record(out: Path) -> bool:
+    """Whether `inspect` has written there."""
+    return any(record_at(path) for path in (out / RESULTS).glob("*.json"))

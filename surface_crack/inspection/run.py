@@ -18,10 +18,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from surface_crack import paths
-from surface_crack.artifacts import make_folder, write_csv, write_text
+from surface_crack.artifacts import check_free, make_folder, write_csv, write_text
 from surface_crack.decode import NotAPhoto, is_heic
 from surface_crack.errors import DataError
-from surface_crack.inspection.folder import Record, check_free
+from surface_crack.inspection.folder import MADE, Record, has_record
 from surface_crack.inspection.inputs import Item, list_inputs
 from surface_crack.inspection.model_facts import model_facts
 from surface_crack.inspection.overlay import Pictures, draw
@@ -66,7 +66,7 @@ class Request:
 def inspect(request: Request) -> None:
     """Inspect all photos and write tables and report. Raises DataError, also for failed photos."""
     items = list_inputs(request.inputs, request.out)
-    check_free(request.out)
+    check_free(request.out, MADE, ours=has_record(request.out))
     model = request.model or default_model()
     # One thread per photo: with more, rounding would depend on their number.
     scorer = load_scorer(model, model.with_name(paths.DECISION.name), threads=1)
