@@ -28,7 +28,7 @@ import yaml
 from bench.machine import arguments, machine, publish, seconds, spread, table
 from bench.windows import make_archives
 from surface_crack.artifacts import read_json
-from tests.project import Project, new_project
+from tests.project import OWN, Project, new_project
 
 EPOCHS = 2  # with --photos; another epoch costs what the second one does
 
@@ -54,15 +54,15 @@ def main() -> None:
         if options.photos:
             archives = make_archives(raw, sorted(options.photos), folder)
             projects = {
-                count: new_project(folder / str(count), raw=archive, epochs=EPOCHS)
+                count: new_project(folder / str(count), OWN, raw=archive, epochs=EPOCHS)
                 for count, archive in archives.items()
             }
             runs = run_stages(projects, options.rounds, leave_out={"sample"})
             growth_report(runs, write=options.write)
         else:
-            projects = {0: new_project(folder / "stages", raw=raw)}
+            projects = {0: new_project(folder / "stages", OWN, raw=raw)}
             runs = run_stages(projects, options.rounds)
-            again = [new_project(folder / f"{n}", raw=raw) for n in range(options.rounds)]
+            again = [new_project(folder / f"{n}", OWN, raw=raw) for n in range(options.rounds)]
             repro = [seconds(partial(project.dvc, "repro")) for project in again]
             photos = read_json(again[0].root / "metrics/data.json")["photos"]
             report(photos, runs[0], repro, write=options.write)

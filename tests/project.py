@@ -14,7 +14,9 @@ GIT_IDENTITY = {
     for what, value in (("NAME", "Test"), ("EMAIL", "test@example.org"))
 }
 PARTS = ("stages", "surface_crack", ".dvc/config", ".dvc/.gitignore", ".dvc/plots")
-FILES = ("dvc.yaml", "params.yaml", ".gitignore", ".gitattributes", ".dvcignore")
+FILES = ("dvc.yaml", ".gitignore", ".gitattributes", ".dvcignore")
+OWN = ROOT / "params.yaml"
+SHIPPED = ROOT / "tests/params.yaml"  # as the project came; its own is the user's to change
 
 
 class Project:
@@ -74,8 +76,11 @@ class Project:
         return Project(to)
 
 
-def new_project(root: Path, **params: object) -> Project:
-    """The project's code, without its lock files and data, in a fresh repository at `root`."""
+def new_project(root: Path, settings: Path = SHIPPED, /, **params: object) -> Project:
+    """The project's code, without its lock files and data, in a fresh repository at `root`.
+
+    `params` replace those of the file `settings`.
+    """
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
@@ -86,6 +91,7 @@ def new_project(root: Path, **params: object) -> Project:
             shutil.copy(source, root / part)
     for name in FILES:
         shutil.copy(ROOT / name, root / name)
+    shutil.copy(settings, root / "params.yaml")
     project = Project(root)
     project.set(**params)
     project.git("init", "-q", "-b", "main")

@@ -9,7 +9,7 @@ import pytest
 
 from surface_crack.cli import parser
 from tests.makers import metu_like, write_zip
-from tests.project import ROOT
+from tests.project import ROOT, SHIPPED
 
 
 def surface_crack(folder: Path, *arguments: str) -> tuple[int, str]:
@@ -28,8 +28,8 @@ def surface_crack(folder: Path, *arguments: str) -> tuple[int, str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("params.yaml", "dvc.yaml"):
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    for file in (SHIPPED, ROOT / "dvc.yaml"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
     return tmp_path
 
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from surface_crack.errors import ParamsError
 from surface_crack.params import (
     OPTIONAL,
-    PARAMS,
     PIPELINE,
     RULES,
     Params,
@@ -22,9 +21,9 @@ from surface_crack.params import (
     parse_params,
 )
 from tests.makers import LIMITS
+from tests.project import OWN, ROOT, SHIPPED
 
-ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / PARAMS).read_text(encoding="utf-8")
+TEXT = SHIPPED.read_text(encoding="utf-8")
 LINES = TEXT.splitlines()
 
 
@@ -33,12 +32,12 @@ def line_of(key: str) -> int:
 
 
 def with_value(key: str, value: str) -> str:
-    """The project's params.yaml with one value replaced."""
+    """The params.yaml that the project came with, one value replaced."""
     lines = [f"{key}: {value}" if line.startswith(f"{key}:") else line for line in LINES]
     return "\n".join(lines)
 
 
-def test_the_projects_own_file_is_fine_and_complete() -> None:
+def test_the_file_that_the_project_came_with() -> None:
     params = parse_params(TEXT)
     assert params.raw == "data/sample/synthetic.zip"
     assert params.negative[0] == "Negative"
@@ -46,8 +45,10 @@ def test_the_projects_own_file_is_fine_and_complete() -> None:
     assert list(yaml.safe_load(TEXT)) == [field.name for field in fields(Params)]  # same order
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.yaml")), ids=lambda path: path.name)
-def test_every_file_of_settings_in_docs_is_fine_and_complete(path: Path) -> None:
+@pytest.mark.parametrize(
+    "path", [OWN, *sorted((ROOT / "docs").glob("*.yaml"))], ids=lambda path: path.name
+)
+def test_every_file_of_settings_is_fine_and_complete(path: Path) -> None:
     parse_params(path.read_text(encoding="utf-8"))
 
 
