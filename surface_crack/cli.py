@@ -42,7 +42,11 @@ def parser() -> argparse.ArgumentParser:
         "inputs", nargs="+", type=path, metavar="PHOTO|FOLDER|ZIP", help="what to inspect"
     )
     inspect.add_argument("--out", type=path, required=True, help="folder for report and tables")
-    inspect.add_argument("--model", type=path, help="model file (default: the one in models/)")
+    inspect.add_argument(
+        "--model",
+        type=path,
+        help=".onnx file, or .safetensors file beside its decision.json (default: in models/)",
+    )
     inspect.add_argument(
         "--mm-per-px", type=positive, help="millimetres per pixel: areas in mm², too"
     )

@@ -99,6 +99,7 @@ def validate_photos(
             "training_data": config["data_digest"],
             "learnt_from": config["sources"],
             "excluded": listing.excluded,
+            "group_pattern": p.group_pattern,
             "pattern_misses": pattern_misses,
             "rejected": len(rejected),
             "first_rejected": [file._asdict() for file in rejected[:REASONS]],

@@ -139,7 +139,7 @@ def _sort_in(
     folder = parts[-2] if len(parts) > 1 else container.name
     label = labels.get(folder_key(folder))
     in_class_folder = len(parts) > 1 or looks_like_a_photo(file.path)
-    if any(part.casefold() in CLUTTER or part.startswith(".") for part in parts if part != ".."):
+    if _is_clutter(file.path):
         listing.clutter.append(Rejected(source, file.path, "a file of the operating system's"))
     elif drop and drop.search(file.path):
         listing.excluded += 1
@@ -196,8 +196,17 @@ def _sources(raw: Path) -> list[tuple[str, Path, Iterable[File]]]:
 
 
 def _built_differently(files: Iterable[File]) -> bool:
-    depths = {file.path.count("/") for file in files if looks_like_a_photo(file.path)}
+    depths = {
+        file.path.count("/")
+        for file in files
+        if looks_like_a_photo(file.path) and not _is_clutter(file.path)
+    }
     return len(depths) > 1 and min(depths) > 1
+
+
+def _is_clutter(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    return any(part.casefold() in CLUTTER or part.startswith(".") for part in parts if part != "..")
 
 
 def looks_like_a_photo(path: str) -> bool:

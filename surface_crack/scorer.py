@@ -144,6 +144,10 @@ def _from_safetensors(path: Path, decision_path: Path, threads: int | None) -> S
     model, config = load_model(path)
     refuse_notebook(path, config)
     assert isinstance(model, CrackNet)
+    if not decision_path.exists():
+        raise DataError(
+            f"{decision_path} is missing: run `dvc repro`, or copy it from where {path} comes from"
+        )
     decision = read_decision(decision_path)
     if threads:
         torch.set_num_threads(threads)

@@ -59,6 +59,11 @@ def _photos(found: Mapping[str, Any]) -> list[str]:
         lines += _wrapped(f"Left out: {found['excluded']} photos that `exclude` names.")
     if found["pattern_misses"]:
         lines += _wrapped("The group_pattern finds nothing in these paths.")
+    if found["pattern_misses"] or not found["group_pattern"]:
+        lines += _wrapped(
+            "Each photo counts as a place of its own, but for copies and twins. If several show "
+            "one place, the intervals are too narrow: say which by --group-pattern."
+        )
     if found["rejected"]:
         lines += _wrapped(f"{found['rejected']} files cannot be used:")
         for file in found["first_rejected"]:

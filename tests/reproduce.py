@@ -1,4 +1,4 @@
-"""Run the pipeline twice, in two clones, and compare every byte: `make reproduce`.
+"""Run the pipeline twice, on the sample, in two clones, and compare every byte: `make reproduce`.
 
 The second clone is told another time zone, locale and seed of Python's hashes.
 """
@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
+from surface_crack import paths
 from surface_crack.console import run
 from surface_crack.errors import StageError
 from tests.project import ROOT, Project
@@ -39,6 +40,7 @@ def main() -> None:
             project = Project(Path(folder) / name, **environment)
             log.info("running the pipeline in %s", project.root)
             Project(ROOT).git("clone", "-q", str(ROOT), str(project.root))
+            project.set(raw=paths.SAMPLE)  # clones hold no photos
             project.dvc("repro", "--force")
             made.append(outputs(project))
         log.info("the committed dvc.lock %s", compared_with_git(project))

@@ -55,6 +55,13 @@ def test_a_collection_gives_the_rows_of_its_parts(tmp_path: Path, unpacked: str)
     assert rows(raw) == single
 
 
+def test_what_a_system_left_behind_does_not_part_a_source(tmp_path: Path) -> None:
+    raw = write_folder(tmp_path / "sdnet", SDNET)
+    before = rows(raw)
+    write_folder(raw, {f"__MACOSX/{name}": b"" for name in SDNET} | {"a/b/c/d/._1.jpg": b""})
+    assert rows(raw) == before
+
+
 def test_class_folders_are_known_by_any_case_and_composition(tmp_path: Path) -> None:
     composed, apart = "Sch\u00e4den", "Scha\u0308den"
     for listed, there in ((composed, apart), (apart, composed.upper())):

@@ -155,6 +155,12 @@ def test_a_model_from_before_whole_photos_is_one_line(tmp_path: Path) -> None:
         load_scorer(path, tmp_path / "decision.json")
 
 
+def test_a_model_without_its_decision_is_one_line(exported: Path, tmp_path: Path) -> None:
+    path = exported / "crack.safetensors"
+    with pytest.raises(DataError, match="run `dvc repro`, or copy it from where .* comes from"):
+        load_scorer(path, tmp_path / "decision.json")
+
+
 def test_another_onnx_file_is_one_line(exported: Path, tmp_path: Path) -> None:
     import onnx
 

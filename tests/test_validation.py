@@ -34,6 +34,7 @@ REST = {  # what the files add to the scores
     "rule": "fixed by params.yaml",
     "trained_on": 0,
     "excluded": 0,
+    "group_pattern": "",
     "pattern_misses": False,
     "rejected": 0,
     "first_rejected": [],
@@ -337,6 +338,7 @@ def test_the_text_fits_80_columns_and_names_what_was_left_out() -> None:
     assert "Left out: 7 photos that the model was trained on" in text
     assert "Left out: 8 photos that `exclude` names." in text
     assert "The group_pattern finds nothing" in text
+    assert "counts as a place of its own" in text
     assert "9 files cannot be used:" in text
     assert "\n  ...\n" in text
     assert text.count("long name") == 3
