@@ -162,10 +162,12 @@ def test_copies_and_patterns_belong_together(
     raw = write_zip(tmp_path / "site.zip", {**files, "Negative/again.jpg": min(files.items())[1]})
     found, text = validate_photos(raw, None)
     assert (found["photos"], found["groups"]) == (81, 80)
+    assert "group_pattern" not in text
     assert "counts as a place of its own" in text
     project.set(group_pattern=r"'(\d)\.jpg'")  # of both classes, by the last digit
     found, text = validate_photos(raw, None)
     assert (found["groups"], found["group_pattern"]) == (10, r"(\d)\.jpg")
+    assert "group_pattern" not in text
     assert "place of its own" not in text
     project.set(group_pattern="'of-another-site-(.+)'")
     found, text = validate_photos(raw, None)

@@ -49,7 +49,9 @@ def test_the_file_that_the_project_came_with() -> None:
     "path", [OWN, *sorted((ROOT / "docs").glob("*.yaml"))], ids=lambda path: path.name
 )
 def test_every_file_of_settings_is_fine_and_complete(path: Path) -> None:
-    parse_params(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    parse_params(text)
+    assert list(yaml.safe_load(text)) == [field.name for field in fields(Params)]  # same order
 
 
 @pytest.mark.parametrize(
