@@ -2,7 +2,9 @@
 
 reads   data/trained/logits.csv      what the network that `train` kept says of the validation
                                      part, and its labels; never those of the test part
-writes  models/decision.json         temperature, threshold, and the rule that chose it
+        data/manifests/train.json    whose weights these are
+writes  models/decision.json         temperature, threshold, the rule that chose it, and for which
+                                     weights
         metrics/calibrate.json       scores of the validation part, before and after
 
 The temperature says how sure the network may sound, the threshold from which probability on a
@@ -21,6 +23,7 @@ from surface_crack.calibration import (
     write_decision,
 )
 from surface_crack.dataset import read_logits
+from surface_crack.manifest import check_one_run, made_by
 from surface_crack.params import read_params
 from surface_crack.stage import run_stage
 from surface_crack.wording import on_purpose
@@ -30,18 +33,21 @@ log = logging.getLogger("calibrate")
 
 def main() -> None:
     p = read_params("calibrate")
+    check_one_run(["train"], [paths.LOGITS])
+    weights = made_by("train", paths.MODEL)
     val = read_logits()
     labels, logits = val["label"].to_numpy(), val["logit"].to_numpy()
 
     temperature = fit_temperature(logits, labels)
     probability = probabilities(logits, temperature)
     if isinstance(p.threshold, float):
-        decision = Decision(temperature, p.threshold, "fixed by params.yaml")
+        decision = Decision(temperature, p.threshold, "fixed by params.yaml", weights)
     else:
         decision = Decision(
             temperature,
             choose_threshold(probability, labels, p.min_recall),
             f"0.5, or as far below as finds {100 * p.min_recall:g} % of the validation cracks",
+            weights,
         )
     write_decision(paths.DECISION, decision)
 

@@ -58,7 +58,7 @@ def main() -> None:
     test, index = load_part("test"), read_index()
     groups = read_groups()["group"][test.rows]
     model, _ = load_model(paths.MODEL)
-    decision = read_decision(paths.DECISION)
+    decision = read_decision(paths.DECISION, paths.MODEL)
     probability = decision.probabilities(predict(model.to(pick_device()), test))
     decided = decision.decide(probability)
     table = index.loc[test.rows, ["source", "path", "label"]].assign(

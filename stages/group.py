@@ -4,6 +4,7 @@ reads   data/prepared/images.npy     pixels, for copies, near-copies and looks
         data/prepared/index.csv      paths, for `group_pattern`; hashes, which name the groups
 writes  data/groups.csv              row, group, rule: what ties a photo to its group
         data/twins.csv               row, twin, similarity: near-copies; copies with the first one
+        data/manifests/group.json    digests: which files are of one run
 
 Copies have equal pixels. Near-copies may be mirrored, turned, cropped, re-encoded or brightened.
 The seed has no part here.
@@ -17,6 +18,7 @@ from surface_crack.artifacts import write_csv
 from surface_crack.dataset import read_images, read_index
 from surface_crack.grouping import Grouped, equals, group_photos, lone_groups
 from surface_crack.looks import look_features, looks
+from surface_crack.manifest import write_manifest
 from surface_crack.params import read_params
 from surface_crack.patterns import pattern_keys
 from surface_crack.stage import run_stage
@@ -47,6 +49,7 @@ def main() -> None:
         groups = lone_groups(index)
 
     write_csv(paths.GROUPS, Grouped._fields, groups)
+    write_manifest("group")
     sizes = Counter(photo.group for photo in groups)
     rules = Counter(photo.rule for photo in groups)
     log.info(

@@ -5,6 +5,7 @@ writes  data/prepared/images.npy     uint8 (N, S, S, 3) RGB, S = image_size
         data/prepared/index.csv      photo n in row n, from 0: path, source, label,
                                      width, height, sha256
         data/prepared/rejected.csv   what could not be used, and why
+        data/manifests/prepare.json  digests: which files are of one run
         metrics/data.json            counts, and a digest that names the data
         plots/classes.csv            photos per source and class
         plots/negative.png, plots/positive.png   what the photos look like
@@ -23,6 +24,7 @@ from tqdm import tqdm
 from surface_crack import paths
 from surface_crack.artifacts import write_csv, write_json
 from surface_crack.errors import DataError
+from surface_crack.manifest import write_manifest
 from surface_crack.packing import Row, pack
 from surface_crack.params import read_params
 from surface_crack.photos import (
@@ -32,6 +34,7 @@ from surface_crack.photos import (
     check_classes,
     class_labels,
     list_photos,
+    unseen_by_dvc,
 )
 from surface_crack.sheet import contact_sheet
 from surface_crack.stage import run_stage
@@ -48,6 +51,8 @@ def main() -> None:
     before = stamps(raw)
     listing = list_photos(raw, labels, p.exclude)
     check_classes(raw, listing, p.negative, p.positive)
+    if unseen := unseen_by_dvc(raw, listing):
+        log.warning(unseen)
 
     rows: list[Row] = []
     rejected = listing.rejected
@@ -75,6 +80,7 @@ def main() -> None:
         photos = [x for x in listing.photos if x.label == label and (x.source, x.path) in used]
         contact_sheet(photos, paths.PLOTS / f"{name}.png", limits)
     check_unchanged(raw, before)
+    write_manifest("prepare")
     log.info("%d photos, %d rejected, see %s", len(rows), len(rejected), paths.REJECTED)
 
 

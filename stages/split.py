@@ -9,6 +9,7 @@ writes  data/split/{train,val,test}.csv   row, label: photo numbers of each part
         data/split/statistics.json   mean and std of the training part's pixels; the digest;
                                      where its photos are from, and how large they were before
                                      `prepare` made them small
+        data/manifests/split.json    digests: which files are of one run
         metrics/split.json           photos per part, shares reached, groups; twins on two sides
 
 Photos are normalised inside the model, with the numbers of statistics.json.
@@ -21,6 +22,7 @@ from surface_crack import paths
 from surface_crack.artifacts import read_json, write_csv, write_json
 from surface_crack.dataset import read_groups, read_images, read_index, read_twins
 from surface_crack.grouping import components, lone_groups
+from surface_crack.manifest import write_manifest
 from surface_crack.params import read_params
 from surface_crack.splitting import count_parted, photo_side, pixel_statistics, split_rows
 from surface_crack.stage import run_stage
@@ -74,6 +76,7 @@ def main() -> None:
     statistics = {"mean": mean, "std": std, "data_digest": digest, "photo_side": side}
     statistics["sources"] = sorted({sources[row] for row in parts["train"]})
     write_json(paths.STATISTICS, statistics)
+    write_manifest("split")
 
 
 if __name__ == "__main__":

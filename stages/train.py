@@ -6,6 +6,7 @@ reads   data/prepared/images.npy     uint8 (N, S, S, 3), mapped into memory
                                      and sources
 writes  models/crack.safetensors     weights kept, with the params that shaped them
         data/trained/logits.csv      row, label, logit of the validation part, by these weights
+        data/manifests/train.json    digests: which files are of one run
         metrics/train.json           which epoch's they are, and its scores
         plots/history.csv            one row per epoch, rewritten after each
 
@@ -31,6 +32,7 @@ from surface_crack.artifacts import read_json, write_csv, write_json
 from surface_crack.augment import augment
 from surface_crack.dataset import load_part
 from surface_crack.errors import TrainingError
+from surface_crack.manifest import write_manifest
 from surface_crack.model import build_model
 from surface_crack.model_file import load_model, save_model
 from surface_crack.params import NOTEBOOK_SIZE, read_params
@@ -170,6 +172,7 @@ def main() -> None:
             "val_loss": round(kept["val_loss"], 6),
         },
     )
+    write_manifest("train")
     paths.RESUME.unlink()
 
 

@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from surface_crack import figures
+from surface_crack import figures, paths
 from surface_crack.artifacts import make_folder, write_csv
 from surface_crack.dataset import Part, load_part, read_groups, read_images, read_index, read_twins
 from surface_crack.decode import NotAPhoto
 from surface_crack.errors import DataError, one_line
 from surface_crack.folds import Photos, deal_folds, train_and_val
+from surface_crack.manifest import TRAIN, VAL, check_one_run
 from surface_crack.packing import open_photo
 from surface_crack.params import check_params
 from surface_crack.photos import Reader, by_name, class_labels, list_photos
@@ -40,6 +41,8 @@ def audit(out: Path, folds: int) -> None:
     Reads what `prepare`, `group` and `split` made. Raises ParamsError, DataError, TrainingError.
     """
     p = check_params()
+    made_before = (paths.IMAGES, paths.INDEX, paths.GROUPS, paths.TWINS, TRAIN, VAL)
+    check_one_run(("prepare", "group", "split"), made_before)
     make_folder(out)
     index, images = read_index(), read_images()
     rows = np.sort(np.concatenate([load_part(name).rows for name in ("train", "val")]))

@@ -15,6 +15,7 @@ from scipy.optimize import minimize_scalar
 
 from surface_crack.artifacts import read_json, write_json
 from surface_crack.errors import DataError
+from surface_crack.manifest import digest_of
 
 TEMPERATURES = (0.01, 100.0)  # searched; a network worth its name needs 0.5 to 5
 
@@ -26,6 +27,7 @@ class Decision:
     temperature: float  # above 0; logits are divided by it, so above 1 means less sure
     threshold: float  # calibrated probability from which a photo counts as cracked, in [0, 1]
     rule: str  # how the threshold was chosen, for people
+    weights: str  # SHA-256 of the model file that it was chosen for
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """Logits (n,) -> calibrated P(crack) (n,)."""
@@ -102,10 +104,12 @@ def write_decision(path: Path, decision: Decision) -> None:
     write_json(path, asdict(decision))
 
 
-def read_decision(path: Path) -> Decision:
-    """Raises DataError if the file is missing, damaged, or holds something else."""
+def read_decision(path: Path, model: Path) -> Decision:
+    """Raises DataError if the file is missing, damaged, holds something else, or was made for other
+    weights than those in the file `model`.
+    """
     content = read_json(path)
-    temperature, threshold, rule = (content.get(field.name) for field in fields(Decision))
+    temperature, threshold, rule, weights = (content.get(field.name) for field in fields(Decision))
 
     def fail(name: str, want: str, got: object) -> NoReturn:
         raise DataError(f"{path}: {name} must be {want}, got {got!r}: run `dvc repro --force`")
@@ -116,7 +120,14 @@ def read_decision(path: Path) -> Decision:
         fail("threshold", "a number in [0, 1]", threshold)
     if not isinstance(rule, str):
         fail("rule", "a text", rule)
-    return Decision(float(temperature), float(threshold), rule)
+    if not isinstance(weights, str):
+        fail("weights", "the SHA-256 of a model file", weights)
+    if weights != digest_of(model):
+        raise DataError(
+            f"{path} was made for other weights than those in {model}: run `dvc repro`, or copy "
+            "both files from one run"
+        )
+    return Decision(float(temperature), float(threshold), rule, weights)
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -28,9 +28,10 @@ from surface_crack.artifacts import (
     write_text,
 )
 from surface_crack.calibration import Decision, read_decision
-from surface_crack.dataset import Part, load_part, read_index
+from surface_crack.dataset import Part, read_index, read_part
 from surface_crack.errors import DataError
 from surface_crack.grouping import equals, group_photos
+from surface_crack.manifest import TRAIN, VAL, check_one_run, digest_of, made_by, manifest_path
 from surface_crack.model import Model
 from surface_crack.model_file import load_model
 from surface_crack.packing import Row, pack
@@ -51,20 +52,22 @@ COLUMNS = ["source", "path", "label", "group", "probability", "decided"]
 
 
 def validate_photos(
-    path: Path, out: Path | None, group_pattern: str | None = None
+    path: Path, out: Path | None, group_pattern: str | None = None, model_file: Path = paths.MODEL
 ) -> tuple[dict[str, Any], str]:
     """(content of report.json, text of report.txt) of the photos in the folder or zip `path`.
 
     Both, predictions.csv and mistakes.png go into the folder `out`, unless it is None.
-    `group_pattern` is another one than that of params.yaml. Raises ParamsError or DataError.
+    `group_pattern` is another one than that of params.yaml; the decision lies beside `model_file`.
+    Raises ParamsError or DataError.
     """
     p = check_params()
     if group_pattern is not None:
         p = replace(p, group_pattern=group_pattern)
     if not path.exists():
         raise DataError(f"{path} does not exist: give a folder or zip of labelled photos")
-    model, config = load_model(paths.MODEL)
-    decision = read_decision(paths.DECISION)
+    model, config = load_model(model_file)
+    decision = read_decision(model_file.with_name(paths.DECISION.name), model_file)
+    known = learnt_from(model_file)
     if out:
         check_out(out, path)
         make_folder(out)
@@ -76,7 +79,6 @@ def validate_photos(
         )
         images = np.load(packed, mmap_mode="r")
         table, pattern_misses = grouped(images, rows, p)
-        known = learnt_from(model, config)
         seen = table["group"].isin(table["group"][table["sha256"].isin(known or [])])
         if seen.all():
             raise DataError(f"the model was trained on all photos of {path}: give it others")
@@ -163,22 +165,22 @@ def grouped(images: NDArray[np.uint8], rows: Sequence[Row], p: Params) -> tuple[
     return index.assign(group=[photo.group for photo in groups]), pattern_misses
 
 
-def learnt_from(model: Model, config: dict[str, Any]) -> set[str] | None:
-    """SHA-256 of the photos that the model was trained on or chosen by.
+def learnt_from(model: Path) -> set[str] | None:
+    """SHA-256 of the photos that the model in this file was trained on or chosen by.
 
-    None where data/ does not tell, as where only the model was copied to, or where the photos were
-    dealt anew since: the mean and std of their pixels tell training parts apart.
+    None where data/ does not tell: it is empty, or the model was trained elsewhere. Raises
+    DataError if files of two runs are in data/ and models/.
     """
-    lists = [paths.SPLIT / "train.csv", paths.SPLIT / "val.csv"]
-    if not all(path.exists() for path in (*lists, paths.STATISTICS, paths.INDEX, paths.IMAGES)):
+    files = [paths.INDEX, TRAIN, VAL]
+    if not any(file.exists() for file in files):
         return None
-    statistics = read_json(paths.STATISTICS)
-    if statistics.get("data_digest") != config["data_digest"]:
+    if model.absolute() == paths.MODEL.absolute():
+        check_one_run(("prepare", "split", "train"), [*files, paths.MODEL])
+    elif manifest_path("train").exists() and digest_of(model) == made_by("train", paths.MODEL):
+        check_one_run(("prepare", "split", "train"), files)
+    else:
         return None
-    for name, learnt in (("mean", model.mean), ("std", model.std)):
-        if not np.array_equal(np.float32(statistics.get(name, [])), learnt.flatten().numpy()):
-            return None
-    rows = np.concatenate([load_part(name).rows for name in ("train", "val")])
+    rows = np.concatenate([read_part(name)["row"] for name in ("train", "val")])
     return set(read_index()["sha256"][rows])
 
 

@@ -21,6 +21,8 @@ ONNX = Path("models/crack.onnx")  # made by `make export`
 DECISION = Path("models/decision.json")
 PREDICTIONS = Path("data/evaluated/predictions.csv")
 
+MANIFESTS = Path("data/manifests")  # which files are of one run, see surface_crack/manifest.py
+
 METRICS = Path("metrics")  # a JSON file of numbers per stage; report.*, folders.csv
 PLOTS = Path("plots")
 HISTORY = Path("plots/history.csv")

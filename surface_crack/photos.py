@@ -91,7 +91,9 @@ def list_photos(raw: Path, labels: Mapping[str, int], exclude: str = "") -> List
             _sort_in(listing, source, container, file, labels, drop)
     if not listing.photos:
         others = listing.rejected + listing.clutter
-        seen = f" ({len(others)} other files, such as {others[0].path!r})" if others else ""
+        seen = ""
+        if others:
+            seen = f" ({len(others)} other files, such as {others[0].path!r}: {others[0].reason})"
         raise DataError(
             f"no photo found in {raw}{seen}: want <class folder>/<photo>, see params.yaml"
         )
@@ -144,9 +146,10 @@ def _sort_in(
     elif drop and drop.search(file.path):
         listing.excluded += 1
     elif file.problem and file.path.endswith("/"):  # however many photos it may hold
+        mend = "remove it" if "link" in file.problem else "make it readable"
         raise DataError(
-            f"{container / file.path} {file.problem}: make it readable, or leave it out with "
-            "exclude in params.yaml"
+            f"{container / file.path} {file.problem}: {mend}, or leave it out with exclude in "
+            "params.yaml"
         )
     elif file.problem:
         listing.rejected.append(Rejected(source, file.path, file.problem))
@@ -213,36 +216,94 @@ def looks_like_a_photo(path: str) -> bool:
     return PurePosixPath(path).suffix.lower() in SUFFIXES
 
 
-def folder_files(root: Path, *, deep: bool = True) -> Iterator[File]:
-    """Everything in `root`, and below it if `deep`, that is not a plain folder.
+def folder_files(root: Path, *, deep: bool = True, hidden: bool = True) -> Iterator[File]:
+    """Everything in `root`, and below it if `deep`, that is not a folder.
 
-    A folder whose files cannot be listed is a File with a problem, and its path ends in '/'.
+    A folder that is not read is a File with a problem, and its path ends in '/'.
     """
-    unlisted: list[OSError] = []
-    for folder, folders, names in os.walk(root, onerror=unlisted.append):
-        links = [name for name in folders if (Path(folder) / name).is_symlink()]
-        for name in names + links:
-            path = Path(folder) / name
-            yield File(path.relative_to(root).as_posix(), 0, _folder_problem(path))
+    for folder in walk(root, hidden=hidden):
+        inside = Path(folder.path).relative_to(root)
+        if folder.problem:
+            yield File(f"{inside.as_posix()}/", 0, folder.problem)
+        for name in folder.names:
+            yield File((inside / name).as_posix(), 0, _file_problem(root / inside / name))
         if not deep:
             break
-    for error in unlisted:
-        if is_want(error):
-            raise error
-        folder = Path(error.filename).relative_to(root).as_posix()
-        yield File(f"{folder}/", 0, f"cannot be read: {error.strerror}")
 
 
-def _folder_problem(path: Path) -> str:
+class Folder(NamedTuple):
+    path: str
+    names: list[str]  # of all in it that is not a folder
+    problem: str  # why it is not read, '' if it is
+
+
+def walk(root: Path, *, hidden: bool = True) -> Iterator[Folder]:
+    """`root` and the folders below it, each once; links to folders are followed.
+
+    Plain folders come first, then links in the order of their paths, so that the way does not
+    depend on the disk. A link is a problem if it leads to a folder that was read before or that
+    holds one: it would be read twice, or without end. Folders whose names begin with a dot are
+    passed over unless `hidden`. Raises OSError where the system has no more files or memory.
+    """
+    read: set[str] = set()  # their real paths
+    starts = [str(root)]
+    while starts:
+        links = []
+        for start in sorted(starts):
+            target = os.path.join(os.path.realpath(start), "")  # noqa: PTH118 (ends in one '/')
+            if any(folder.startswith(target) for folder in read):
+                yield Folder(start, [], "is a link to a folder that is read already, or holds one")
+                continue
+            unlisted: list[OSError] = []
+            for path, folders, names in os.walk(start, onerror=unlisted.append):
+                if not hidden:
+                    folders[:] = [name for name in folders if not name.startswith(".")]
+                real = os.path.join(os.path.realpath(path), "")  # noqa: PTH118
+                if real in read:  # below a link, and another link led there before
+                    folders.clear()
+                    continue
+                read.add(real)
+                paths = [os.path.join(path, name) for name in folders]  # noqa: PTH118
+                links += [folder for folder in paths if os.path.islink(folder)]  # noqa: PTH114
+                yield Folder(path, names, "")
+            for error in unlisted:
+                if is_want(error):
+                    raise error
+                yield Folder(error.filename, [], f"cannot be read: {error.strerror}")
+        starts = links
+
+
+def _file_problem(path: Path) -> str:
     try:
         status = path.stat()
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    if stat.S_ISDIR(status.st_mode):
-        return "a link to a folder: not followed"
-    if not stat.S_ISREG(status.st_mode):
-        return "not a regular file"
-    return ""
+    return "" if stat.S_ISREG(status.st_mode) else "not a regular file"
+
+
+def unseen_by_dvc(raw: Path, listing: Listing) -> str:
+    """A warning, if links to folders lead from `raw` to photos: DVC does not look behind them.
+
+    '' if there are none. (It does look behind links to files, and behind `raw` itself.)
+    """
+    folders = {(photo.container, photo.path.rpartition("/")[0]) for photo in listing.photos}
+    ways = {way for zip_or_folder, inside in folders for way in _below(raw, zip_or_folder / inside)}
+    links = sorted(str(way) for way in ways if way.is_symlink() and way.is_dir())
+    if not links:
+        return ""
+    others = f" (and {len(links) - 1} more)" if len(links) > 1 else ""
+    return (
+        f"{links[0]}{others} is a link to a folder, and DVC does not notice what changes behind "
+        "it: run `dvc repro --force prepare` then, or put the folder itself there"
+    )
+
+
+def _below(raw: Path, path: Path) -> Iterator[Path]:
+    """`path` and the folders that it lies in, up to but not including `raw`."""
+    for way in (path, *path.parents):
+        if way == raw:
+            return
+        yield way
 
 
 def zip_files(archive: Path) -> Iterator[File]:

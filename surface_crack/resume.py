@@ -21,6 +21,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from surface_crack.artifacts import write_bytes
+from surface_crack.manifest import digest_of
 
 log = logging.getLogger("train")
 PACKAGES = ("surface_crack", "stages")
@@ -32,14 +33,14 @@ def training_key(settings: Mapping[str, Any], data: Iterable[Path]) -> str:
     `settings` is JSON; `data` are files. The code is that of every module imported so far.
     """
     code = {
-        name: _digest(Path(file))
+        name: digest_of(Path(file))
         for name, module in sys.modules.items()
         if name == "__main__" or name.partition(".")[0] in PACKAGES
         if (file := getattr(module, "__file__", None))
     }
     everything = {
         "settings": dict(settings),
-        "data": [_digest(path) for path in data],
+        "data": [digest_of(path) for path in data],
         "code": code,
         "versions": [sys.version, np.__version__, torch.__version__],
         "machine": [torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()],
@@ -143,8 +144,3 @@ def _put_together(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
     if isinstance(tree, list):
         return [_put_together(value, tensors) for value in tree]
     return tree
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

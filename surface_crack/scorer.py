@@ -148,7 +148,7 @@ def _from_safetensors(path: Path, decision_path: Path, threads: int | None) -> S
         raise DataError(
             f"{decision_path} is missing: run `dvc repro`, or copy it from where {path} comes from"
         )
-    decision = read_decision(decision_path)
+    decision = read_decision(decision_path, path)
     if threads:
         torch.set_num_threads(threads)
     patch: int = config["image_size"]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from surface_crack.errors import DataError
+from surface_crack.photos import walk
 
 Stamps = Mapping[str, tuple[int, int]]  # path -> size, time of the last change (ns)
 
@@ -12,11 +13,11 @@ Stamps = Mapping[str, tuple[int, int]]  # path -> size, time of the last change 
 def stamps(raw: Path) -> Stamps:
     """Of the file `raw`, or of all files below the folder; none if it is missing."""
     files = [str(raw)]
-    unlisted: list[OSError] = []
-    for folder, _, names in os.walk(raw, onerror=unlisted.append):
+    for folder, names, problem in walk(raw):
         files += [os.path.join(folder, name) for name in names]  # noqa: PTH118 (40,000 of them)
+        files += [folder] if problem else []  # in case that ends
     found = {}
-    for file in [*files, *(error.filename for error in unlisted)]:  # a folder, in case that ends
+    for file in files:
         try:
             status = os.stat(file)  # noqa: PTH116
         except OSError:  # gone, or a link to nowhere

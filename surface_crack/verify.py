@@ -1,4 +1,4 @@
-"""Are the bytes still those that DVC recorded: `surface-crack verify`.
+"""Are the bytes still those that DVC recorded, and all of one run: `surface-crack verify`.
 
 DVC takes a cached object for good as long as its mode is right, and an output as long as its time
 and size are; bytes that rotted on the disk show only to someone who reads them all.
@@ -18,7 +18,10 @@ from typing import NamedTuple
 import yaml
 from tqdm import tqdm
 
+from surface_crack import paths
+from surface_crack.artifacts import read_json
 from surface_crack.errors import DataError
+from surface_crack.manifest import digest_of, misfits
 
 LOCKS = (Path("dvc.lock"), Path("stages/optional/dvc.lock"))
 
@@ -45,7 +48,7 @@ class Recorded(NamedTuple):
 
 def verify() -> Verified:
     """Read every output, metric and plot of the lock files, what `dvc add` tracks below data/, and
-    every object of DVC's cache.
+    every object of DVC's cache; and look whether what data/ and models/ hold is of one run.
 
     Raises DataError if there is no dvc.lock, or one that is none.
     """
@@ -73,7 +76,23 @@ def verify() -> Verified:
     progress.close()
     damaged = [_rotten(file, digest, recorded, changed) for digest, file in rotten.items()]
     damaged += changed.values()
+    damaged += _of_two_runs(changed)
     return Verified(len(recorded) - len(missing), len(objects), missing, damaged)
+
+
+def _of_two_runs(changed: Collection[str]) -> Iterator[Finding]:
+    """Files that are what DVC recorded, each by itself, but not of one run, as when `dvc repro`
+    stopped half-way.
+    """
+    for path, misfit in misfits():
+        if path.as_posix() not in changed:
+            yield Finding(f"{path} {misfit}: files of two runs are here", "dvc repro")
+    if paths.MODEL.exists() and paths.DECISION.exists():
+        weights = read_json(paths.DECISION).get("weights")
+        whole = not {paths.MODEL.as_posix(), paths.DECISION.as_posix()} & set(changed)
+        if whole and weights != digest_of(paths.MODEL):
+            what = f"{paths.DECISION} was made for other weights than those in {paths.MODEL}"
+            yield Finding(what, "dvc repro")
 
 
 def _changed(name: str, lock: Path, again: str, *, kept: bool) -> Finding:

@@ -39,6 +39,7 @@ if find_spec("torch") is None:  # `make pythons` tests all the rest on other ver
             "signals",
             "scorer",
             "training",
+            "two_runs",
             "verify",
         )
     ]

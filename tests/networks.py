@@ -1,5 +1,6 @@
 """Networks with random weights, and files of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from surface_crack.calibration import Decision, write_decision
+from surface_crack.manifest import digest_of
 from surface_crack.model import CrackNet, Model
 from surface_crack.model_file import save_model
 from surface_crack.scorer import Scorer, load_scorer
 
 GREY = [150.0, 150.0, 150.0], [40.0, 40.0, 40.0]  # mean, std
-DECISION = Decision(temperature=0.8, threshold=0.4, rule="for tests")
+DECISION = Decision(temperature=0.8, threshold=0.4, rule="for tests", weights="")
 
 
 def random_cracknet(width: int = 16, normalise: str = "dataset") -> CrackNet:
@@ -53,8 +55,9 @@ def save_network(folder: Path, model: Model, photo_side: float = 227, size: int 
         "width": model.head.in_features // 8 if isinstance(model, CrackNet) else 16,
     }
     save_model(folder / "crack.safetensors", model, config)
-    write_decision(folder / "decision.json", DECISION)
-    return folder / "crack.safetensors"
+    path = folder / "crack.safetensors"
+    write_decision(folder / "decision.json", replace(DECISION, weights=digest_of(path)))
+    return path
 
 
 def scorer_of(folder: Path, model: CrackNet, photo_side: float = 227, size: int = 64) -> Scorer:

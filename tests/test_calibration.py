@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ from surface_crack.calibration import (
     write_decision,
 )
 from surface_crack.errors import DataError
+from surface_crack.manifest import digest_of
 
-DECISION = Decision(1.5, 0.3125, "fixed by params.yaml")
+DECISION = Decision(1.5, 0.3125, "fixed by params.yaml", "")
 
 
 def drawn(count: int, overconfident: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -115,10 +117,21 @@ def test_the_recall_asked_for_is_reached_and_no_more_alarms_than_needed(
 
 
 def test_a_decision_comes_back_as_it_went(tmp_path: Path) -> None:
-    path = tmp_path / "decision.json"
-    write_decision(path, DECISION)
-    assert read_decision(path) == DECISION
-    assert set(json.loads(path.read_text())) == {"temperature", "threshold", "rule"}
+    path, model = tmp_path / "decision.json", tmp_path / "model"
+    model.write_bytes(b"weights")
+    decision = replace(DECISION, weights=digest_of(model))
+    write_decision(path, decision)
+    assert read_decision(path, model) == decision
+    assert set(json.loads(path.read_text())) == {"temperature", "threshold", "rule", "weights"}
+
+
+def test_a_decision_for_other_weights_is_refused(tmp_path: Path) -> None:
+    path, model = tmp_path / "decision.json", tmp_path / "model"
+    model.write_bytes(b"weights")
+    write_decision(path, replace(DECISION, weights=digest_of(model)))
+    model.write_bytes(b"others")
+    with pytest.raises(DataError, match=r"decision.json was made for other weights than those in"):
+        read_decision(path, model)
 
 
 @pytest.mark.parametrize(
@@ -133,15 +146,19 @@ def test_a_decision_comes_back_as_it_went(tmp_path: Path) -> None:
         ('{"temperature": 1, "threshold": 2}', r"threshold must be a number in \[0, 1\], got 2:"),
         ('{"temperature": 1, "threshold": "0.5"}', "threshold must be .* got '0.5': run"),
         ('{"temperature": 1, "threshold": 0.5, "rule": 7}', "rule must be a text, got 7: run"),
+        (
+            '{"temperature": 1, "threshold": 0.5, "rule": ""}',
+            "weights must be the SHA-256 of a model file, got None: run",
+        ),
     ],
 )
 def test_an_odd_decision_is_one_line(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "decision.json"
     path.write_text(content)
     with pytest.raises(DataError, match=message) as caught:
-        read_decision(path)
+        read_decision(path, tmp_path / "model")
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
     path.unlink()
     with pytest.raises(DataError, match="is missing: run `dvc repro`"):
-        read_decision(path)
+        read_decision(path, tmp_path / "model")

@@ -88,36 +88,24 @@ def test_photos_that_trained_it_are_left_out_with_their_twins(site: Path, tmp_pa
         validate_photos(write_zip(tmp_path / "seen.zip", seen), None)
 
 
-def test_photos_dealt_anew_are_not_taken_for_those_it_learnt_from(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+def test_a_model_from_elsewhere_is_not_taken_for_one_of_these_photos(
+    project: Project, finished: Project, site: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(project.root)
-    project.set(seed=1)
-    project.dvc("repro", "split")
-    found, text = validate_photos(HERE, None)
-    assert found["trained_on"] is None
-    assert found["photos"] == 120
-    assert "Which photos the model was trained on cannot be told" in text
-
-
-def test_another_models_photos_are_not_taken_for_its_own(project: Project) -> None:
-    """data/ may hold other photos than those that a copied model was trained on."""
-    statistics = project.root / "data/split/statistics.json"
-    numbers = json.loads(statistics.read_text()) | {"data_digest": "another"}
-    statistics.unlink()
-    statistics.write_text(json.dumps(numbers))
-    code, out, _ = validate(project.root, str(HERE), "--json")
-    assert code == 0
-    assert json.loads(out)["trained_on"] is None
-    assert json.loads(out)["photos"] == 120
+    """What data/ holds tells of the model in models/ alone."""
+    model = shutil.copytree(project.root / "models", tmp_path / "mine") / "crack.safetensors"
+    project.set(lr=0.02)
+    project.dvc("repro", "calibrate")
+    code, out, _ = validate(project.root, str(HERE), "--json", "--model", str(model))
+    assert (code, json.loads(out)["trained_on"], json.loads(out)["photos"]) == (0, None, 120)
+    assert "cannot be told" in validate(project.root, str(HERE), "--model", str(model))[1]
+    known = validate(finished.root, str(HERE), "--json")
+    assert json.loads(known[1])["trained_on"] > 0
+    assert validate(finished.root, str(HERE), "--json", "--model", str(model)) == known  # a copy
     for name in ("data", "plots"):  # only the model is at hand
         shutil.move(project.root / name, project.root / f"old-{name}")
-    assert (
-        validate(project.root, "old-data/sample/synthetic.zip", "--json")[1].replace(
-            "old-data", "data"
-        )
-        == out
-    )
+    for options in ((), ("--model", str(model))):
+        code, out, _ = validate(project.root, str(site), "--json", *options)
+        assert (code, json.loads(out)["trained_on"]) == (0, None)
 
 
 @pytest.mark.usefixtures("there")

@@ -24,7 +24,7 @@ from surface_crack.decode import NotAPhoto
 from surface_crack.dense import Patches
 from surface_crack.errors import DataError
 from surface_crack.inspection import run
-from surface_crack.inspection.folder import picture_paths
+from surface_crack.inspection.folder import picture_paths, record_path
 from surface_crack.inspection.gps import position
 from surface_crack.inspection.inputs import Item, list_inputs
 from surface_crack.inspection.model_facts import score_rows
@@ -505,15 +505,66 @@ def test_a_newer_program_or_library_does_photos_again(
 def test_what_is_left_out_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     names = ("a.jpg", "b.jfif", "c.JPE", "d.CR2", "e", "Thumbs.db", ".hidden", "f/._g.jpg")
     write_folder(tmp_path / "site", dict.fromkeys(names, b""))
-    write_folder(tmp_path / "other", {"h.jpg": b""})
-    (tmp_path / "site/link").symlink_to(tmp_path / "other")
     write_folder(tmp_path / "site/out", {"results/i.json": b""})
     items = list_inputs([tmp_path / "site"], tmp_path / "site/out")
     assert [item.name for item in items] == ["site/a.jpg", "site/b.jfif", "site/c.JPE"]
     (record,) = caplog.records
-    assert record.getMessage() == (
-        "3 files or linked folders left out, no photos by name: site/d.CR2, site/e, site/link"
-    )
+    assert record.getMessage() == "2 files left out, no photos by name: site/d.CR2, site/e"
+
+
+def test_a_photo_has_the_name_that_was_given(tmp_path: Path) -> None:
+    """As git-annex and DVC (cache.type symlink) keep files: links to objects under their hashes."""
+    objects = write_folder(tmp_path / "site/.git/annex", {"1a": jpeg(1), "2b.jpg": jpeg(2)})
+    for name, target in (("a.jpg", "1a"), ("again.jpg", "1a"), ("b.jpg", "2b.jpg")):
+        (tmp_path / "site" / name).symlink_to(objects / target)
+    write_zip(tmp_path / "store/3c", {"c.jpg": jpeg(3), ".git/d.jpg": jpeg(4)})
+    (tmp_path / "site/more.zip").symlink_to(tmp_path / "store/3c")
+    (tmp_path / "linked").symlink_to(tmp_path / "site")
+    inside = ["a.jpg", "again.jpg", "b.jpg", "more.zip/c.jpg"]
+    for folder in ("site", "linked"):
+        items = list_inputs([tmp_path / folder], tmp_path / "out")
+        assert [item.name for item in items] == [f"{folder}/{name}" for name in inside]
+    alone = [tmp_path / "site/a.jpg", tmp_path / "site/more.zip"]
+    assert [item.name for item in list_inputs(alone, tmp_path)] == ["a.jpg", "more.zip/c.jpg"]
+
+
+def test_a_way_back_through_a_link_is_that_of_the_system(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"far/away/x": b"", "far/a.jpg": b"", "b.jpg": b""})
+    (tmp_path / "link").symlink_to(tmp_path / "far/away")
+    (item,) = list_inputs([tmp_path / "link/../a.jpg"], tmp_path / "out")
+    assert item.photo.container == (tmp_path / "far").resolve()
+    with pytest.raises(DataError, match="does not exist"):
+        list_inputs([tmp_path / "link/../b.jpg"], tmp_path / "out")
+
+
+def test_a_report_behind_a_link_is_noticed(model: Path, tmp_path: Path) -> None:
+    write_folder(tmp_path, {"disk/1.jpg": jpeg(1)})
+    (tmp_path / "site").symlink_to("disk")
+    options = ("--model", str(model), "--out")
+    for out in ("disk/report", "site/report"):  # one and the same
+        assert inspect("site", *options, out) == ""
+        assert [row["name"] for row in rows(tmp_path / out / "photos.csv")] == ["site/1.jpg"]
+    (item,) = list_inputs([tmp_path / "site"], tmp_path / "disk/report")
+    record_path(tmp_path / "disk/report", item.key).unlink()  # as if it had been killed
+    assert list_inputs([tmp_path / "site"], tmp_path / "disk/report") == [item]
+
+
+def test_linked_folders_are_read_once_and_never_in_circles(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"site/a.jpg": b"", "other/b.jpg": b"", "other/deep/c.jpg": b""})
+    (tmp_path / "site/link").symlink_to(tmp_path / "other")
+    (tmp_path / "site/zz").symlink_to(tmp_path / "other/deep")
+    (tmp_path / "other/deep/loop").symlink_to("..")
+    (tmp_path / "site/root").symlink_to("/")
+    read_before = "is a link to a folder that is read already, or holds one"
+    items = list_inputs([tmp_path / "site"], tmp_path / "out")
+    assert [(item.name, item.problem) for item in items] == [
+        ("site/a.jpg", ""),
+        ("site/link/b.jpg", ""),
+        ("site/link/deep/c.jpg", ""),
+        ("site/link/deep/loop/", read_before),
+        ("site/root/", read_before),
+        ("site/zz/", read_before),
+    ]
 
 
 def test_no_name_begins_a_formula(model: Path, tmp_path: Path) -> None:
@@ -610,7 +661,7 @@ def test_without_pytorch_the_answer_is_the_same(model: Path, tmp_path: Path) -> 
     """The program that the exported file runs in has no torch; that is tests/test_export.py's."""
     export = pytest.importorskip("surface_crack.export")
     network, config = load_model(model)
-    decision = read_decision(model.with_name("decision.json"))
+    decision = read_decision(model.with_name("decision.json"), model)
     scores = Patches(network, config["image_size"], 8, decision.temperature)  # type: ignore[arg-type]
     metadata = export.metadata_of(config, decision.temperature, decision.threshold)
     (tmp_path / "crack.onnx").write_bytes(export.onnx_bytes(scores, metadata))

@@ -108,7 +108,8 @@ def test_photos_of_one_pattern_stay_together(finished: Project, tmp_path: Path) 
     assert pd.read_csv(project.root / "data/groups.csv")["group"].nunique() == 30
     said = pd.read_csv(project.root / "data/evaluated/predictions.csv")
     assert said.groupby(said["path"].str.extract(r"/(\d+)-")[0])["group"].nunique().max() == 1
-    decision = read_decision(project.root / "models/decision.json")
+    models = project.root / "models"
+    decision = read_decision(models / "decision.json", models / "crack.safetensors")
     probability = said["probability"].to_numpy()
     bounds = intervals(
         said["label"].to_numpy(), probability, decision.decide(probability), said["group"].tolist()

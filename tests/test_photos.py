@@ -3,13 +3,14 @@
 import errno
 import os
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from surface_crack.errors import DataError
-from surface_crack.photos import Reader, check_classes, class_labels, list_photos
+from surface_crack.photos import Reader, check_classes, class_labels, list_photos, unseen_by_dvc
 from surface_crack.unchanged import check_unchanged, stamps
 from tests.makers import LIMITS, jpeg, metu_like, write_folder, write_zip
 
@@ -134,7 +135,6 @@ def test_every_file_is_a_photo_or_listed_with_a_reason(tmp_path: Path) -> None:
     (raw / "Negative/a.jpg").mkdir()
     write_folder(raw / "Negative/a.jpg", {"inner.txt": b"x"})
     (raw / "Positive/gone.jpg").symlink_to(raw / "nowhere")
-    (raw / "Positive/loop").symlink_to(raw)
     listing = list_photos(raw, LABELS)
     assert [photo.path for photo in listing.photos] == [
         "Negative/00000.jpg",
@@ -144,12 +144,70 @@ def test_every_file_is_a_photo_or_listed_with_a_reason(tmp_path: Path) -> None:
     assert {(entry.path, entry.reason) for entry in listing.rejected} == {
         ("Negative/pipe.jpg", "not a regular file"),
         ("Positive/gone.jpg", "cannot be read: No such file or directory"),
-        ("Positive/loop", "a link to a folder: not followed"),
     }
     assert {entry.path for entry in listing.clutter} == {
         *(set(extra) - {"Negative/notes.txt"}),
         "Negative/a.jpg/inner.txt",
     }
+
+
+def test_links_to_folders_are_followed(tmp_path: Path) -> None:
+    """Class folders, folders in them, and sources of a collection."""
+    apart = write_folder(tmp_path / "apart", metu_like(3))
+    write_folder(tmp_path / "raw/metu", {"Negative/1.jpg": b""})
+    (tmp_path / "raw/metu/Positive").symlink_to(apart / "Positive")
+    expected = ["Negative/1.jpg", *(f"Positive/0000{number}.jpg" for number in range(3))]
+    assert [row[1] for row in rows(tmp_path / "raw/metu")] == expected
+    (tmp_path / "linked").symlink_to(tmp_path / "raw/metu")
+    assert [row[1] for row in rows(tmp_path / "linked")] == expected
+    (tmp_path / "raw/site").symlink_to(apart)
+    write_zip(tmp_path / "raw/more.zip", metu_like(1))
+    sources = [row[0] for row in rows(tmp_path / "raw")]
+    assert Counter(sources) == {"metu": 4, "more": 2, "site": 6}
+
+    before = stamps(tmp_path / "raw/metu")
+    (apart / "Positive/00000.jpg").write_bytes(b"another")
+    with pytest.raises(DataError, match=r"Positive/00000.jpg changed"):
+        check_unchanged(tmp_path / "raw/metu", before)
+
+
+@pytest.mark.parametrize("target", ["..", "/", "../Negative"])
+def test_a_link_to_what_is_read_already_ends_the_run(tmp_path: Path, target: str) -> None:
+    """However many photos lie there, one line of rejected.csv would not tell."""
+    raw = write_folder(tmp_path / "raw", metu_like(1))
+    (raw / "Positive/more").symlink_to(target)
+    with pytest.raises(
+        DataError,
+        match="Positive/more is a link to a folder that is read already, or holds one: remove it, "
+        "or leave it out with exclude",
+    ):
+        list_photos(raw, LABELS)
+    assert len(list_photos(raw, LABELS, exclude="more/$").photos) == 2
+
+
+def test_what_dvc_does_not_see_is_told(tmp_path: Path) -> None:
+    apart = write_folder(tmp_path / "apart", metu_like(1))
+    raw = tmp_path / "raw"
+    raw.symlink_to(write_folder(tmp_path / "real", {"Negative/1.jpg": b"", "Positive/1.jpg": b""}))
+    assert unseen_by_dvc(raw, list_photos(raw, LABELS)) == ""
+    (raw / "Negative/2.jpg").symlink_to(apart / "Negative/00000.jpg")
+    assert unseen_by_dvc(raw, list_photos(raw, LABELS)) == ""
+    (raw / "Cracked").symlink_to(apart / "Positive")
+    (raw / "Non-cracked").symlink_to(apart / "Negative")
+    assert unseen_by_dvc(raw, list_photos(raw, LABELS)) == (
+        f"{raw}/Cracked (and 1 more) is a link to a folder, and DVC does not notice what changes "
+        "behind it: run `dvc repro --force prepare` then, or put the folder itself there"
+    )
+
+
+def test_where_there_is_no_photo_a_reason_that_is_known_is_told(tmp_path: Path) -> None:
+    write_folder(tmp_path / "raw", {"readme.md": b""})
+    (tmp_path / "raw/Cracked").symlink_to("nowhere")
+    with pytest.raises(
+        DataError,
+        match=r"2 other files, such as 'Cracked': cannot be read: No such file or directory",
+    ):
+        list_photos(tmp_path / "raw", LABELS)
 
 
 def test_a_folder_that_cannot_be_read_is_told(

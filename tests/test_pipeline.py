@@ -185,7 +185,7 @@ def test_the_likeliest_picture_of_a_level_counts() -> None:
         plain = {level: pictures(128 + n + 2 * k) for k, level in enumerate(LEVELS)}
         return {UNDISTURBED: pictures(126), **plain, ("scale", 200): pictures(120, 99, 128 + n, 5)}
 
-    model, decision = cast(Model, Brightness()), Decision(4.0, 0.5, "")
+    model, decision = cast(Model, Brightness()), Decision(4.0, 0.5, "", "")
     said = predicted(model, decision, map(photo, range(20)))
     assert list(said) == [UNDISTURBED, *LEVELS]
     sure = {level: -4 * np.log(1 / x - 1) for level, x in said.items()}  # back to logits
@@ -256,14 +256,11 @@ def test_the_last_epoch_is_kept_on_request(project: Project) -> None:
 
 
 def test_a_number_fixes_the_threshold(project: Project) -> None:
-    temperature = decision_of(project)["temperature"]
+    before = decision_of(project)
     project.set(threshold=0.3)
     project.dvc("repro")
-    assert decision_of(project) == {
-        "temperature": temperature,
-        "threshold": 0.3,
-        "rule": "fixed by params.yaml",
-    }
+    fixed = {"threshold": 0.3, "rule": "fixed by params.yaml"}
+    assert decision_of(project) == before | fixed
     numbers = json.loads((project.root / "metrics/evaluate.json").read_text())
     said = pd.read_csv(project.root / "data/evaluated/predictions.csv")
     wrong = (said["probability"] >= 0.3) != (said["label"] == 1)

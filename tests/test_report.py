@@ -13,7 +13,7 @@ from surface_crack.calibration import Decision
 from surface_crack.intervals import intervals
 from surface_crack.report import SHOWN, WIDTH, folder_table, report
 
-DECISION = Decision(1.25, 0.3, "0.5, or as far below as finds 99 % of the validation cracks")
+DECISION = Decision(1.25, 0.3, "0.5, or as far below as finds 99 % of the validation cracks", "")
 
 
 def made_up(
@@ -68,7 +68,7 @@ def test_a_report_opens_with_what_matters() -> None:
 
 
 def test_at_half_no_score_is_said_twice() -> None:
-    half = Decision(1.25, 0.5, "0.5")
+    half = Decision(1.25, 0.5, "0.5", "")
     lines = text_of(made_up([("metu", "")], 200, skill=0.9, decision=half), half).splitlines()
     assert lines[2].split() == ["crack", "from", "probability", "0.5"]
     assert lines[3].endswith(")")

@@ -4,6 +4,7 @@ reads   models/crack.safetensors     the network that `train` kept
         models/decision.json         temperature and threshold, chosen on the validation part
         data/prepared/images.npy     pixels
         data/split/val.csv           rows of the photos that both libraries must agree on
+        data/manifests/prepare.json, split.json, train.json     are all of these of one run?
 writes  models/crack.onnx            pixels to calibrated probabilities; the decision as metadata
         metrics/export.json          largest difference from PyTorch
 
@@ -23,6 +24,7 @@ from surface_crack.calibration import read_decision
 from surface_crack.dataset import Part, load_part
 from surface_crack.dense import Patches
 from surface_crack.errors import DataError
+from surface_crack.manifest import check_one_run
 from surface_crack.model import CrackNet
 from surface_crack.model_file import load_model
 from surface_crack.scorer import Scorer, load_scorer, refuse_notebook, step_of
@@ -45,11 +47,14 @@ def main() -> None:
             f"{error.name} is missing: run `pip install -e .[pipeline,export]`"
         ) from None
 
+    check_one_run(
+        ("prepare", "split", "train"), (paths.IMAGES, paths.SPLIT / "val.csv", paths.MODEL)
+    )
     val = load_part("val")
     model, config = load_model(paths.MODEL)
     refuse_notebook(paths.MODEL, config)
     assert isinstance(model, CrackNet)
-    decision = read_decision(paths.DECISION)
+    decision = read_decision(paths.DECISION, paths.MODEL)
     step = step_of(config["image_size"], dense=not model.by_photo)
     scores = Patches(model, config["image_size"], step, decision.temperature)
     metadata = metadata_of(config, decision.temperature, decision.threshold)

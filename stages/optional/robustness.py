@@ -59,7 +59,7 @@ Views = dict[Level, NDArray[np.uint8]]  # (pictures, S, S, 3) of one photo, as t
 def main() -> None:
     p = read_params("robustness")
     model, config = load_model(paths.MODEL)
-    model, decision = model.to(pick_device()), read_decision(paths.DECISION)
+    model, decision = model.to(pick_device()), read_decision(paths.DECISION, paths.MODEL)
     test = read_part("test").set_index("row")
     test = choose(test.join(read_index()[["source", "path", "sha256"]]), p.robustness_images)
     labels = test["label"].to_numpy()

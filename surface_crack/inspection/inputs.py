@@ -5,6 +5,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -37,44 +38,56 @@ class Item(NamedTuple):
 def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
     """All photos in the inputs, each once, sorted by name, but those in reports of `inspect`.
 
-    Names do not depend on the order of the inputs, or on where a relative path is read from. Zips
-    that lie in a folder are read, too; one that is damaged is an item itself. What is left out
-    because its name is no photo's is logged. Raises DataError for an input that does not exist or
-    is no photo, folder or zip, and if there is no photo at all.
+    A photo has the name under which it was given, or lies in a folder that was, wherever a link of
+    that name leads: DVC and git-annex make links of files. Names do not depend on the order of the
+    inputs, or on where a relative path is read from. Zips that lie in a folder are read, too; one
+    that is damaged is an item itself. Folders whose names begin with a dot are passed over. What is
+    left out because its name is no photo's is logged. Raises DataError for an input that does not
+    exist or is no photo, folder or zip, and if there is no photo at all.
     """
-    real = [path.resolve() for path in inputs]
+    places = [as_named(path) for path in inputs]
     try:
-        root = Path(os.path.commonpath([path.parent for path in real]))
+        root = Path(os.path.commonpath([path.parent for path in places]))
     except ValueError:  # Windows: nothing holds two drives
         raise DataError("photos of several drives: give those of each by themselves") from None
-    out = out.resolve()
+    out, real = out.resolve(), cache(Path.resolve)  # of folders, which hold many files
     items: dict[str, Item] = {}
     left_out = set()
-    for path, given in zip(real, inputs, strict=True):
+    for path, given in zip(places, inputs, strict=True):
         for photo, problem in _found(path, given):
             file = photo.container / photo.path
             inside = f"{photo.container.relative_to(root).as_posix()}/{photo.path}"
             name = readable(inside.removeprefix("./"))
-            if problem is None and not file.is_relative_to(out):
+            if problem is None and not real(file.parent).is_relative_to(out):
                 left_out.add(name)
             elif problem is not None:
                 name += f" (entry {photo.entry})" if problem == SECOND else ""
                 items[name] = Item(name, photo, problem)
     if left_out:
         few = ", ".join(sorted(left_out)[:NAMED])
-        log.warning(
-            "%d files or linked folders left out, no photos by name: %s", len(left_out), few
-        )
+        log.warning("%d files left out, no photos by name: %s", len(left_out), few)
     # A run that was killed may have drawn a photo and not recorded it.
     drawn = {path for item in items.values() for path in picture_paths(out, item.key)}
+    files = {name: item.photo.container / item.photo.path for name, item in items.items()}
     photos = [
-        item
-        for _, item in sorted(items.items())
-        if item.photo.container / item.photo.path not in drawn
+        items[name]
+        for name, file in sorted(files.items())
+        if real(file.parent) / file.name not in drawn
     ]
     if not photos:
         raise DataError(f"no photo found in {', '.join(map(str, inputs))}")
     return photos
+
+
+def as_named(path: Path) -> Path:
+    """Absolute, without '..', and with the names that were given: links are not replaced.
+
+    But for what lies before a '..': the folder above a link is that of its target.
+    """
+    parts = path.absolute().parts
+    ups = [number for number, part in enumerate(parts, 1) if part == ".."]
+    end = ups[-1] if ups else 0
+    return Path(*parts[:end]).resolve().joinpath(*parts[end:]) if ups else path.absolute()
 
 
 SECOND = "a second entry of the same name"
@@ -87,7 +100,7 @@ def _found(path: Path, given: Path) -> Iterable[tuple[Photo, str | None]]:
     if path.suffix.lower() == ".zip" and path.is_file():
         yield from _photos(path, zip_files(path))
     elif path.is_dir():
-        for file in folder_files(path):
+        for file in folder_files(path, hidden=False):
             inside = path / file.path
             if is_drawn(inside):
                 continue
@@ -122,6 +135,7 @@ def _photos(container: Path, files: Iterable[File]) -> Iterable[tuple[Photo, str
         parts = PurePosixPath(file.path).parts
         photo = Photo(container.stem, file.path, 0, container, file.entry)
         clutter = any(part.casefold() in CLUTTER or part.startswith("._") for part in parts)
+        clutter |= any(part.startswith(".") for part in parts[:-1])  # a hidden folder of a zip
         unlisted = file.path.endswith("/")  # a folder: nobody knows what is in it
         if unlisted or (looks_like_a_photo(file.path) and not clutter):
             yield photo, file.problem
