@@ -17,14 +17,36 @@ from pathlib import Path
 
 from surface_crack.console import run
 from surface_crack.errors import SurfaceCrackError
+from surface_crack.streams import steady
 
 log = logging.getLogger("surface-crack")
 
 
 def main() -> None:
+    steady()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names that its encoding lacks
-    run("surface-crack", lambda: installed(parser().parse_args()))
+    run("surface-crack", begin)
+
+
+def begin() -> None:
+    arguments = parser().parse_args()
+    if other := code_of_another_folder():
+        log.warning(other)
+    installed(arguments)
+
+
+def code_of_another_folder() -> str:
+    """What to do where the current folder has this code, too, and another copy of it runs: in a
+    git worktree, or with one environment for two clones. '' elsewhere.
+    """
+    here, running = Path("surface_crack"), Path(__file__).parent
+    if not (Path("dvc.yaml").is_file() and here.is_dir()) or here.samefile(running):
+        return ""
+    return (
+        f"the code that runs is that of {running}, not of {here.resolve()}: to change that, run "
+        "`python -m pip install -e .` here, or give this folder a .venv of its own"
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,6 +93,11 @@ def parser() -> argparse.ArgumentParser:
     validate = add("validate", "may the model be used on these photos?")
     validate.epilog = "Exit code 0 whatever the verdict; with --json a program reads verdict.use."
     validate.add_argument("path", type=path, help="folder or zip of photos in class folders")
+    validate.add_argument(
+        "--model",
+        type=path,
+        help=".safetensors file beside its decision.json (default: in models/)",
+    )
     validate.add_argument(
         "--group-pattern",
         type=pattern,
@@ -186,12 +213,13 @@ def check() -> None:
     from surface_crack import paths
     from surface_crack.params import check_params
     from surface_crack.patterns import pattern_keys
-    from surface_crack.photos import check_classes, class_labels, list_photos
+    from surface_crack.photos import check_classes, class_labels, list_photos, unseen_by_dvc
     from surface_crack.rwlock import mend_rwlock
 
     mend_rwlock()
     p = check_params()
     raw = Path(p.raw)
+    check_places(raw)
     if raw == paths.SAMPLE and not raw.exists():  # the first stage will draw it
         log.info("params.yaml is fine; data: the synthetic sample")
         return
@@ -200,11 +228,33 @@ def check() -> None:
     check_classes(raw, listing, p.negative, p.positive)
     names = [photo.path for photo in listing.photos]
     pattern_keys(p.group_pattern, [photo.source for photo in listing.photos], names)
+    if unseen := unseen_by_dvc(raw, listing):
+        log.warning(unseen)
     positive = sum(photo.label for photo in listing.photos)
     log.info(
         "params.yaml is fine; %s: %d photos, %d of them in folders of cracks",
         *(raw, len(listing.photos), positive),
     )
+
+
+def check_places(raw: Path) -> None:
+    """Raises DataError for places at which DVC would stop, in words of its own."""
+    from surface_crack import paths
+    from surface_crack.errors import DataError
+
+    if paths.IMAGES.resolve().is_relative_to(raw.resolve()):
+        raise DataError(
+            f"raw {str(raw)!r} holds {paths.IMAGES.parent}, which the stage prepare writes: set "
+            "raw to a folder of photos alone, such as data/raw"
+        )
+    here = Path.cwd().resolve()
+    for folder in ("data", "models", "metrics", "plots", "docs"):
+        if not Path(folder).resolve().is_relative_to(here):
+            raise DataError(
+                f"{folder} is a link to a place outside of the project, where DVC writes no "
+                "output: make it a folder, and to save room keep DVC's cache there (`dvc cache dir "
+                "FOLDER`, `dvc config cache.type symlink`)"
+            )
 
 
 def inspect(arguments: argparse.Namespace) -> None:
@@ -217,9 +267,12 @@ def inspect(arguments: argparse.Namespace) -> None:
 
 def judge(arguments: argparse.Namespace) -> None:
     """Print scores and a verdict. Raises ParamsError or DataError; no verdict is an error."""
+    from surface_crack import paths
     from surface_crack.elsewhere import validate_photos
 
-    found, text = validate_photos(arguments.path, arguments.out, arguments.group_pattern)
+    found, text = validate_photos(
+        arguments.path, arguments.out, arguments.group_pattern, arguments.model or paths.MODEL
+    )
     if arguments.json:
         text = json.dumps(found, indent=2, sort_keys=True, allow_nan=False)
     sys.stdout.write(text.rstrip("\n") + "\n")

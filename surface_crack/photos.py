@@ -25,6 +25,7 @@ SUFFIXES = {
     *(".heic", ".heif", ".hif"),
 }
 MAX_FILE = 500_000_000  # bytes of a photo's file to be inspected; a larger one is not read
+END_OF_ZIP = 22 + 65535  # bytes in which a zip's last record lies: itself and a comment
 CLUTTER = {"thumbs.db", "desktop.ini", "__macosx"}  # left behind by operating systems
 
 
@@ -338,11 +339,30 @@ def is_want(error: Exception) -> bool:
 
 def _open_zip(archive: Path) -> zipfile.ZipFile:
     try:
+        if _is_part(archive):
+            raise DataError(
+                f"{archive} is one part of a split zip: join the parts (`zip -s 0 LAST.zip --out "
+                "WHOLE.zip`), or unpack them all into a folder"
+            )
         return zipfile.ZipFile(archive)
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
         if is_want(error):
             raise
         raise DataError(f"{archive} is not a zip that can be read ({one_line(error)})") from None
+
+
+def _is_part(archive: Path) -> bool:
+    """Whether a split zip has more parts: its first one says so at once, its last one at its end,
+    which Python's zipfile reads as if it were whole.
+    """
+    with archive.open("rb") as file:
+        if file.read(4) == b"PK\7\10":
+            return True
+        file.seek(-min(END_OF_ZIP, archive.stat().st_size), os.SEEK_END)
+        tail = file.read()
+    end = tail[tail.rfind(b"PK\5\6") :] if b"PK\5\6" in tail else b""
+    parts_before = int.from_bytes(end[4:6], "little")  # 65535: a ZIP64 directory says
+    return 0 < parts_before < 0xFFFF
 
 
 class Reader:

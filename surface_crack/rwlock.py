@@ -2,11 +2,12 @@
 
 import json
 import logging
+import os
 from contextlib import suppress
 from pathlib import Path
 
 log = logging.getLogger("surface-crack")
-LIST = Path(".dvc/tmp/rwlock")
+LIST = Path(".dvc/tmp/rwlock")  # here, or in the folder above that DVC takes for its root
 
 
 def mend_rwlock() -> None:
@@ -15,20 +16,22 @@ def mend_rwlock() -> None:
     DVC writes it in place, and behind a guard: who holds that, and still finds half a list, has no
     writer to wait for.
     """
-    if not _is_broken():
+    here = Path.cwd()
+    roots = [folder for folder in (here, *here.parents) if (folder / LIST.parts[0]).is_dir()]
+    if not roots or not _is_broken(path := roots[0] / LIST):
         return
     from dvc.lock import LockError, make_lock
 
-    guard = make_lock(str(LIST.with_suffix(".lock")), tmp_dir=str(LIST.parent))
+    guard = make_lock(str(path.with_suffix(".lock")), tmp_dir=str(path.parent))
     with suppress(LockError), guard:
-        if _is_broken():
-            LIST.unlink()
-            log.info("%s was cut off by a kill: removed", LIST)
+        if _is_broken(path):
+            path.unlink()
+            log.info("%s was cut off by a kill: removed", os.path.relpath(path))
 
 
-def _is_broken() -> bool:
+def _is_broken(path: Path) -> bool:
     try:
-        json.loads(LIST.read_bytes())
+        json.loads(path.read_bytes())
     except FileNotFoundError:
         return False
     except ValueError:

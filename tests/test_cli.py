@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from surface_crack.cli import parser
-from tests.makers import metu_like, write_zip
+from tests.makers import metu_like, write_folder, write_zip
 from tests.project import ROOT, SHIPPED
 
 
@@ -128,6 +128,38 @@ def test_check_tells_a_mistake_in_one_line(folder: Path, raw: str, message: str)
     assert code == 1
     assert text.startswith(f"surface-crack: error: {message}")
     assert text.count("\n") == 1
+
+
+def test_check_says_what_dvc_would_say(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    write_folder(folder / "data/raw", metu_like(1))
+    for raw in ("data", "."):
+        set_param(folder, "raw", raw)
+        assert surface_crack(folder, "check") == (
+            1,
+            f"surface-crack: error: raw '{raw}' holds data/prepared, which the stage prepare "
+            "writes: set raw to a folder of photos alone, such as data/raw\n",
+        )
+    set_param(folder, "raw", "data/raw")
+    assert surface_crack(folder, "check")[0] == 0
+    disk = (folder / "data").rename(tmp_path_factory.mktemp("disk") / "data")
+    (folder / "data").symlink_to(disk)
+    code, text = surface_crack(folder, "check")
+    assert code == 1
+    assert "data is a link to a place outside of the project, where DVC writes no output" in text
+
+
+def test_check_warns_of_what_dvc_does_not_see(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    apart = write_folder(tmp_path_factory.mktemp("apart"), metu_like(1))
+    write_folder(folder, {"mine/Negative/1.jpg": b""})
+    (folder / "mine/Positive").symlink_to(apart / "Positive")
+    set_param(folder, "raw", "mine")
+    code, text = surface_crack(folder, "check")
+    assert code == 0
+    assert "mine/Positive is a link to a folder, and DVC does not notice what changes beh" in text
 
 
 def test_check_tries_the_group_pattern(folder: Path) -> None:

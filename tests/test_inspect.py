@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -385,12 +386,18 @@ def test_broken_positions_are_none() -> None:
         {1: "N", 2: (0.0, 0.0, 0.0), 3: "E", 4: (0.0, 0.0, 0.0)},
         {1: "N", 2: (5.0, 0.0, 0.0)},
         {1: "N", 2: (5.0,), 3: "E", 4: (1.0, 0.0, 0.0)},
+        {1: "N", 2: (5.0, 0.0, 0.0), 3: "E", 4: (1.0, 0.0, 0.0), 9: "V"},
+        {1: "N", 2: (5.0, 0.0, 0.0), 3: "E", 4: (1.0, 0.0, 0.0), 18: "TOKYO"},
     ):
         exif = Image.Exif()
         exif[ExifTags.IFD.GPSInfo] = tags
         assert position(encoded(picture(1), exif=exif)) is None
     assert position(jpeg(1)) is None
     assert position(b"") is None
+    for datum in ("WGS-84", "wgs 84", ""):
+        exif = Image.Exif()
+        exif[ExifTags.IFD.GPSInfo] = {1: "N", 2: (5, 0, 0), 3: "E", 4: (1, 0, 0), 9: "A", 18: datum}
+        assert position(encoded(picture(1), exif=exif)) == (1, 5)
 
 
 def test_heic_has_a_position() -> None:
@@ -575,6 +582,18 @@ def test_no_name_begins_a_formula(model: Path, tmp_path: Path) -> None:
     for table in ("photos.csv", "regions.csv"):
         found = {row["name"] for row in rows(tmp_path / "out" / table)}
         assert found == {"./=1+1.jpg", "./-b.jpg"}
+
+
+def test_names_that_are_not_ascii_open_rightly_in_excel(model: Path, tmp_path: Path) -> None:
+    write_folder(tmp_path / "site", {"a.jpg": jpeg(1)})
+    options = ("site", "--out", "out", "--model", str(model))
+    tables = [tmp_path / "out" / name for name in ("photos.csv", "regions.csv")]
+    assert inspect(*options) == ""
+    assert not any(table.read_bytes().startswith(BOM_UTF8) for table in tables)
+    write_folder(tmp_path / "site", {"brücke.jpg": jpeg(2)})
+    assert inspect(*options) == ""
+    assert all(table.read_bytes().startswith(BOM_UTF8) for table in tables)
+    assert "site/brücke.jpg" in tables[0].read_text(encoding="utf-8-sig")
 
 
 def test_a_folder_that_cannot_be_listed_is_an_item(

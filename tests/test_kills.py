@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from surface_crack.rwlock import mend_rwlock
 from tests.project import BIN, Project, new_project
 
 KILLS = 50
@@ -115,6 +116,19 @@ def test_half_a_list_of_dvc_s_is_mended_by_check(project: Project) -> None:
     whole = busy.read_bytes()
     project.run("surface-crack", "check")
     assert busy.read_bytes() == whole
+
+
+def test_the_list_is_mended_where_dvc_has_its_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project may lie below the folder that `dvc init` was run in."""
+    busy = tmp_path / ".dvc/tmp/rwlock"
+    busy.parent.mkdir(parents=True)
+    busy.write_text("{")
+    (tmp_path / "below/project").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "below/project")
+    mend_rwlock()
+    assert not busy.exists()
 
 
 @pytest.mark.slow

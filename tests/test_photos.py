@@ -275,6 +275,18 @@ def test_a_home_folder_is_not_looked_up() -> None:
         list_photos(Path("~/x.zip"), LABELS)
 
 
+def test_a_part_of_a_split_zip_is_called_that(tmp_path: Path) -> None:
+    """Its last part lists all photos, and Python's zipfile takes it for a zip."""
+    whole = write_zip(tmp_path / "whole.zip", metu_like(2)).read_bytes()
+    end = whole.rindex(b"PK\5\6")
+    last = whole[100:end] + b"PK\5\6\2\0\2\0" + whole[end + 8 :]
+    for name, content in (("site.z01", b"PK\7\10" + whole[:100]), ("site.zip", last)):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match=f"{name} is one part of a split zip: join the parts"):
+            list_photos(tmp_path / name, LABELS)
+    assert len(rows(tmp_path / "whole.zip")) == 4
+
+
 def test_doubtful_names_in_a_zip_are_listed(tmp_path: Path) -> None:
     raw = write_zip(
         tmp_path / "raw.zip", metu_like(1) | {"../Negative/x.jpg": b"x", "/Negative/y.jpg": b""}

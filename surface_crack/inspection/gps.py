@@ -8,12 +8,15 @@ from PIL import ExifTags, Image
 from surface_crack.decode import formats_of
 
 LATITUDE, LATITUDE_SIGN = ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef
+STATUS, DATUM = ExifTags.GPS.GPSStatus, ExifTags.GPS.GPSMapDatum
 LONGITUDE, LONGITUDE_SIGN = ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef
 
 
 def position(content: bytes) -> tuple[float, float] | None:
-    """(longitude, latitude) in degrees, WGS 84, from EXIF; None if there is none or it is broken.
+    """(longitude, latitude) in degrees, WGS 84, from EXIF.
 
+    None if there is none, if it is broken, if the receiver marked it void, or if it is of another
+    datum: the same degrees are up to a kilometre apart there.
     Seven decimals, a centimetre: far more than any camera knows.
     """
     try:
@@ -21,6 +24,9 @@ def position(content: bytes) -> tuple[float, float] | None:
             if image.format == "PNG" and "exif" not in image.info:  # Pillow would decode it
                 return None
             tags = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
+        datum = "".join(letter for letter in str(tags.get(DATUM, "")) if letter.isalnum())
+        if str(tags.get(STATUS, "A")).upper() == "V" or datum.upper() not in ("", "WGS84"):
+            return None
         longitude = _degrees(tags[LONGITUDE], tags[LONGITUDE_SIGN], "W")
         latitude = _degrees(tags[LATITUDE], tags[LATITUDE_SIGN], "S")
     except Exception:  # damaged EXIF raises nearly anything; the photo is good without

@@ -135,7 +135,8 @@ def _photos(container: Path, files: Iterable[File]) -> Iterable[tuple[Photo, str
         parts = PurePosixPath(file.path).parts
         photo = Photo(container.stem, file.path, 0, container, file.entry)
         clutter = any(part.casefold() in CLUTTER or part.startswith("._") for part in parts)
-        clutter |= any(part.startswith(".") for part in parts[:-1])  # a hidden folder of a zip
+        # As in a folder, what lies in hidden ones is passed over.
+        clutter |= any(part.startswith(".") and part != ".." for part in parts[:-1])
         unlisted = file.path.endswith("/")  # a folder: nobody knows what is in it
         if unlisted or (looks_like_a_photo(file.path) and not clutter):
             yield photo, file.problem

@@ -26,8 +26,17 @@ def worst_first(record: Record) -> tuple[Any, ...]:
     return ORDER[record["verdict"]], -share, -record["peak"], record["name"]
 
 
-def write_photos(path: Path, records: Iterable[Record]) -> None:
-    write_csv(path, PHOTOS, (_photo_row(record) for record in records))
+def write_photos(path: Path, records: Sequence[Record]) -> None:
+    rows = (_photo_row(record) for record in records)
+    write_csv(path, PHOTOS, rows, _encoding(records))
+
+
+def _encoding(records: Iterable[Record]) -> str:
+    """Excel reads a table as UTF-8 only if a byte order mark says so; other programs may take that
+    for a part of the first column's name. So there is one only where a name needs it.
+    """
+    texts = (record["name"] + record["reason"] for record in records)
+    return "utf-8" if all(text.isascii() for text in texts) else "utf-8-sig"
 
 
 def _photo_row(record: Record) -> Sequence[object]:
@@ -47,8 +56,8 @@ def _cell(name: str) -> str:
     return f"./{name}" if name.startswith(("=", "+", "-", "@", "\t")) else name
 
 
-def write_regions(path: Path, records: Iterable[Record], mm_per_px: float | None) -> None:
-    write_csv(path, REGIONS, _region_rows(records, mm_per_px))
+def write_regions(path: Path, records: Sequence[Record], mm_per_px: float | None) -> None:
+    write_csv(path, REGIONS, _region_rows(records, mm_per_px), _encoding(records))
 
 
 def _region_rows(records: Iterable[Record], mm_per_px: float | None) -> Iterator[Sequence[object]]:
