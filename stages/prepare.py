@@ -19,13 +19,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from surface_crack import paths
 from surface_crack.artifacts import write_csv, write_json
 from surface_crack.errors import DataError
 from surface_crack.manifest import write_manifest
-from surface_crack.packing import Row, pack
+from surface_crack.packing import Row, pack_all
 from surface_crack.params import read_params
 from surface_crack.photos import (
     Limits,
@@ -54,16 +52,9 @@ def main() -> None:
     if unseen := unseen_by_dvc(raw, listing):
         log.warning(unseen)
 
-    rows: list[Row] = []
+    rows, unusable = pack_all(listing.photos, p.image_size, paths.IMAGES, limits, "prepare")
     rejected = listing.rejected
-    progress = tqdm(total=len(listing.photos), unit="photo", desc="prepare", disable=None)
-    for result in pack(listing.photos, p.image_size, paths.IMAGES, limits):
-        if isinstance(result, Row):
-            rows.append(result)
-        else:
-            rejected.append(result)
-        progress.update()
-    progress.close()
+    rejected += unusable
 
     write_csv(paths.REJECTED, Rejected._fields, sorted(rejected) + sorted(listing.clutter))
     check(rows, rejected, p.max_rejected)

@@ -10,6 +10,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from surface_crack.errors import SurfaceCrackError
 from surface_crack.signals import Interrupted, interruptible
+from surface_crack.streams import finish, steady
 
 EXIT_USER = 1  # a mistake of the user's, explained in one line
 FIXES = {
@@ -24,11 +25,17 @@ def run(name: str, main: Callable[[], None], lower: str = "") -> None:
 
     `lower` names the params with which it takes less memory.
     """
+    steady()
     logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stderr)
     log = logging.getLogger(name)
     try:
         with interruptible(), logging_redirect_tqdm():  # log lines go above a progress bar
-            main()
+            try:
+                main()
+            except SystemExit as asked_for:  # after `--help`, or a mistake in the command
+                if asked_for.code:
+                    raise
+            finish()
     except Interrupted as interrupted:
         log.error("%s", interrupted)
         os._exit(interrupted.code)  # threads may still be at work: nobody waits for them

@@ -1,6 +1,8 @@
 """The one place where a file's bytes become pixels, in training and in scoring alike.
 
-Every Pillow mode ends as 8-bit RGB, upright by EXIF. The resize is antialiased; where a JPEG is
+Every Pillow mode ends as 8-bit RGB, upright by EXIF. What a file says of its pixels is believed or
+refused: which of its pictures is the photo (tiff.py), their range (levels.py), their colours
+(colour.py). The resize is antialiased; where a JPEG is
 much larger than wanted, libjpeg scales it while decoding, by eighths, which averages pixels too and
 is faster than decoding them all. Pillow reads every header and whatever is no sound, ordinary JPEG;
 simplejpeg, which wraps the same libjpeg-turbo, has less to do around it and decodes the rest.
@@ -16,9 +18,12 @@ from typing import NamedTuple
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
+from surface_crack import tiff
+from surface_crack.colour import to_srgb
 from surface_crack.errors import one_line
+from surface_crack.levels import Depth, OutOfRange, depth_of, eight_bits
 from surface_crack.threads import Room
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
@@ -27,6 +32,7 @@ FILTER = Image.Resampling.BILINEAR  # Pillow's covers all pixels that it makes o
 MIN_SIDE = 8  # pixels; less shows no surface
 MAX_WHOLE = 200_000_000  # pixels of a photo to be inspected; more is no photo but a bomb
 MAX_SCANS = 100  # of a progressive JPEG; usual are 10, and each passes over the whole picture
+SEVERAL = "holds several pictures: save them one by one"
 SPARE = 2  # pixels a side for each wanted one that decoding leaves to the resize
 ROOM = Room(50_000_000)  # pixels that all threads may open at once, 4 to 16 bytes of memory each
 # Of a damaged photo: a line in the log that does not say which. Its fate is in rejected.csv.
@@ -52,6 +58,7 @@ class Decoded(NamedTuple):
     pixels: NDArray[np.uint8]  # (size, size, 3) RGB
     width: int  # of the original, upright, pixels
     height: int
+    faint: bool = False  # of a range that the file does not state, the pixels use very little
 
 
 class NotAPhoto(Exception):
@@ -62,8 +69,9 @@ def decode(content: bytes, size: int, max_pixels: int) -> Decoded:
     """Bytes of an image file -> uint8 (size, size, 3) RGB.
 
     Raises NotAPhoto with the reason for whatever cannot be used: no image, damaged, a wrong
-    size, several pictures in one file, pixels of no known range.
+    size, camera raw, several pictures in one file, pixels of no known range.
     """
+    content = _one_picture(content)
     with ExitStack() as room:  # left when `_decoded` has let go of all the pixels
         return _decoded(content, size, max_pixels, room)
 
@@ -71,19 +79,26 @@ def decode(content: bytes, size: int, max_pixels: int) -> Decoded:
 def _decoded(content: bytes, size: int, max_pixels: int, room: ExitStack) -> Decoded:
     with _opened(content, max_pixels) as image:
         width, height = image.size
+        depth, convert = depth_of(image, content), to_srgb(image)
         picture, box = _shrunk(image, content, (size, size), room)
-        small = _resized(to_rgb(picture), size, box)
+        if convert and picture.mode == "CMYK":
+            picture, convert = convert(picture), None
+        rgb, faint = _in_range(picture, depth, content)
+        small = _resized(rgb, size, box)
+        if convert:  # now that there are few pixels
+            small = convert(small)
         orientation = _orientation(image)
         small = _upright(small, orientation)
         if orientation >= 5:  # turned by a quarter
             width, height = height, width
-        return Decoded(np.asarray(small), width, height)
+        return Decoded(np.asarray(small), width, height, faint)
 
 
 class Whole(NamedTuple):
     image: Image.Image  # RGB, upright
     width: int  # of the original, upright, pixels; `image` may be smaller
     height: int
+    faint: bool = False  # as in Decoded
 
 
 def whole(content: bytes, scale: float = 1, least: int = 1, max_pixels: int | None = None) -> Whole:
@@ -93,16 +108,21 @@ def whole(content: bytes, scale: float = 1, least: int = 1, max_pixels: int | No
     are the file's. It may have `max_pixels`, or MAX_WHOLE. Raises NotAPhoto as `decode` does, and
     for photos with fewer than `least` pixels a side.
     """
+    content = _one_picture(content)
     with _opened(content, max_pixels, least) as image, ExitStack() as room:
         width, height = image.size
+        depth, convert = depth_of(image, content), to_srgb(image)
         needed = [max(1, min(side, math.ceil(side * scale - 1e-6))) for side in image.size]
         picture, _ = _shrunk(image, content, (needed[0], needed[1]), room)
         picture.load()
         orientation = _orientation(image)
-        upright = _upright(to_rgb(picture), orientation)
+        if convert and picture.mode == "CMYK":
+            picture, convert = convert(picture), None
+        rgb, faint = _in_range(picture, depth, content)
+        upright = _upright(convert(rgb) if convert else rgb, orientation)
         if orientation >= 5:  # turned by a quarter
             width, height = height, width
-        return Whole(upright, width, height)
+        return Whole(upright, width, height, faint)
 
 
 def original(content: bytes, max_pixels: int) -> Image.Image:
@@ -119,8 +139,32 @@ def _resized(image: Image.Image, size: int, box: Box) -> Image.Image:
     return image.resize((size, size), FILTER, box)
 
 
+def _one_picture(content: bytes) -> bytes:
+    """The file, so that Pillow opens the photo in it and no copy. Raises NotAPhoto if it has none.
+
+    Of a JPEG there is nothing to find out.
+    """
+    if content.startswith(b"\xff\xd8"):
+        return content
+    found = tiff.look(content)
+    if found.raw is not None:
+        kind = f" ({found.raw})" if found.raw else ""
+        raise NotAPhoto(f"camera raw{kind}: develop it to JPEG or TIFF")
+    if found.fault:
+        raise NotAPhoto(found.fault)
+    if len(found.full) > 1:
+        raise NotAPhoto(SEVERAL)
+    if found.full:
+        return tiff.from_directory(content, found.full[0])
+    if found.partial:
+        raise NotAPhoto("holds only a smaller copy or a mask: save the full picture")
+    return content
+
+
 @contextmanager
-def _opened(content: bytes, max_pixels: int | None, least: int = MIN_SIDE) -> Iterator[Image.Image]:
+def _opened(
+    content: bytes, max_pixels: int | None, least: int = MIN_SIDE
+) -> Iterator[ImageFile.ImageFile]:
     """The file's header, checked. Whatever goes wrong with its pixels is NotAPhoto, too."""
     if not content:
         raise NotAPhoto("empty file")
@@ -133,6 +177,8 @@ def _opened(content: bytes, max_pixels: int | None, least: int = MIN_SIDE) -> It
         raise
     except UnidentifiedImageError:
         raise NotAPhoto("not an image, or of a kind that is not read") from None
+    except OutOfRange as error:
+        raise NotAPhoto(str(error)) from None
     except Exception as error:  # Pillow raises nearly anything on damaged files
         raise NotAPhoto(f"damaged: {one_line(error)}") from None
 
@@ -163,9 +209,10 @@ def _check(image: Image.Image, content: bytes, max_pixels: int | None, least: in
         raise NotAPhoto(f"too large: {width} x {height} pixels, more than {limit}")
     if min(width, height) < least:
         raise NotAPhoto(f"too small: {width} x {height} pixels")
-    # Not `n_frames`: counting a million takes minutes. A camera's MPO has a preview beside it.
-    if getattr(image, "is_animated", False) and image.format != "MPO":
-        raise NotAPhoto("holds several pictures: save them one by one")
+    # Not `n_frames`: counting a million takes minutes. A camera's MPO has a preview beside it; what
+    # a TIFF has beside the photo, `_one_picture` has seen.
+    if getattr(image, "is_animated", False) and image.format not in ("MPO", "TIFF"):
+        raise NotAPhoto(SEVERAL)
     if _is_progressive(image) and content.count(b"\xff\xda") > MAX_SCANS:
         raise NotAPhoto(f"more than {MAX_SCANS} scans: save it again")
 
@@ -219,10 +266,18 @@ def _orientation(image: Image.Image) -> int:
     return tag if tag in TRANSPOSE else 1
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode -> RGB. Transparent pixels show white.
+def _in_range(image: Image.Image, depth: Depth | None, content: bytes) -> tuple[Image.Image, bool]:
+    """(any Pillow mode -> RGB, whether its pixels are faint). Raises NotAPhoto as `to_rgb` does."""
+    if depth is None:
+        return to_rgb(image), False
+    image, faint = eight_bits(image, depth, content)
+    return to_rgb(image), faint
 
-    Raises NotAPhoto on pixels of more than 16 bits, whose range nobody knows.
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any Pillow mode of at most eight bits -> RGB. Transparent pixels show white.
+
+    Raises NotAPhoto on pixels whose range nobody knows.
     """
     if image.mode == "RGB" and not image.has_transparency_data:
         return image
@@ -230,26 +285,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
         raise NotAPhoto("float pixels, whose range is not known")
     if image.mode == "I":
         raise NotAPhoto("32-bit pixels, whose range is not known")
-    if image.mode.startswith("I;16"):
-        return Image.fromarray(_upper_bits(image)).convert("RGB")
     if image.has_transparency_data:
         rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         white = Image.new("RGB", rgba.size, "white")
         white.paste(rgba, mask=rgba)
         return white
     return image.convert("RGB")
-
-
-def _upper_bits(image: Image.Image) -> NDArray[np.uint8]:
-    """Grey of 9 to 16 bits -> its upper eight, (H, W)."""
-    tags = getattr(image, "tag_v2", {})  # of a TIFF
-    bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0]
-    values = np.asarray(image)
-    upper = np.empty(values.shape, np.uint8)
-    np.right_shift(values, bits - 8, out=upper, casting="unsafe")
-    zero_is_white = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
-    if zero_is_white:  # which Pillow undoes for 8 bits only
-        np.subtract(255, upper, out=upper)
-    if "transparency" in image.info:
-        upper[values == image.info["transparency"]] = 255
-    return upper

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from surface_crack import figures, paths
 from surface_crack.artifacts import (
@@ -34,7 +33,7 @@ from surface_crack.grouping import equals, group_photos
 from surface_crack.manifest import TRAIN, VAL, check_one_run, digest_of, made_by, manifest_path
 from surface_crack.model import Model
 from surface_crack.model_file import load_model
-from surface_crack.packing import Row, pack
+from surface_crack.packing import Row, pack_all
 from surface_crack.params import Params, check_params
 from surface_crack.patterns import pattern_keys
 from surface_crack.photos import Limits, Listing, Rejected, class_labels, list_photos
@@ -132,15 +131,9 @@ def unpacked(
     path: Path, listing: Listing, size: int, target: Path, limits: Limits
 ) -> tuple[list[Row], list[Rejected]]:
     """(photos, files that are none) of the listing; pixels go to `target`. Raises DataError."""
-    rows: list[Row] = []
-    rejected = list(listing.rejected)
-    results = pack(listing.photos, size, target, limits)
-    for result in tqdm(results, "validate", len(listing.photos), unit="photo", disable=None):
-        if isinstance(result, Row):
-            rows.append(result._replace(path=readable(result.path), source=readable(result.source)))
-        else:
-            rejected.append(result)
-    rejected = sorted(Rejected(*map(readable, file)) for file in rejected)
+    packed, unusable = pack_all(listing.photos, size, target, limits, "validate")
+    rows = [row._replace(path=readable(row.path), source=readable(row.source)) for row in packed]
+    rejected = sorted(Rejected(*map(readable, file)) for file in [*listing.rejected, *unusable])
     if not rows:
         first = rejected[0]
         raise DataError(

@@ -88,13 +88,21 @@ def switch() -> Rule:
     return Rule("true or false", parse)
 
 
+def _refuse_number(value: Any) -> None:
+    """Of what is meant as text, YAML makes a number, true or false where it looks like one."""
+    if isinstance(value, int | float):  # a bool is an int
+        raise ValueError("put a name that looks like a number, true or false in quotes: '0'")
+
+
 def _path(value: Any) -> str:
+    _refuse_number(value)
     if not isinstance(value, str) or not value.strip():
         raise ValueError
     return value
 
 
 def _pattern(value: Any) -> str:
+    _refuse_number(value)
     if not isinstance(value, str):
         raise ValueError
     try:
@@ -108,6 +116,7 @@ def _folder_names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise ValueError
     for name in value:
+        _refuse_number(name)
         if not isinstance(name, str) or not name or "/" in name:
             raise ValueError
     return tuple(value)

@@ -91,10 +91,14 @@ def _watch(signals: socket.socket, _: socket.socket) -> None:
 
 
 def leave(number: int) -> None:
-    """End at once, with one line."""
-    stage = sys.orig_argv[-1].rpartition(".")[2]  # of `python -m stages.train`
-    os.write(2, f"{stage}: {Interrupted(number)}\n".encode())
-    os._exit(128 + number)
+    """End at once, with one line, unless standard error takes none just now."""
+    try:
+        stage = sys.orig_argv[-1].rpartition(".")[2]  # of `python -m stages.train`
+        line = f"{stage}: {Interrupted(number)}\n".encode()
+        if os.name == "nt" or select.select([], [2], [], 0)[1]:  # else a full pipe: it would wait
+            os.write(2, line)
+    finally:
+        os._exit(128 + number)
 
 
 @contextmanager

@@ -4,7 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
+from io import BytesIO
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -33,6 +37,7 @@ class Project:
             key: os.environ[key] for key in ("HOME", "LANG", "OMP_NUM_THREADS") if key in os.environ
         }
         environment |= GIT_IDENTITY | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+        environment |= {"PYTHONPATH": str(self.root)}  # for `surface-crack`: its code, not ours
         environment |= self.environment
         done = subprocess.run(
             command,
@@ -97,3 +102,31 @@ def new_project(root: Path, settings: Path = SHIPPED, /, **params: object) -> Pr
     project.git("init", "-q", "-b", "main")
     project.commit("start")
     return project
+
+
+def committed(root: Path) -> Project:
+    """What the last commit holds, all of it, in a fresh repository at `root`.
+
+    What a test demands of committed files it reads here: those of the working tree are the user's
+    to change, by hand or by a run. The test is skipped where nothing is committed.
+    """
+    if not (ROOT / ".git").exists():
+        import pytest  # which bench/ works without
+
+        pytest.skip("no git checkout: what is committed is not known")
+    command = ["git", "archive", "--format=zip", "HEAD"]
+    archive = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
+    with zipfile.ZipFile(BytesIO(archive)) as file:
+        file.extractall(root)
+    project = Project(root)
+    project.git("init", "-q", "-b", "main")
+    project.commit("start")
+    return project
+
+
+def as_it_came(project: Project) -> bool:
+    """Does its params.yaml hold the values that the project ships with, and no user's own?"""
+    own, shipped = (project.root / name for name in ("params.yaml", "tests/params.yaml"))
+    return bool(
+        yaml.safe_load(own.read_text("utf-8")) == yaml.safe_load(shipped.read_text("utf-8"))
+    )

@@ -21,7 +21,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from tests import odd_files
 from tests.makers import LIMITS, encoded, picture
+from tests.odd_files import Page, Value
 
 GOOD = "counted as a photo"
 EITHER = "counted if its pixels can be had, else rejected as damaged"
@@ -32,6 +34,7 @@ UNUSABLE = f"{DAMAGED}|{NO_IMAGE}"
 TOO_LARGE = r"too large: .+, more than max_pixels \(52,000,000\)"
 ABOVE_BYTES = r"cannot be read: .+ bytes, more than max_bytes \(200,000,000\)"
 SEVERAL = "holds several pictures: save them one by one"
+RAW = r"camera raw \(.+\): develop it to JPEG or TIFF|camera raw: develop it to JPEG or TIFF"
 OUTSIDE = "not a photo, outside the class folders"
 DEFLATE = "compressed by another method than deflate: zip it again"
 
@@ -207,6 +210,52 @@ def deep(kind: str, dtype: str) -> bytes:
     return encoded(Image.fromarray(levels.astype(dtype)), kind)
 
 
+PHOTO = np.asarray(picture(1))
+GREY = PHOTO[..., 0].copy()
+SMALL = PHOTO[:16, :16].copy()
+TWELVE = GREY.astype(np.uint16) * 16
+COPY: dict[int, Value] = {254: 1}
+MASK: dict[int, Value] = {254: 4, 262: 4}
+
+
+def raws() -> dict[str, bytes]:
+    """Camera raw: TIFFs with a preview that Pillow would take for the photo, and others."""
+    mosaic = Page(GREY, {262: 32803})
+    dng: dict[int, Value] = {50706: b"\1\4\0\0"}
+    nikon: dict[int, Value] = {271: b"NIKON CORPORATION\0"}
+    return {
+        "raw.dng": odd_files.tiff(Page(SMALL, COPY | dng, (mosaic,))),
+        "raw-linear.dng": odd_files.tiff(Page(PHOTO, dng | {262: 34892})),
+        "raw-big.dng": odd_files.tiff(Page(SMALL, COPY | dng, (mosaic,)), big=True),
+        "raw-dng.jpg": odd_files.tiff(Page(PHOTO, dng)),
+        "raw.nef": odd_files.tiff(Page(SMALL, COPY | nikon, (mosaic,)), order=">"),
+        "raw-compressed.nef": odd_files.tiff(Page(SMALL, COPY, (Page(GREY, {259: 34713}),))),
+        "raw.arw": odd_files.tiff(Page(SMALL, COPY, (Page(GREY, {259: 32767}),))),
+        "raw.pef": odd_files.tiff(Page(GREY, {259: 65535}), Page(PHOTO), order=">"),
+        "raw.cr2": odd_files.tiff(Page(PHOTO), Page(SMALL), start=b"CR\2\0\0\0\0\0"),
+        "raw.iiq": odd_files.tiff(Page(PHOTO), start=b"IIII\1waR"),
+        "raw-mosaic.tif": odd_files.tiff(mosaic),
+        "raw-behind.tif": odd_files.tiff(Page(PHOTO), Page(SMALL, COPY, (mosaic,))),
+        "raw.raf": b"FUJIFILMCCD-RAW 0201" + plain(),
+        "raw.rw2": b"IIU\0\x18\0\0\0" + plain(),
+        "raw.orf": b"IIRO\x08\0\0\0" + plain(),
+        "raw-mm.orf": b"MMOR\0\0\0\x08" + plain(),
+        "raw-older.orf": b"IIRS\x08\0\0\0" + plain(),
+        "raw.cr3": b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + plain(),
+        "raw.crw": b"II\x1a\0\0\0HEAPCCDR" + plain(),
+    }
+
+
+def loop() -> bytes:
+    """A TIFF whose second directory is followed by the first."""
+    content = odd_files.tiff(Page(PHOTO), Page(SMALL, COPY))
+    return content[:-4] + content[4:8]
+
+
+def profiled(kind: str, icc: bytes, mode: str = "RGB") -> bytes:
+    return encoded(picture(1).convert(mode), kind, icc_profile=icc)
+
+
 def link(target: str) -> Callable[[Path], None]:
     return lambda path: path.symlink_to(target)
 
@@ -217,8 +266,16 @@ def link_to_a_photo_outside(path: Path) -> None:
     path.symlink_to(outside)
 
 
-def link_to_the_folder_above(path: Path) -> None:
-    path.symlink_to(path.parents[1])
+def behind_a_link(path: Path) -> None:
+    outside = path.parents[3] / "outside"
+    outside.mkdir()
+    path.parent.rmdir()
+    path.parent.symlink_to(outside)
+    path.write_bytes(plain())
+
+
+def in_a_folder_there(path: Path) -> None:
+    path.write_bytes(plain())
 
 
 def unix_socket(path: Path) -> None:
@@ -335,6 +392,56 @@ def files() -> tuple[Kind, ...]:
             {f"pages.{kind}": pages(kind) for kind in ("GIF", "PNG", "WEBP", "TIFF")}
             | {"frames.gif": frames(300_000)},
         ),
+        Kind(
+            "camera raw, by its contents: DNG, NEF, ARW, PEF, CR2, CR3, IIQ, RAF, RW2, ORF, CRW",
+            RAW,
+            raws(),
+        ),
+        Kind(
+            "TIFF with overviews, a preview (before, behind or above the photo), masks; in a loop",
+            GOOD,
+            {
+                "overviews.tif": odd_files.tiff(Page(PHOTO), *3 * [Page(SMALL, COPY)]),
+                "overviews-below.tif": odd_files.tiff(Page(PHOTO, {}, (Page(SMALL, COPY),))),
+                "preview-first.tif": odd_files.tiff(Page(SMALL, COPY), Page(PHOTO)),
+                "preview-first-big.tif": odd_files.tiff(Page(SMALL, COPY), Page(PHOTO), big=True),
+                "preview-above.tif": odd_files.tiff(Page(SMALL, COPY, (Page(PHOTO),))),
+                "preview-old.tif": odd_files.tiff(Page(SMALL, {255: 2}), Page(PHOTO)),
+                "mask.tif": odd_files.tiff(Page(PHOTO), Page(GREY, MASK)),
+                "mask-first.tif": odd_files.tiff(Page(GREY, MASK), Page(PHOTO)),
+                "loop.tif": loop(),
+            },
+        ),
+        Kind(
+            "TIFF with two full pictures, and copies between them",
+            SEVERAL,
+            {
+                "two.tif": odd_files.tiff(Page(PHOTO), Page(SMALL, COPY), Page(PHOTO)),
+                "two-pages.tif": odd_files.tiff(Page(PHOTO, {254: 2}), Page(PHOTO, {254: 2})),
+            },
+        ),
+        Kind(
+            "TIFF with nothing but a smaller copy, or a mask",
+            "holds only a smaller copy or a mask: save the full picture",
+            {
+                "copy.tif": odd_files.tiff(Page(SMALL, COPY)),
+                "mask-only.tif": odd_files.tiff(Page(GREY, MASK)),
+            },
+        ),
+        Kind(
+            "TIFF with a million directories, or 49,000 entries in each",
+            "more than 1000 TIFF directories: save it again"
+            "|more than 100,000 TIFF entries: save it again",
+            {
+                "endless.tif": odd_files.endless(1_000_000),
+                "entries.tif": odd_files.crowded(),
+            },
+        ),
+        Kind(
+            "TIFF whose next directory lies outside the file",
+            "damaged: a directory lies outside the file",
+            {"outside.tif": tiff(48, 48)[:-68] + b"\xff\xff\xff\x7f" + bytes(64)},
+        ),
         Kind("camera's JPEG with a preview beside it (MPO)", GOOD, {"mpo.jpg": pages("MPO")}),
         Kind(
             "header of 60,000 x 60,000 and of 65,535 x 1,000 pixels",
@@ -394,6 +501,28 @@ def files() -> tuple[Kind, ...]:
             },
         ),
         Kind(
+            "12 bits in 16: with their range, and without (a warning)",
+            GOOD,
+            {
+                "12.tif": odd_files.tiff(Page(TWELVE, {281: 4095})),
+                "12.png": odd_files.png(TWELVE, (b"sBIT", b"\x0c")),
+                "12-RGB.png": odd_files.png(np.stack(3 * [TWELVE], 2), (b"sBIT", b"\x0c\x0c\x0c")),
+                "12-upper.png": odd_files.png(TWELVE << 4, (b"sBIT", b"\x0c")),
+                "12-faint.tif": odd_files.tiff(Page(TWELVE)),
+                "12-faint.png": odd_files.png(TWELVE),
+                "12-faint-RGB.png": odd_files.png(np.stack(3 * [TWELVE], 2)),
+            },
+        ),
+        Kind(
+            "16 bits above the largest value that the file states",
+            r"pixels up to .+, above the MaxSampleValue .+ that the file states: "
+            "correct or remove that tag",
+            {
+                "above.tif": odd_files.tiff(Page(TWELVE, {281: 255})),
+                "above-RGB.tif": odd_files.tiff(Page(np.stack(3 * [TWELVE], 2), {281: 255})),
+            },
+        ),
+        Kind(
             "32 bits per pixel",
             "32-bit pixels, whose range is not known",
             {"32.tif": deep("TIFF", "int32")},
@@ -420,6 +549,24 @@ def files() -> tuple[Kind, ...]:
                     ("YCbCr", "TIFF"),
                     ("LAB", "TIFF"),
                 )
+            },
+        ),
+        Kind(
+            "colour profile: linear, wide, of grey, of inks; cut, 20 MB, for other pixels",
+            GOOD,
+            {
+                "icc-linear.jpg": profiled("JPEG", odd_files.profile(curve=(1.0,))),
+                "icc-wide.png": profiled("PNG", odd_files.profile(odd_files.ADOBE, (2.2,))),
+                "icc-wide.webp": profiled("WEBP", odd_files.profile(odd_files.ADOBE, (2.2,))),
+                "icc-grey.jpg": profiled("JPEG", odd_files.grey_profile(1.0), "L"),
+                "icc-inks.jpg": profiled("JPEG", odd_files.cmyk_profile(), "CMYK"),
+                "icc-inks.tif": profiled("TIFF", odd_files.cmyk_profile(), "CMYK"),
+                "icc-cut.jpg": profiled("JPEG", odd_files.profile()[:300]),
+                "icc-no-text.png": profiled("PNG", b"no profile"),
+                "icc-large.tif": profiled("TIFF", odd_files.profile().ljust(20_000_000, b"x")),
+                "icc-grey-on-RGB.jpg": profiled("JPEG", odd_files.grey_profile(1.0)),
+                "icc-inks-on-RGB.png": profiled("PNG", odd_files.cmyk_profile()),
+                "icc-RGB-on-inks.jpg": profiled("JPEG", odd_files.profile(), "CMYK"),
             },
         ),
         Kind("EXIF orientation 1 to 8", GOOD, {f"turned-{n}.jpg": turned(n) for n in range(1, 9)}),
@@ -492,9 +639,9 @@ def files() -> tuple[Kind, ...]:
             {"link.jpg": link_to_a_photo_outside},
         ),
         Kind(
-            "link to a folder above, to /",
-            "a link to a folder: not followed",
-            {"above": link_to_the_folder_above, "root.jpg": link("/")},
+            "photo behind a link to a folder, and in a folder there: each folder read once",
+            GOOD,
+            {"Negative/a.jpg": behind_a_link, "Negative/Negative/b.jpg": in_a_folder_there},
         ),
         Kind(
             "link to nothing, to itself",

@@ -9,7 +9,7 @@ import pytest
 
 from surface_crack.cli import parser
 from tests.makers import metu_like, write_folder, write_zip
-from tests.project import ROOT, SHIPPED
+from tests.project import ROOT, SHIPPED, Project, new_project
 
 
 def surface_crack(folder: Path, *arguments: str) -> tuple[int, str]:
@@ -176,6 +176,19 @@ def test_elsewhere_it_says_where_to_run(tmp_path: Path) -> None:
     assert code == 1
     assert text == (
         "surface-crack: error: params.yaml is missing here: run from the project's root folder\n"
+    )
+
+
+def test_code_of_another_clone_is_named(tmp_path: Path) -> None:
+    """With one environment for two clones; each has all of the code."""
+    clone = new_project(tmp_path / "clone")
+    fine = "surface-crack: params.yaml is fine; data: the synthetic sample\n"
+    assert clone.run("surface-crack", "check") == fine
+    output = Project(clone.root, PYTHONPATH=str(ROOT)).run("surface-crack", "check")
+    assert output == (
+        f"surface-crack: the code that runs is that of {ROOT / 'surface_crack'}, not of "
+        f"{clone.root / 'surface_crack'}: to change that, run `python -m pip install -e .` here, "
+        f"or give this folder a .venv of its own\n{fine}"
     )
 
 

@@ -180,7 +180,7 @@ def test_a_jpeg_with_stray_bytes_is_still_a_photo() -> None:
 
 
 def test_the_original_size_is_kept() -> None:
-    assert decode(encoded(Image.new("L", (30, 20))), 8)[1:] == (30, 20)
+    assert decode(encoded(Image.new("L", (30, 20))), 8)[1:3] == (30, 20)
 
 
 JPEG = encoded(picture(3, side=64))
@@ -229,7 +229,7 @@ def test_any_shape_becomes_a_square_and_one_grey_stays_that_grey(
     assert decoded.pixels.shape == (size, size, 3)
     assert np.abs(decoded.pixels.astype(int) - grey).max() <= 2 * (kind == "JPEG")
     turned = bool(options) and 5 <= orientation <= 8
-    assert decoded[1:] == ((height, width) if turned else (width, height))
+    assert decoded[1:3] == ((height, width) if turned else (width, height))
 
 
 @settings(max_examples=40)
@@ -272,11 +272,11 @@ def test_a_photo_of_any_shape_is_whole_and_upright() -> None:
     exif[0x0112] = 6  # turned by a quarter
     content = encoded(SMOOTH.resize((640, 320)), exif=exif)
     photo = whole(content)
-    assert photo.image.size == photo[1:] == (320, 640)
+    assert photo.image.size == photo[1:3] == (320, 640)
     assert photo.image.mode == "RGB"
     assert original(content).tobytes() == photo.image.tobytes()
     half = whole(content, 0.2)
-    assert (half.image.size, half[1:]) == ((160, 320), (320, 640))
+    assert (half.image.size, half[1:3]) == ((160, 320), (320, 640))
     assert whole(content, 0.26).image.size == (200, 400)  # five eighths
     assert whole(content, 0.45).image.size == (320, 640)
     assert whole(encoded(SMOOTH.resize((640, 320)), "PNG"), 0.1).image.size == (640, 320)

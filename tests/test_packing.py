@@ -1,6 +1,7 @@
 """Many photos into one array: order, hashes, rejects, and nothing left behind by a failure."""
 
 import hashlib
+import logging
 import os
 import resource
 import struct
@@ -18,9 +19,10 @@ from surface_crack.artifacts import write_csv
 from surface_crack.console import explained
 from surface_crack.decode import decode
 from surface_crack.errors import DataError
-from surface_crack.packing import Row, pack, read_file
+from surface_crack.packing import Row, pack, pack_all, read_file
 from surface_crack.photos import Limits, Photo, Reader, Rejected, class_labels, list_photos
 from tests.makers import LIMITS, jpeg, metu_like, write_folder, write_zip
+from tests.odd_files import png
 from tests.rubbish import Entry, zipped
 
 LABELS = class_labels(["Negative"], ["Positive"])
@@ -175,3 +177,41 @@ def test_a_failure_leaves_no_file(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) != []
     packing.close()  # type: ignore[attr-defined]
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def deep(largest: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A photo of 16 bits with values up to this one."""
+    draw = np.random.default_rng(0)
+    values = draw.integers(0, largest, (48, 48), np.uint16, endpoint=True)
+    values[0, 0] = largest
+    return png(values, *chunks)
+
+
+def test_all_are_packed_as_one_by_one(tmp_path: Path) -> None:
+    files = metu_like(5) | {"Positive/00001.jpg": b"rotten", "Negative/9.png": deep(4000)}
+    photos = list_photos(write_folder(tmp_path / "raw", files), LABELS).photos
+    alone = list(pack(photos, 16, tmp_path / "alone.npy", LIMITS))
+    rows, rejected = pack_all(photos, 16, tmp_path / "all.npy", LIMITS, "prepare")
+    assert [row for row in alone if isinstance(row, Row)] == rows
+    assert [file for file in alone if isinstance(file, Rejected)] == rejected
+    assert (tmp_path / "alone.npy").read_bytes() == (tmp_path / "all.npy").read_bytes()
+
+
+def test_faint_photos_are_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stated = deep(4000, (b"sBIT", b"\x0c"))
+    files = metu_like(2) | {"Negative/7.png": deep(9000), "Positive/8.png": stated}
+    raw = write_folder(tmp_path / "raw", files)
+    with caplog.at_level(logging.WARNING):
+        pack_all(list_photos(raw, LABELS).photos, 16, tmp_path / "images.npy", LIMITS, "prepare")
+    assert caplog.messages == []
+    for count, start in ((1, "1 photo uses"), (3, "3 photos use")):
+        for number in range(count):
+            (raw / f"Positive/faint{number}.png").write_bytes(deep(4000))
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            photos = list_photos(raw, LABELS).photos
+            pack_all(photos, 16, tmp_path / "images.npy", LIMITS, "prepare")
+        (message,) = caplog.messages
+        assert message.startswith(start)
+        assert "'raw/Positive/faint0.png': scale them to the full range, or state" in message
+        assert caplog.records[0].name == "prepare"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import unicodedata
 from dataclasses import fields
 from pathlib import Path
@@ -21,10 +22,11 @@ from surface_crack.params import (
     parse_params,
 )
 from tests.makers import LIMITS
-from tests.project import OWN, ROOT, SHIPPED
+from tests.project import ROOT, SHIPPED, as_it_came, committed
 
 TEXT = SHIPPED.read_text(encoding="utf-8")
 LINES = TEXT.splitlines()
+QUOTES = "put a name that looks like a number, true or false in quotes: '0'"
 
 
 def line_of(key: str) -> int:
@@ -45,13 +47,22 @@ def test_the_file_that_the_project_came_with() -> None:
     assert list(yaml.safe_load(TEXT)) == [field.name for field in fields(Params)]  # same order
 
 
-@pytest.mark.parametrize(
-    "path", [OWN, *sorted((ROOT / "docs").glob("*.yaml"))], ids=lambda path: path.name
-)
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_file_of_settings_is_fine_and_complete(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     parse_params(text)
     assert list(yaml.safe_load(text)) == [field.name for field in fields(Params)]  # same order
+
+
+def test_the_committed_settings_are_fine(tmp_path: Path) -> None:
+    """For the code that is committed with them; unless they are a user's own, in the same order."""
+    project = committed(tmp_path / "project")
+    check = "from surface_crack.params import check_params; check_params()"
+    project.run(sys.executable, "-c", check)
+    if as_it_came(project):
+        names = ("params.yaml", "tests/params.yaml")
+        own, shipped = (yaml.safe_load((project.root / name).read_text("utf-8")) for name in names)
+        assert list(own) == list(shipped)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +112,12 @@ def test_values_are_read_as_dvc_reads_them(key: str, written: str, value: object
         ("threshold", "true", "threshold must be auto or a number in (0, 1), got True"),
         ("min_recall", "auto", "min_recall must be a number in [0, 1], got 'auto'"),
         ("raw", "''", "raw must be a path, got ''"),
+        ("raw", "2024", f"raw must be a path, got 2024 ({QUOTES})"),
+        ("exclude", "0", f"exclude must be a regular expression, or '' for none, got 0 ({QUOTES})"),
         ("negative", "Negative", "negative must be a list of folder names, got"),
+        ("negative", "[0]", f"negative must be a list of folder names, got [0] ({QUOTES})"),
+        ("negative", "[true]", f"negative must be a list of folder names, got [True] ({QUOTES})"),
+        ("negative", "[a/b]", "negative must be a list of folder names, got ['a/b'] (params.yaml"),
         ("test_share", "0.8", "val_share + test_share must leave 0.1 or more for training"),
     ],
 )
@@ -116,6 +132,13 @@ def test_a_wrong_value_is_one_line_with_key_value_and_line(
     assert str(caught.value).startswith(message)
     assert str(caught.value).endswith(f"(params.yaml line {line_of(key)})")
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_named_by_a_number_goes_in_quotes() -> None:
+    text = TEXT.replace("- Negative\n", "- 0\n", 1)
+    with pytest.raises(ParamsError, match=rf"got \[0, 'Non-cracked', .* \({QUOTES}\) \("):
+        parse_params(text)
+    assert parse_params(text.replace("- 0", "- '0'")).negative[0] == "0"
 
 
 def test_an_unknown_key_gets_a_suggestion() -> None:

@@ -9,8 +9,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter
 
+from surface_crack.inspection.photo import Settings, inspect_photo
 from surface_crack.inspection.quality import detail, flags
 from surface_crack.sample import draw
+from surface_crack.scorer import Scorer
+from tests.odd_files import png
+from tests.test_inspect import SCORER, quiet
 
 MEAN, STD = (150, 148, 145), (32, 31, 32)  # of the synthetic sample
 
@@ -38,8 +42,22 @@ def test_each_flag_has_its_cause(photos: list[Image.Image]) -> None:
         assert "bright" in flags(seen(bright), 64, MEAN, STD)
         assert "small" in flags(seen(photo)[:47], 64, MEAN, STD)
         assert "small" not in flags(seen(photo)[:48], 64, MEAN, STD)
+        assert flags(seen(photo), 64, MEAN, STD, faint=True) == ["faint"]
         red = np.asarray(photo) // (1, 4, 4)
         assert "unlike" in flags(seen(Image.fromarray(red.astype(np.uint8))), 64, MEAN, STD)
+
+
+def test_what_decoding_found_faint_is_flagged_and_not_clean() -> None:
+    """Noise of 12 bits in 16, of which no patch is a crack to this scorer."""
+    pixels = np.random.default_rng(0).integers(1900, 2900, (400, 500), np.uint16)
+    scorer = Scorer(**{**vars(SCORER), "run": quiet})
+    for chunks, verdict in (([], "cannot tell"), ([(b"sBIT", b"\x0c")], "clean")):
+        found, _ = inspect_photo(scorer, png(pixels, *chunks), Settings(0.5))
+        assert found.verdict == verdict
+        assert ("faint" in found.flags) == (verdict == "cannot tell")
+    pixels[180:220, 100:400] = 0  # what SCORER takes for a crack
+    for chunks, verdict in (([], "cannot tell"), ([(b"sBIT", b"\x0c")], "crack")):
+        assert inspect_photo(SCORER, png(pixels, *chunks), Settings(0.5))[0].verdict == verdict
 
 
 def test_contrast_that_no_training_photo_had_is_unlike() -> None:

@@ -66,7 +66,7 @@ def inspect_whole(
     grid = cells(scores, photo.height, photo.width)
     regions = find_regions(grid, settings.threshold)
     over = grid.probability >= settings.threshold
-    reasons = flags(pixels, scorer.patch, scorer.mean, scorer.std)
+    reasons = flags(pixels, scorer.patch, scorer.mean, scorer.std, photo.faint)
     return Inspection(
         width=photo.width,
         height=photo.height,
@@ -95,10 +95,11 @@ def verdict(scores: ScoreMap, regions: Regions, flags: list[str], threshold: flo
     """One of VERDICTS, for the photo as a whole.
 
     A flag takes no alarm back: bad photos hide cracks and do not make them. It does turn "clean"
-    and "unsure" into "cannot tell". A photo is clean only if not even one patch reaches the
+    and "unsure" into "cannot tell". Only of a faint photo no answer counts: its pixels were read
+    in a range that can hardly be theirs. A photo is clean only if not even one patch reaches the
     threshold by itself: the mean of many may hide what a single one saw.
     """
-    if any(region.sure for region in regions.found):
+    if "faint" not in flags and any(region.sure for region in regions.found):
         return "crack"
     if flags:
         return "cannot tell"

@@ -1,4 +1,5 @@
-"""What keeps a photo from being called clean: too dark, too bright, no detail, too small, unlike.
+"""What keeps a photo from being called clean: too dark, too bright, no detail, too small, unlike,
+or of a range of values that is not known.
 
 A network answers whatever it is shown. These measures are simple and err towards silence: of 600
 METU photos at most 1 % are flagged, of 600 from SDNET2018 3 % (docs/decisions.md has the numbers).
@@ -17,6 +18,9 @@ FAR = 3.0  # stds of the training pixels, from their mean to the photo's, in any
 SPREAD = 2.5  # times the std of the training pixels
 
 REASONS = {
+    "faint": "more than 8 bits per pixel, of which less than an eighth of the range is used: scale "
+    "the photo to the full range, or state the range in the file (MaxSampleValue of TIFF, sBIT of "
+    "PNG)",
     "dark": "too dark: a crack would be as dark as its surroundings",
     "bright": "overexposed: a fine crack may be washed out",
     "blurred": "no fine detail: blurred, or a surface without texture; a fine crack may be lost",
@@ -26,16 +30,22 @@ REASONS = {
 
 
 def flags(
-    pixels: NDArray[np.uint8], patch: int, mean: Sequence[float], std: Sequence[float]
+    pixels: NDArray[np.uint8],
+    patch: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    faint: bool = False,
 ) -> list[str]:
     """Keys of REASONS for a photo of uint8 (H, W, 3) as small as the network sees it.
 
-    `patch` is the side of what it looks at, `mean` and `std` those of its training pixels, RGB.
+    `patch` is the side of what it looks at, `mean` and `std` those of its training pixels, RGB;
+    `faint` is what decoding found.
     """
     grey = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     channels = pixels.reshape(-1, 3).astype(np.float32)
     away = np.abs(channels.mean(axis=0) - mean) / std
     found = {
+        "faint": faint,
         "dark": np.percentile(grey, 95) < DARK,
         "bright": np.median(grey) > BRIGHT,
         "blurred": detail(grey, patch) < DETAIL,

@@ -37,7 +37,7 @@ from surface_crack.inspection.records import (
     write_record,
 )
 from surface_crack.inspection.tables import write_geojson, write_photos, write_regions
-from surface_crack.packing import read_file
+from surface_crack.packing import faint_warning, read_file
 from surface_crack.photos import Reader
 from surface_crack.scorer import Scorer, load_scorer
 from surface_crack.threads import cores, in_order
@@ -182,6 +182,8 @@ def report(
     write_geojson(out / "regions.geojson", records, settings.mm_per_px, located)
     facts = model_facts(model, scorer, settings)
     write_text(out / "report.html", page(out, records, facts, settings))
+    if faint := [record["name"] for record in records if "faint" in record["flags"]]:
+        log.warning("%s", faint_warning(len(faint), faint[0]))
     broken = [record for record in records if record["verdict"] == UNREADABLE]
     if broken:
         raise DataError(
