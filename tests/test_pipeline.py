@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import os
 import sys
 import time
 from io import StringIO
@@ -431,7 +432,7 @@ def test_the_notebooks_network_says_which_photos_it_needs(project: Project) -> N
 def test_the_lock_file_fits_the_code(pipeline: str, tmp_path: Path) -> None:
     """What git holds belongs together: nothing would run in a fresh clone."""
     project = committed(tmp_path / "project")
-    if pipeline != "dvc.yaml" and not as_it_came(project):
+    if pipeline != "dvc.yaml" and not as_it_came(project) and "CI" not in os.environ:
         pytest.skip("params.yaml is committed with other values: `dvc repro` runs no such stage")
     output = project.dvc("repro", "--dry", "--allow-missing", pipeline)
     assert project.ran(output) == [], f"commit what `dvc repro -P` makes\n{output}"
