@@ -16,7 +16,7 @@ class Patches(nn.Module):
     """uint8 (B, H, W, 3) -> float32 calibrated P(crack) (B, rows, columns).
 
     Of all patches of `size` pixels that begin at multiples of `step`. Where each patch is
-    normalised by itself, H and W must be `size`, and there is one row and one column.
+    normalised by itself (`photo`), H and W must be `size`, and there is one row and one column.
     """
 
     def __init__(self, model: CrackNet, size: int, step: int, temperature: float) -> None:
@@ -28,13 +28,13 @@ class Patches(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         images = pixels.permute(0, 3, 1, 2)  # channels_last without a copy
-        x = self.model.normalise(images) if self.model.by_photo else images.float()
+        x = images.float() if self.model.by == "dataset" else self.model.normalise(images)
         logits = self.model.slide(self.layers(x), self.size, self.step)
         return torch.sigmoid(logits / self.temperature)
 
 
 def _folded(model: CrackNet) -> nn.Sequential:
-    """The network's features: of pixels, or of photos normalised one by one."""
+    """The network's features: of pixels, or of what is normalised by its own photo's."""
     layers: list[nn.Module] = []
     for block in model.features:
         assert isinstance(block, nn.Sequential)
@@ -42,7 +42,7 @@ def _folded(model: CrackNet) -> nn.Sequential:
         assert isinstance(convolution, nn.Conv2d)
         assert isinstance(norm, nn.BatchNorm2d)
         layers += [fuse_conv_bn_eval(convolution, norm), nn.ReLU(inplace=True)]
-    if not model.by_photo:
+    if model.by == "dataset":
         first = layers[0]
         assert isinstance(first, nn.Conv2d)
         assert first.bias is not None

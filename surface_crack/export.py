@@ -25,7 +25,7 @@ def onnx_bytes(scores: Patches, metadata: Mapping[str, str]) -> bytes:
     """
     size = scores.size
     free: dict[int, Any] = {0: torch.export.Dim.DYNAMIC}
-    if scores.model.by_photo:
+    if scores.model.by == "photo":
         example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     else:
         example = torch.zeros(2, 2 * size, 2 * size + scores.step, 3, dtype=torch.uint8)

@@ -4,7 +4,8 @@ CrackNet is fully convolutional and uses no padding, so that a tile's features d
 pixels alone: a whole photo scored in one pass agrees with its tiles scored one by one.
 Pixel mean and std are buffers. They are saved with the weights, so no caller can forget to
 normalise, or normalise with another data set's numbers. With `normalise` photo, each photo's own
-brightness and contrast are taken out as well: what is left looks alike on every site.
+brightness and contrast are taken out as well, with `local` those around each pixel: what is left
+looks alike on every site.
 
 Blocks follow the conv-norm-ReLU order of Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167.
 """
@@ -16,9 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from surface_crack.params import STRIDE
+from surface_crack.params import HALO, NORMALISE, STRIDE
 
 FLAT = 0.2  # spread of a photo, in stds of the training pixels, below which it is not blown up
+CELL = 4  # side of the cells whose means stand for the surroundings of a pixel, pixels
+CELLS = 25  # cells a side that these have: a window of 100 pixels
+assert (CELLS // 2 + 1) * CELL <= HALO, "one more cell, for what is interpolated"
 
 
 class _Normalised(nn.Module):
@@ -29,7 +33,9 @@ class _Normalised(nn.Module):
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], normalise: str) -> None:
         super().__init__()
-        self.by_photo = {"dataset": False, "photo": True}[normalise]
+        if normalise not in NORMALISE:
+            raise ValueError(f"normalise must be one of {', '.join(NORMALISE)}, got {normalise!r}")
+        self.by = normalise
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
             raise ValueError(f"mean and std must be 3 RGB values, std > 0; got {mean}, {std}")
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
@@ -40,11 +46,35 @@ class _Normalised(nn.Module):
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"want uint8 (B, 3, H, W), got {images.dtype} {tuple(images.shape)}")
         x = torch.addcmul(-self.mean / self.std, images, 1 / self.std)
-        if self.by_photo:
+        if self.by == "local":
+            return by_surroundings(x)
+        if self.by == "photo":
             x -= x.mean(dim=(2, 3), keepdim=True)  # each channel's own, which takes out casts
             norm = torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True)
             x /= norm / math.sqrt(x[0].numel()) + FLAT
         return x
+
+
+def by_surroundings(x: Tensor) -> Tensor:
+    """Take out the brightness and contrast around each pixel: (B, 3, H, W), H and W multiples of
+    CELL -> the same.
+
+    From each pixel the mean of its surroundings is taken, channel by channel; all channels are
+    divided by one spread of theirs, plus FLAT. Both come from a window of CELLS x CELLS cells, of
+    which only those inside the photo count, and are interpolated in between. So a pixel depends on
+    what lies within HALO of it, and a whole photo can be scored in one pass: in its middle a patch
+    then sees what is around it, which a file of the patch alone does not show.
+    """
+    cells = functional.avg_pool2d(torch.cat([x, (x * x).mean(1, keepdim=True)], 1), CELL)
+    half = CELLS // 2  # columns, then rows, which costs less
+    cells = functional.avg_pool2d(cells, (CELLS, 1), 1, (half, 0), count_include_pad=False)
+    cells = functional.avg_pool2d(cells, (1, CELLS), 1, (0, half), count_include_pad=False)
+    mean, power = cells[:, :3], cells[:, 3:]
+    spread = (power - (mean * mean).mean(1, keepdim=True)).clamp(min=0).sqrt()
+    around = functional.interpolate(
+        torch.cat([mean, spread], 1), scale_factor=CELL, mode="bilinear", align_corners=False
+    )
+    return (x - around[:, :3]) / (around[:, 3:] + FLAT)
 
 
 class CrackNet(_Normalised):

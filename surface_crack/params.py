@@ -25,6 +25,8 @@ PIPELINE = Path("dvc.yaml")
 OPTIONAL = Path("stages/optional/dvc.yaml")  # stages that plain `dvc repro` does not run
 STRIDE = 8  # of CrackNet: input pixels per feature position, where tiles of a dense pass may start
 MIN_SIZE = 48  # of CrackNet, pixels: one feature position
+HALO = 56  # with `normalise: local`, pixels around a patch that bear on it; a multiple of STRIDE
+NORMALISE = ("dataset", "photo", "local")
 NOTEBOOK_SIZE = 120  # the only image size that the notebook's network takes, pixels
 
 
@@ -158,7 +160,7 @@ class Params:
     # model
     model: Annotated[str, choice("cracknet", "notebook")]
     width: Annotated[int, integer(4, 256, multiple_of=4)]
-    normalise: Annotated[str, choice("dataset", "photo")]
+    normalise: Annotated[str, choice(*NORMALISE)]
     dropout: Annotated[float, number(0, 0.9)]
     # training
     lr: Annotated[float, number(0, 1, above=True)]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from surface_crack import paths
 from surface_crack.errors import DataError, one_line
-from surface_crack.params import STRIDE
+from surface_crack.params import HALO, NORMALISE, STRIDE
 
 if TYPE_CHECKING:
     from surface_crack.model import CrackNet
@@ -37,6 +37,7 @@ class Scorer:
     photo_side: float  # side of the photos it learnt from, their own pixels: what a patch was
     step: int  # model pixels from one patch to the next
     dense: bool  # all patches in one pass; else each is cut out and normalised by itself
+    halo: int  # model pixels around a patch that bear on its score, a multiple of step
     temperature: float  # that its logits are divided by; `run` does it
     threshold: float  # calibrated probability from which a patch counts as cracked
     data_digest: str  # of the photos it learnt from
@@ -62,13 +63,17 @@ class Scorer:
         return score(pixels, rows, columns)
 
     def _dense(self, pixels: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.float32]:
-        """Blocks overlap by what a patch is larger than a step, so none sees a seam."""
+        """Blocks overlap by a patch less a step, and by the halo, so that none sees a seam."""
         probability = np.empty((rows, columns), np.float32)
+        around = self.halo // self.step  # patches whose pixels bear on those of the block
         at_once = max(1, (max(BLOCK, 2 * self.patch) - self.patch) // self.step + 1)
         for i, j in product(range(0, rows, at_once), range(0, columns, at_once)):
             i_end, j_end = min(i + at_once, rows), min(j + at_once, columns)
-            block = pixels[self._span(i, i_end), self._span(j, j_end)]
-            probability[i:i_end, j:j_end] = self.run(block[None])[0]
+            top, bottom = max(i - around, 0), min(i_end + around, rows)
+            left, right = max(j - around, 0), min(j_end + around, columns)
+            block = pixels[self._span(top, bottom), self._span(left, right)]
+            scores = self.run(block[None])[0]
+            probability[i:i_end, j:j_end] = scores[i - top : i_end - top, j - left : j_end - left]
         return probability
 
     def _span(self, first: int, end: int) -> slice:
@@ -144,15 +149,11 @@ def _from_safetensors(path: Path, decision_path: Path, threads: int | None) -> S
     model, config = load_model(path)
     refuse_notebook(path, config)
     assert isinstance(model, CrackNet)
-    if not decision_path.exists():
-        raise DataError(
-            f"{decision_path} is missing: run `dvc repro`, or copy it from where {path} comes from"
-        )
     decision = read_decision(decision_path, path)
     if threads:
         torch.set_num_threads(threads)
     patch: int = config["image_size"]
-    step = step_of(patch, dense=not model.by_photo)
+    step = step_of(patch, dense=model.by != "photo")
     scores = Patches(model, patch, step, decision.temperature)
 
     @torch.inference_mode()
@@ -192,12 +193,16 @@ def _from_onnx(path: Path, threads: int | None) -> Scorer:
 def _scorer(path: Path, values: Mapping[str, Any], run: Run) -> Scorer:
     """`values` are what training and calibration left. Raises DataError if one is missing."""
     try:
-        dense = {"dataset": True, "photo": False}[values["normalise"]]
+        normalise = values["normalise"]
+        if normalise not in NORMALISE:
+            raise ValueError(f"normalise {normalise!r}")
+        dense = normalise != "photo"
         return Scorer(
             patch=int(values["image_size"]),
             photo_side=float(values["photo_side"]),
             step=step_of(int(values["image_size"]), dense=dense),
             dense=dense,
+            halo=HALO if normalise == "local" else 0,
             temperature=float(values["temperature"]),
             threshold=float(values["threshold"]),
             data_digest=str(values["data_digest"]),

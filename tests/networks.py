@@ -48,7 +48,7 @@ def save_network(folder: Path, model: Model, photo_side: float = 227, size: int 
         "dropout": 0.5,
         "image_size": size,
         "model": "cracknet" if isinstance(model, CrackNet) else "notebook",
-        "normalise": "photo" if model.by_photo else "dataset",
+        "normalise": model.by,
         "photo_side": photo_side,
         "seed": 0,
         "sources": ["walls"],

@@ -1,9 +1,19 @@
 """The networks: shapes, sizes, and that a whole photo scores like its tiles."""
 
+import numpy as np
 import pytest
 import torch
 
-from surface_crack.model import CrackNet, NotebookNet, build_model
+from surface_crack.model import (
+    CELL,
+    CELLS,
+    FLAT,
+    CrackNet,
+    NotebookNet,
+    build_model,
+    by_surroundings,
+)
+from surface_crack.params import HALO, NORMALISE
 from tests.networks import GREY, random_cracknet
 
 
@@ -64,18 +74,53 @@ def test_another_light_changes_nothing_once_photos_are_normalised_one_by_one() -
     brighter = (2 * photos).to(torch.uint8)
     photos = photos.to(torch.uint8)
     moved = {}
-    for normalise in ("dataset", "photo"):
+    for normalise in NORMALISE:
         model = random_cracknet(normalise=normalise)
         moved[normalise] = [
             (model(photos) - model(change)).abs().max().item() for change in (other, brighter)
         ]
-    assert moved["photo"][0] < 0.01 * moved["dataset"][0]  # a cast is gone
-    assert moved["photo"][1] < 0.3 * moved["dataset"][1]  # contrast all but gone: see FLAT
+    for normalise in ("photo", "local"):
+        assert moved[normalise][0] < 0.01 * moved["dataset"][0]  # a cast is gone
+        assert moved[normalise][1] < 0.3 * moved["dataset"][1]  # contrast all but gone: see FLAT
 
 
-def test_a_photo_of_one_colour_is_not_blown_up() -> None:
-    logits = random_cracknet(normalise="photo")(torch.full((2, 3, 64, 64), 77, dtype=torch.uint8))
-    assert logits.isfinite().all()
+@pytest.mark.parametrize("normalise", ["photo", "local"])
+def test_a_photo_of_one_colour_is_not_blown_up(normalise: str) -> None:
+    photos = torch.full((2, 3, 64, 64), 77, dtype=torch.uint8)
+    assert random_cracknet(normalise=normalise)(photos).isfinite().all()
+
+
+def test_surroundings_are_taken_out_as_by_the_book() -> None:
+    """At the centre of a cell, where nothing is interpolated, by NumPy."""
+    height, width = 140, 120
+    x = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0)) + 2
+    found = by_surroundings(x)[0].numpy()
+    cells = x[0].numpy().reshape(3, height // CELL, CELL, width // CELL, CELL)
+    means, powers = cells.mean(axis=(2, 4)), (cells**2).mean(axis=(0, 2, 4))
+    half = CELLS // 2
+    for i, j in ((0, 0), (3, 29), (17, 15), (34, 29)):
+        window = np.s_[max(i - half, 0) : i + half + 1, max(j - half, 0) : j + half + 1]
+        mean = means[:, *window].mean(axis=(1, 2))
+        spread = np.sqrt(powers[window].mean() - (mean**2).mean())
+        wanted = (cells[:, i, :, j].mean(axis=(1, 2)) - mean) / (spread + FLAT)
+        around = np.s_[:, i * CELL : (i + 1) * CELL, j * CELL : (j + 1) * CELL]
+        np.testing.assert_allclose(found[around].mean(axis=(1, 2)), wanted, atol=0.02)
+
+
+def test_surroundings_end_at_the_halo() -> None:
+    x = torch.rand(1, 3, 400, 400, generator=torch.Generator().manual_seed(0))
+    inner = np.s_[:, :, HALO:-HALO, HALO:-HALO]
+    part = x[:, :, 48:352, 48:352]
+    torch.testing.assert_close(
+        by_surroundings(x)[:, :, 48:352, 48:352][inner], by_surroundings(part)[inner]
+    )
+    part[:, :, :8] = 9
+    assert not torch.equal(by_surroundings(x)[:, :, 96:100], by_surroundings(part)[:, :, 48:52])
+
+
+def test_an_unknown_way_to_normalise_is_refused() -> None:
+    with pytest.raises(ValueError, match="normalise must be one of dataset, photo, local, got 'x'"):
+        random_cracknet(normalise="x")
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def export(folder: Path, normalise: str) -> Path:
     """The model file, its decision, and the ONNX file."""
     model, config = load_model(save_network(folder, network(normalise)))
     assert isinstance(model, CrackNet)
-    step = step_of(64, dense=not model.by_photo)
+    step = step_of(64, dense=model.by != "photo")
     metadata = metadata_of(config, DECISION.temperature, DECISION.threshold)
     content = onnx_bytes(Patches(model, 64, step, DECISION.temperature), metadata)
     (folder / "crack.onnx").write_bytes(content)
@@ -69,8 +69,11 @@ def test_each_patch_gets_the_probability_that_it_has_by_itself(
             np.testing.assert_allclose(found[row, column], alone[0], atol=1e-4)
 
 
-def test_blocks_leave_no_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scorer = scorer_of(tmp_path, network("dataset"))
+@pytest.mark.parametrize("normalise", ["dataset", "local"])
+def test_blocks_leave_no_seam(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, normalise: str
+) -> None:
+    scorer = scorer_of(tmp_path, network(normalise))
     pixels = noise(333, 450)
     whole = scorer.score(pixels)
     assert whole.shape == (34, 49)
@@ -94,8 +97,19 @@ def test_both_libraries_say_the_same(exported: Path) -> None:
 
 
 @pytest.mark.slow
-def test_both_libraries_normalise_photos_alike(tmp_path: Path) -> None:
-    compare(export(tmp_path, "photo"))
+@pytest.mark.parametrize("normalise", ["photo", "local"])
+def test_both_libraries_normalise_photos_alike(tmp_path: Path, normalise: str) -> None:
+    compare(export(tmp_path, normalise))
+
+
+def test_a_file_of_one_patch_scores_as_in_training_whatever_is_normalised(tmp_path: Path) -> None:
+    """With `local` a patch of a larger photo sees what is around it; one by itself does not."""
+    model = network("local")
+    pixels = noise(64, 64)
+    with torch.inference_mode():
+        logit = model(torch.tensor(pixels).permute(2, 0, 1)[None]).numpy()
+    found = scorer_of(tmp_path, model).score(pixels)
+    np.testing.assert_allclose(found[0], DECISION.probabilities(logit), atol=1e-4)
 
 
 def compare(folder: Path) -> None:

@@ -47,15 +47,15 @@ def main() -> None:
             f"{error.name} is missing: run `pip install -e .[pipeline,export]`"
         ) from None
 
+    model, config = load_model(paths.MODEL)
+    refuse_notebook(paths.MODEL, config)
     check_one_run(
         ("prepare", "split", "train"), (paths.IMAGES, paths.SPLIT / "val.csv", paths.MODEL)
     )
     val = load_part("val")
-    model, config = load_model(paths.MODEL)
-    refuse_notebook(paths.MODEL, config)
     assert isinstance(model, CrackNet)
     decision = read_decision(paths.DECISION, paths.MODEL)
-    step = step_of(config["image_size"], dense=not model.by_photo)
+    step = step_of(config["image_size"], dense=model.by != "photo")
     scores = Patches(model, config["image_size"], step, decision.temperature)
     metadata = metadata_of(config, decision.temperature, decision.threshold)
     content = onnx_bytes(scores, metadata)
