@@ -5,6 +5,7 @@ what it mends is how sure the probabilities sound. Both are chosen on the valida
 """
 
 import math
+import sys
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import NoReturn, TypeGuard
@@ -108,6 +109,10 @@ def read_decision(path: Path, model: Path) -> Decision:
     """Raises DataError if the file is missing, damaged, holds something else, or was made for other
     weights than those in the file `model`.
     """
+    if not path.exists():
+        raise DataError(
+            f"{path} is missing: run `dvc repro`, or copy it from where {model} comes from"
+        )
     content = read_json(path)
     temperature, threshold, rule, weights = (content.get(field.name) for field in fields(Decision))
 
@@ -131,4 +136,6 @@ def read_decision(path: Path, model: Path) -> Decision:
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) < math.inf and abs(value) <= sys.float_info.max  # of an int of any length

@@ -8,6 +8,7 @@ import argparse
 import io
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -242,14 +243,14 @@ def check_places(raw: Path) -> None:
     from surface_crack import paths
     from surface_crack.errors import DataError
 
-    if paths.IMAGES.resolve().is_relative_to(raw.resolve()):
+    here, photos, packed = (Path(os.path.realpath(x)) for x in (".", raw, paths.IMAGES))
+    if packed.is_relative_to(photos):  # not resolve(), which fails on a link to itself
         raise DataError(
             f"raw {str(raw)!r} holds {paths.IMAGES.parent}, which the stage prepare writes: set "
             "raw to a folder of photos alone, such as data/raw"
         )
-    here = Path.cwd().resolve()
     for folder in ("data", "models", "metrics", "plots", "docs"):
-        if not Path(folder).resolve().is_relative_to(here):
+        if not Path(os.path.realpath(folder)).is_relative_to(here):
             raise DataError(
                 f"{folder} is a link to a place outside of the project, where DVC writes no "
                 "output: make it a folder, and to save room keep DVC's cache there (`dvc cache dir "

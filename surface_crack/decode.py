@@ -84,6 +84,7 @@ def _decoded(content: bytes, size: int, max_pixels: int, room: ExitStack) -> Dec
         if convert and picture.mode == "CMYK":
             picture, convert = convert(picture), None
         rgb, faint = _in_range(picture, depth, content)
+        faint = faint and not convert  # a linear profile makes dark values bright
         small = _resized(rgb, size, box)
         if convert:  # now that there are few pixels
             small = convert(small)
@@ -119,6 +120,7 @@ def whole(content: bytes, scale: float = 1, least: int = 1, max_pixels: int | No
         if convert and picture.mode == "CMYK":
             picture, convert = convert(picture), None
         rgb, faint = _in_range(picture, depth, content)
+        faint = faint and not convert  # a linear profile makes dark values bright
         upright = _upright(convert(rgb) if convert else rgb, orientation)
         if orientation >= 5:  # turned by a quarter
             width, height = height, width

@@ -5,6 +5,7 @@ has learnt from. Files of the pipeline are read and never written.
 """
 
 import json
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -118,7 +119,7 @@ def validate_photos(
 
 def check_out(out: Path, photos: Path) -> None:
     """Raises DataError if `out` is among the photos, or has files that an earlier report lacks."""
-    if out.resolve().is_relative_to(photos.resolve()):
+    if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(photos)):
         raise DataError(f"--out {out} lies in {photos}, among the photos: give another folder")
     ours, last = False, out / "report.json"
     if last.is_file():

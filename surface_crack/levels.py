@@ -20,7 +20,7 @@ BAND = 1 << 20  # pixels at a time, so that wide numbers take little memory
 
 
 class OutOfRange(ValueError):
-    """Pixels exceed the range that the file states for them: nobody knows which is theirs."""
+    """Pixels exceed the range that the file states for them, or cannot be told in it."""
 
 
 class Depth(NamedTuple):
@@ -50,6 +50,14 @@ def depth_of(image: ImageFile.ImageFile, content: bytes) -> Depth | None:
         bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[0]
         if not 8 < bits <= 16:
             return None
+        if (
+            image.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2
+            and len(image.getbands()) > 1
+        ):
+            raise OutOfRange(
+                f"colours of {bits} bits in separate planes, which are not read: save them "
+                "interleaved, pixel by pixel"
+            )
         most = _largest(image.tag_v2.get(MAX_SAMPLE_VALUE))
         return Depth(bits, None if most is None else min(most, (1 << bits) - 1))
     if image.format == "PNG" and image.tile and ";16" in str(image.tile[0].args):
@@ -96,7 +104,7 @@ def eight_bits(image: Image.Image, depth: Depth, content: bytes) -> tuple[Image.
     if depth.range == 1 << depth.bits or (depth.shifted and upper << 8 > depth.most):
         return image, False
     if image.mode == "RGBA" or image.has_transparency_data:  # whose range may be another one
-        return image, True
+        return image, depth._replace(most=None).is_faint(upper << 8 | 255)
     return _colours(image, lower_bytes(content), depth), False
 
 

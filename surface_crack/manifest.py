@@ -68,11 +68,21 @@ def check_one_run(stages: Collection[str], files: Collection[Path]) -> None:
         raise DataError(f"{path} {misfit}: files of two runs are here; run `dvc repro`")
 
 
-def misfits() -> list[tuple[Path, str]]:
-    """(file, what is wrong with it) of all that is here and has a manifest."""
-    stages = [stage for stage in MADE if manifest_path(stage).exists()]
+def misfits(but_for: Collection[str]) -> list[tuple[Path, str]]:
+    """(file, what is wrong with it) of all that is here and has a manifest, but for these paths.
+
+    Raises DataError for a manifest that is none.
+    """
+    manifests = {stage: manifest_path(stage) for stage in MADE}
+    stages = [
+        stage
+        for stage, path in manifests.items()
+        if path.exists() and path.as_posix() not in but_for
+    ]
     files = {path for stage in stages for path in READ[stage] + MADE[stage] if path.exists()}
-    return list(_misfits(stages, files))
+    return [
+        (path, misfit) for path, misfit in _misfits(stages, files) if path.as_posix() not in but_for
+    ]
 
 
 def _misfits(stages: Collection[str], files: Collection[Path]) -> Iterator[tuple[Path, str]]:
@@ -90,6 +100,7 @@ def _manifest(stage: str) -> dict[str, Any]:
     path = manifest_path(stage)
     content = read_json(path)
     for kind, files in (("read", READ[stage]), ("made", MADE[stage])):
-        if set(content.get(kind, {})) != {file.as_posix() for file in files}:
+        named = content.get(kind)
+        if not isinstance(named, dict) or set(named) != {file.as_posix() for file in files}:
             raise DataError(f"{path} does not name the files of its stage: run `dvc repro --force`")
     return content

@@ -68,14 +68,14 @@ def pack_all(
     rows: list[Row] = []
     rejected: list[Rejected] = []
     faint: list[Row] = []
-    results = _packing(photos, size, target, limits)
-    for result, is_faint in tqdm(results, name, len(photos), unit="photo", disable=None):
-        if isinstance(result, Rejected):
-            rejected.append(result)
-            continue
-        rows.append(result)
-        if is_faint:
-            faint.append(result)
+    with closing(_packing(photos, size, target, limits)) as results:
+        for result, is_faint in tqdm(results, name, len(photos), unit="photo", disable=None):
+            if isinstance(result, Rejected):
+                rejected.append(result)
+                continue
+            rows.append(result)
+            if is_faint:
+                faint.append(result)
     if faint:
         first = readable(f"{faint[0].source}/{faint[0].path}")
         logging.getLogger(name).warning("%s", faint_warning(len(faint), first))

@@ -181,20 +181,25 @@ def _sources(raw: Path) -> list[tuple[str, Path, Iterable[File]]]:
     name = raw.absolute().name  # not resolve(): DVC may have made it a link
     children = sorted(raw.iterdir())
     zips = [child for child in children if child.suffix.lower() == ".zip" and child.is_file()]
-    if not zips:
-        files = list(folder_files(raw))
-        if not _built_differently(files):
-            return [(name, raw, files)]
+    files = list(folder_files(raw))
+    if not zips and not _built_differently(files):
+        return [(name, raw, files)]
     folders = [child for child in children if child.is_dir() and not child.name.startswith(".")]
     names = [*(child.stem for child in zips), *(child.name for child in folders)]
     for twice in names:
         if names.count(twice) > 1:
             raise DataError(f"{raw} holds the source {twice!r} twice: rename or remove one")
-    parts = {*zips, *folders}
-    loose = [file for file in folder_files(raw, deep=False) if raw / file.path not in parts]
+    inside: dict[str, list[File]] = {child.name: [] for child in folders}
+    loose = []
+    for file in files:
+        top, _, rest = file.path.partition("/")
+        if rest and top in inside:
+            inside[top].append(file._replace(path=rest))
+        elif not rest and raw / top not in zips:
+            loose.append(file)
     return [
         *((child.stem, child, zip_files(child)) for child in zips),
-        *((child.name, child, folder_files(child)) for child in folders),
+        *((child.name, child, inside[child.name]) for child in folders),
         (name, raw, loose),
     ]
 
@@ -217,8 +222,8 @@ def looks_like_a_photo(path: str) -> bool:
     return PurePosixPath(path).suffix.lower() in SUFFIXES
 
 
-def folder_files(root: Path, *, deep: bool = True, hidden: bool = True) -> Iterator[File]:
-    """Everything in `root`, and below it if `deep`, that is not a folder.
+def folder_files(root: Path, *, hidden: bool = True) -> Iterator[File]:
+    """Everything in and below `root` that is not a folder.
 
     A folder that is not read is a File with a problem, and its path ends in '/'.
     """
@@ -227,9 +232,10 @@ def folder_files(root: Path, *, deep: bool = True, hidden: bool = True) -> Itera
         if folder.problem:
             yield File(f"{inside.as_posix()}/", 0, folder.problem)
         for name in folder.names:
-            yield File((inside / name).as_posix(), 0, _file_problem(root / inside / name))
-        if not deep:
-            break
+            yield File((inside / name).as_posix(), 0, file_problem(root / inside / name))
+
+
+READ_ALREADY = "is a link to a folder that is read already"
 
 
 class Folder(NamedTuple):
@@ -247,23 +253,28 @@ def walk(root: Path, *, hidden: bool = True) -> Iterator[Folder]:
     passed over unless `hidden`. Raises OSError where the system has no more files or memory.
     """
     read: set[str] = set()  # their real paths
+    above: set[str] = set()  # and those of the folders that these lie in
     starts = [str(root)]
     while starts:
         links = []
         for start in sorted(starts):
-            target = os.path.join(os.path.realpath(start), "")  # noqa: PTH118 (ends in one '/')
-            if any(folder.startswith(target) for folder in read):
-                yield Folder(start, [], "is a link to a folder that is read already, or holds one")
+            target = os.path.realpath(start)
+            if target in read or target in above:
+                holds = "is a link to a folder that holds one that is read already"
+                yield Folder(start, [], READ_ALREADY if target in read else holds)
                 continue
             unlisted: list[OSError] = []
             for path, folders, names in os.walk(start, onerror=unlisted.append):
                 if not hidden:
                     folders[:] = [name for name in folders if not name.startswith(".")]
-                real = os.path.join(os.path.realpath(path), "")  # noqa: PTH118
-                if real in read:  # below a link, and another link led there before
+                real = os.path.realpath(path)
+                if real in read:  # what Windows calls a junction is no link to Python
                     folders.clear()
+                    yield Folder(path, [], READ_ALREADY)
                     continue
                 read.add(real)
+                while (real := os.path.dirname(real)) not in above:  # noqa: PTH120
+                    above.add(real)
                 paths = [os.path.join(path, name) for name in folders]  # noqa: PTH118
                 links += [folder for folder in paths if os.path.islink(folder)]  # noqa: PTH114
                 yield Folder(path, names, "")
@@ -274,7 +285,7 @@ def walk(root: Path, *, hidden: bool = True) -> Iterator[Folder]:
         starts = links
 
 
-def _file_problem(path: Path) -> str:
+def file_problem(path: Path) -> str:
     try:
         status = path.stat()
     except OSError as error:
@@ -339,11 +350,8 @@ def is_want(error: Exception) -> bool:
 
 def _open_zip(archive: Path) -> zipfile.ZipFile:
     try:
-        if _is_part(archive):
-            raise DataError(
-                f"{archive} is one part of a split zip: join the parts (`zip -s 0 LAST.zip --out "
-                "WHOLE.zip`), or unpack them all into a folder"
-            )
+        if is_part(archive):
+            raise DataError(f"{archive} {PART}")
         return zipfile.ZipFile(archive)
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
         if is_want(error):
@@ -351,10 +359,18 @@ def _open_zip(archive: Path) -> zipfile.ZipFile:
         raise DataError(f"{archive} is not a zip that can be read ({one_line(error)})") from None
 
 
-def _is_part(archive: Path) -> bool:
+PART = (
+    "is one part of a split zip: join the parts (`zip -s 0 LAST.zip --out WHOLE.zip`), or unpack "
+    "them all into a folder"
+)
+
+
+def is_part(archive: Path) -> bool:
     """Whether a split zip has more parts: its first one says so at once, its last one at its end,
     which Python's zipfile reads as if it were whole.
     """
+    if re.fullmatch(r"\.z\d+", archive.suffix.lower()):  # in the middle nothing tells
+        return True
     with archive.open("rb") as file:
         if file.read(4) == b"PK\7\10":
             return True

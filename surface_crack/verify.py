@@ -84,15 +84,17 @@ def _of_two_runs(changed: Collection[str]) -> Iterator[Finding]:
     """Files that are what DVC recorded, each by itself, but not of one run, as when `dvc repro`
     stopped half-way.
     """
-    for path, misfit in misfits():
-        if path.as_posix() not in changed:
+    try:
+        for path, misfit in misfits(changed):
             yield Finding(f"{path} {misfit}: files of two runs are here", "dvc repro")
-    if paths.MODEL.exists() and paths.DECISION.exists():
-        weights = read_json(paths.DECISION).get("weights")
-        whole = not {paths.MODEL.as_posix(), paths.DECISION.as_posix()} & set(changed)
-        if whole and weights != digest_of(paths.MODEL):
+        pair = paths.DECISION, paths.MODEL
+        both = all(path.exists() and path.as_posix() not in changed for path in pair)
+        if both and read_json(paths.DECISION).get("weights") != digest_of(paths.MODEL):
             what = f"{paths.DECISION} was made for other weights than those in {paths.MODEL}"
             yield Finding(what, "dvc repro")
+    except DataError as error:  # that is a finding, too, and hides no other
+        what, _, _ = str(error).partition(": run ")
+        yield Finding(what, "dvc repro --force")
 
 
 def _changed(name: str, lock: Path, again: str, *, kept: bool) -> Finding:

@@ -4,8 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
-from io import BytesIO
 from pathlib import Path
 
 import yaml
@@ -105,7 +103,7 @@ def new_project(root: Path, settings: Path = SHIPPED, /, **params: object) -> Pr
 
 
 def committed(root: Path) -> Project:
-    """What the last commit holds, all of it, in a fresh repository at `root`.
+    """A clone of the last commit at `root`.
 
     What a test demands of committed files it reads here: those of the working tree are the user's
     to change, by hand or by a run. The test is skipped where nothing is committed.
@@ -114,14 +112,8 @@ def committed(root: Path) -> Project:
         import pytest  # which bench/ works without
 
         pytest.skip("no git checkout: what is committed is not known")
-    command = ["git", "archive", "--format=zip", "HEAD"]
-    archive = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
-    with zipfile.ZipFile(BytesIO(archive)) as file:
-        file.extractall(root)
-    project = Project(root)
-    project.git("init", "-q", "-b", "main")
-    project.commit("start")
-    return project
+    Project(ROOT).git("clone", "-q", str(ROOT), str(root))
+    return Project(root)
 
 
 def as_it_came(project: Project) -> bool:

@@ -95,7 +95,7 @@ def test_originals_are_found_by_the_names_of_index_csv(
 @pytest.mark.usefixtures("here")
 def test_without_prepared_photos_it_says_what_to_run(tmp_path: Path) -> None:
     shutil.rmtree("data/split")
-    with pytest.raises(DataError, match="train.csv cannot be read .* run `dvc repro`"):
+    with pytest.raises(DataError, match="train.csv is missing: run `dvc repro`"):
         audit(tmp_path / "out", 2)
 
 

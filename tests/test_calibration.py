@@ -141,6 +141,8 @@ def test_a_decision_for_other_weights_is_refused(tmp_path: Path) -> None:
         ("[1]", "must hold a JSON object, got list"),
         ("{}", "temperature must be a number above 0, got None: run"),
         ('{"temperature": 0}', "temperature must be a number above 0, got 0: run"),
+        (f'{{"temperature": {10**400}}}', "temperature must be a number above 0, got 1000"),
+        ("[" * 100_000, "is not JSON"),
         ('{"temperature": NaN}', "temperature must be a number above 0, got nan: run"),
         ('{"temperature": true}', "temperature must be a number above 0, got True: run"),
         ('{"temperature": 1, "threshold": 2}', r"threshold must be a number in \[0, 1\], got 2:"),

@@ -134,6 +134,9 @@ def test_check_says_what_dvc_would_say(
     folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     write_folder(folder / "data/raw", metu_like(1))
+    (folder / "loop").symlink_to("loop")
+    set_param(folder, "raw", "loop")
+    assert "raw 'loop' does not exist" in surface_crack(folder, "check")[1]
     for raw in ("data", "."):
         set_param(folder, "raw", raw)
         assert surface_crack(folder, "check") == (

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from surface_crack.decode import NotAPhoto, decode, whole
 from surface_crack.levels import upper_bits
 from tests.makers import LIMITS
-from tests.odd_files import Page, png, tiff
+from tests.odd_files import Page, png, profile, tiff
 from tests.test_decode import grey_tiff
 
 GREYS = np.arange(256, dtype=np.uint16).reshape(16, 16)
@@ -81,6 +81,29 @@ def test_twelve_bits_with_transparency_are_faint(channels: int) -> None:
         found, faint = read(png(pixels, *chunks))
         assert np.unique(found).tolist() == [3000 >> 8]
         assert faint
+
+
+def test_half_of_the_range_with_transparency_is_not_faint() -> None:
+    """Whatever the file states of its bits."""
+    pixels = np.full((16, 16, 4), 65535, np.uint16)
+    pixels[..., :-1] = 32000
+    assert not read(png(pixels, sbit(15, 15, 15, 15)))[1]
+
+
+def test_colours_in_planes_are_refused() -> None:
+    """Pillow reads them as if they had eight bits."""
+    planes = Page(COLOURS, {284: 2})
+    with pytest.raises(
+        NotAPhoto, match="colours of 16 bits in separate planes, which are not read"
+    ):
+        decode(tiff(planes), 16, LIMITS.max_pixels)
+    assert read(tiff(Page(COLOURS, {284: 1, MAX_SAMPLE_VALUE: 4095})))[0].max() == 255
+
+
+def test_a_profile_may_make_dark_values_bright() -> None:
+    dark = np.stack(3 * [GREYS * 24], axis=2)  # up to a tenth of the range, of a linear camera
+    assert read(tiff(Page(dark)))[1]
+    assert not read(tiff(Page(dark, {34675: profile(curve=(1.0,))})))[1]
 
 
 def test_little_ink_is_not_faint() -> None:

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from surface_crack.errors import DataError
-from surface_crack.photos import Reader, check_classes, class_labels, list_photos, unseen_by_dvc
+from surface_crack.inspection.inputs import list_inputs
+from surface_crack.photos import (
+    Reader,
+    check_classes,
+    class_labels,
+    list_photos,
+    unseen_by_dvc,
+    walk,
+)
 from surface_crack.unchanged import check_unchanged, stamps
 from tests.makers import LIMITS, jpeg, metu_like, write_folder, write_zip
 
@@ -162,8 +170,12 @@ def test_links_to_folders_are_followed(tmp_path: Path) -> None:
     assert [row[1] for row in rows(tmp_path / "linked")] == expected
     (tmp_path / "raw/site").symlink_to(apart)
     write_zip(tmp_path / "raw/more.zip", metu_like(1))
+    with pytest.raises(DataError, match=r"(is|holds one that is) read already: remove it, or"):
+        rows(tmp_path / "raw")  # its photos would count twice
+    (tmp_path / "raw/site").unlink()
+    (tmp_path / "raw/site").symlink_to(write_folder(tmp_path / "others", metu_like(2)))
     sources = [row[0] for row in rows(tmp_path / "raw")]
-    assert Counter(sources) == {"metu": 4, "more": 2, "site": 6}
+    assert Counter(sources) == {"metu": 4, "more": 2, "site": 4}
 
     before = stamps(tmp_path / "raw/metu")
     (apart / "Positive/00000.jpg").write_bytes(b"another")
@@ -178,11 +190,24 @@ def test_a_link_to_what_is_read_already_ends_the_run(tmp_path: Path, target: str
     (raw / "Positive/more").symlink_to(target)
     with pytest.raises(
         DataError,
-        match="Positive/more is a link to a folder that is read already, or holds one: remove it, "
-        "or leave it out with exclude",
+        match="Positive/more is a link to a folder that (is|holds one that is) read already: "
+        "remove it, or leave it out with exclude",
     ):
         list_photos(raw, LABELS)
     assert len(list_photos(raw, LABELS, exclude="more/$").photos) == 2
+
+
+def test_a_junction_of_windows_is_no_second_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python walks into it as into a folder, and does not call it a link."""
+    raw = write_folder(tmp_path / "raw", {"Negative/1.jpg": b"", "Positive/1.jpg": b""})
+    real = os.path.realpath
+    again = str(raw / "Positive")
+    monkeypatch.setattr(os.path, "realpath", lambda path: real(again if "Pos" in path else path))
+    write_folder(raw, {"Pos/2.jpg": b""})
+    problems = [folder.problem for folder in walk(raw) if folder.problem]
+    assert problems == ["is a link to a folder that is read already"]
 
 
 def test_what_dvc_does_not_see_is_told(tmp_path: Path) -> None:
@@ -280,10 +305,16 @@ def test_a_part_of_a_split_zip_is_called_that(tmp_path: Path) -> None:
     whole = write_zip(tmp_path / "whole.zip", metu_like(2)).read_bytes()
     end = whole.rindex(b"PK\5\6")
     last = whole[100:end] + b"PK\5\6\2\0\2\0" + whole[end + 8 :]
-    for name, content in (("site.z01", b"PK\7\10" + whole[:100]), ("site.zip", last)):
+    for name, content in (
+        ("site.z01", b"PK\7\10" + whole[:100]),
+        ("site.z02", whole[100:200]),
+        ("site.zip", last),
+    ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=f"{name} is one part of a split zip: join the parts"):
             list_photos(tmp_path / name, LABELS)
+        with pytest.raises(DataError, match=f"{name} is one part of a split zip: join the parts"):
+            list_inputs([tmp_path / name], tmp_path / "out")
     assert len(rows(tmp_path / "whole.zip")) == 4
 
 

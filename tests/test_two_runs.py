@@ -191,6 +191,7 @@ def test_a_missing_or_odd_manifest_is_one_line(here: Path) -> None:
     path.unlink()
     with pytest.raises(DataError, match="data/manifests/split.json is missing: run `dvc repro`"):
         validate_photos(SAMPLE, None)
-    path.write_text("{}")
-    with pytest.raises(DataError, match="does not name the files of its stage: run"):
-        validate_photos(SAMPLE, None)
+    for odd in ({}, {**content, "read": None}, {**content, "made": list(content["made"])}):
+        path.write_text(json.dumps(odd))
+        with pytest.raises(DataError, match="does not name the files of its stage: run"):
+            validate_photos(SAMPLE, None)

@@ -179,3 +179,14 @@ def test_outside_a_project_it_says_where_to_run(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="dvc.lock is missing here"):
         verify()
+
+
+def test_what_is_no_json_hides_no_other_finding(here: Project) -> None:
+    for path in ("models/decision.json", "data/manifests/train.json", "data/split/test.csv"):
+        (here.root / path).unlink()
+        (here.root / path).write_bytes(b"\xff")
+    assert {finding.what.split(":")[0] for finding in verify().damaged} == {
+        "data/manifests/train.json",
+        "data/split/test.csv",
+        "models/decision.json",
+    }

@@ -9,6 +9,7 @@ from surface_crack.decode import formats_of
 
 LATITUDE, LATITUDE_SIGN = ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef
 STATUS, DATUM = ExifTags.GPS.GPSStatus, ExifTags.GPS.GPSMapDatum
+WGS_84 = ("", "WGS84", "WGS1984", "WORLDGEODETICSYSTEM1984", "EPSG4326")
 LONGITUDE, LONGITUDE_SIGN = ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef
 
 
@@ -25,7 +26,7 @@ def position(content: bytes) -> tuple[float, float] | None:
                 return None
             tags = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
         datum = "".join(letter for letter in str(tags.get(DATUM, "")) if letter.isalnum())
-        if str(tags.get(STATUS, "A")).upper() == "V" or datum.upper() not in ("", "WGS84"):
+        if str(tags.get(STATUS, "A")).upper() == "V" or datum.upper() not in WGS_84:
             return None
         longitude = _degrees(tags[LONGITUDE], tags[LONGITUDE_SIGN], "W")
         latitude = _degrees(tags[LATITUDE], tags[LATITUDE_SIGN], "S")

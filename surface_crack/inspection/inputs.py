@@ -12,7 +12,18 @@ from typing import NamedTuple
 from surface_crack.artifacts import readable
 from surface_crack.errors import DataError
 from surface_crack.inspection.folder import is_drawn, picture_paths
-from surface_crack.photos import CLUTTER, File, Photo, folder_files, looks_like_a_photo, zip_files
+from surface_crack.photos import (
+    CLUTTER,
+    PART,
+    READ_ALREADY,
+    File,
+    Photo,
+    file_problem,
+    folder_files,
+    is_part,
+    looks_like_a_photo,
+    zip_files,
+)
 
 PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 LONGEST = 60  # letters that a file name keeps of the photo's
@@ -50,7 +61,8 @@ def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
         root = Path(os.path.commonpath([path.parent for path in places]))
     except ValueError:  # Windows: nothing holds two drives
         raise DataError("photos of several drives: give those of each by themselves") from None
-    out, real = out.resolve(), cache(Path.resolve)  # of folders, which hold many files
+    real = cache(os.path.realpath)  # of folders, which hold many files; resolve() fails on loops
+    out = Path(real(out))
     items: dict[str, Item] = {}
     left_out = set()
     for path, given in zip(places, inputs, strict=True):
@@ -58,7 +70,7 @@ def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
             file = photo.container / photo.path
             inside = f"{photo.container.relative_to(root).as_posix()}/{photo.path}"
             name = readable(inside.removeprefix("./"))
-            if problem is None and not real(file.parent).is_relative_to(out):
+            if problem is None and not Path(real(file.parent)).is_relative_to(out):
                 left_out.add(name)
             elif problem is not None:
                 name += f" (entry {photo.entry})" if problem == SECOND else ""
@@ -72,7 +84,7 @@ def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
     photos = [
         items[name]
         for name, file in sorted(files.items())
-        if real(file.parent) / file.name not in drawn
+        if Path(real(file.parent), file.name) not in drawn
     ]
     if not photos:
         raise DataError(f"no photo found in {', '.join(map(str, inputs))}")
@@ -87,7 +99,7 @@ def as_named(path: Path) -> Path:
     parts = path.absolute().parts
     ups = [number for number, part in enumerate(parts, 1) if part == ".."]
     end = ups[-1] if ups else 0
-    return Path(*parts[:end]).resolve().joinpath(*parts[end:]) if ups else path.absolute()
+    return Path(os.path.realpath(Path(*parts[:end])), *parts[end:]) if ups else path.absolute()
 
 
 SECOND = "a second entry of the same name"
@@ -104,19 +116,24 @@ def _found(path: Path, given: Path) -> Iterable[tuple[Photo, str | None]]:
             inside = path / file.path
             if is_drawn(inside):
                 continue
+            if file.problem == READ_ALREADY:  # `latest` beside what it leads to: nothing is lost
+                log.info("%s %s", inside, file.problem)
+                continue
             if inside.suffix.lower() == ".zip" and not file.problem:
                 yield from _zip_in_folder(path, file)
             else:
                 yield from _photos(path, [file])
     elif not path.exists():
         raise DataError(f"{given} does not exist: give photos, folders or zips")
+    elif path.is_file() and is_part(path):
+        raise DataError(f"{given} {PART}")
     elif not looks_like_a_photo(path.name):
         raise DataError(
             f"{given} is no folder, and its name does not end like that of a photo (.jpg, .png, "
             "...) or a zip: rename it"
         )
     else:
-        yield from _photos(path.parent, [File(path.name, 0, "")])
+        yield from _photos(path.parent, [File(path.name, 0, file_problem(path))])
 
 
 def _zip_in_folder(folder: Path, file: File) -> Iterable[tuple[Photo, str | None]]:
