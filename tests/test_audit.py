@@ -11,6 +11,7 @@ import pytest
 from surface_crack.audit import COLUMNS, audit, contradictions, originals
 from surface_crack.dataset import read_index
 from surface_crack.errors import DataError, TrainingError
+from surface_crack.manifest import write_manifest
 from tests.makers import jpeg, write_folder
 from tests.project import Project, new_project
 
@@ -60,6 +61,8 @@ def test_planted_wrong_labels_come_first(tmp_path: Path, monkeypatch: pytest.Mon
     photos = read_index()["path"][sorted(rows["row"])]
     planted = set(photos.sample(round(len(photos) / 100), random_state=0))
     flip(project, planted)
+    for stage in ("prepare", "group", "split"):  # as if the archive had come with these labels
+        write_manifest(stage)
     audit(tmp_path / "out", 5)
     table = pd.read_csv(tmp_path / "out/labels.csv")
     first = set(table["path"][: round(len(table) / 50)])
