@@ -141,6 +141,28 @@ def test_verify_names_every_file_of_another_run(runs: tuple[Path, Path]) -> None
         take([path], runs[0])
 
 
+@pytest.mark.slow
+def test_verify_and_inspect_tell_every_mixture(here: Path, runs: tuple[Path, Path]) -> None:
+    write_folder(here / "site", {"1.jpg": jpeg(1, crack=True)})
+
+    def verdict() -> str:
+        inspect(Request([Path("site")], here / "report"))
+        return (here / "report/photos.csv").read_text()
+
+    right = verdict()
+    for files in MIXTURES:
+        take(files, runs[1])
+        assert {finding.what for finding in verify().damaged} == {
+            f"{path}: not what dvc.lock records" for path in files
+        }
+        own = {paths.MODEL, paths.DECISION} & files
+        if len(own) == 1:
+            assert fails(verdict), files
+        elif not own:
+            assert verdict() == right
+        take(files, runs[0])
+
+
 STOPPED = {  # after which stage `dvc repro` stopped -> what fits no more
     "prepare": {"validate", "audit", "export", "verify"},
     "group": {"validate", "audit", "export", "verify"},
