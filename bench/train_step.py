@@ -116,10 +116,11 @@ def whole_loop(p: Params, part: Part) -> Callable[[], float]:
     model = network(p).to(memory_format=torch.channels_last)
     optimizer = make_optimizer(p.model, model, p.lr, p.weight_decay)
     shuffle, draw = np.random.default_rng(0), torch.Generator().manual_seed(0)
-    light = {"brightness": p.brightness, "contrast": p.contrast, "gamma": p.gamma}
+    names = ("brightness", "contrast", "gamma", "zoom")
+    settings = {name: getattr(p, name) for name in names}
 
     def changed(images: Tensor) -> Tensor:
-        return augment(images, draw, turns=p.turns, **light)
+        return augment(images, draw, turns=p.turns, **settings)
 
     def epoch() -> None:
         train_epoch(

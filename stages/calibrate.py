@@ -2,7 +2,8 @@
 
 reads   data/trained/logits.csv      what the network that `train` kept says of the validation
                                      part, and its labels; never those of the test part
-        data/manifests/train.json    whose weights these are
+        data/split/val.csv, data/prepared/index.csv     of which source each photo is
+        data/manifests/split.json, train.json           whose weights these are; all of one run?
 writes  models/decision.json         temperature, threshold, the rule that chose it, and for which
                                      weights
         metrics/calibrate.json       scores of the validation part, before and after
@@ -22,8 +23,8 @@ from surface_crack.calibration import (
     probabilities,
     write_decision,
 )
-from surface_crack.dataset import read_logits
-from surface_crack.manifest import check_one_run, made_by
+from surface_crack.dataset import read_index, read_logits
+from surface_crack.manifest import VAL, check_one_run, made_by
 from surface_crack.params import read_params
 from surface_crack.stage import run_stage
 from surface_crack.wording import on_purpose
@@ -33,7 +34,7 @@ log = logging.getLogger("calibrate")
 
 def main() -> None:
     p = read_params("calibrate")
-    check_one_run(["train"], [paths.LOGITS])
+    check_one_run(("split", "train"), [paths.INDEX, VAL, paths.LOGITS])
     weights = made_by("train", paths.MODEL)
     val = read_logits()
     labels, logits = val["label"].to_numpy(), val["logit"].to_numpy()
@@ -43,12 +44,13 @@ def main() -> None:
     if isinstance(p.threshold, float):
         decision = Decision(temperature, p.threshold, "fixed by params.yaml", weights)
     else:
-        decision = Decision(
-            temperature,
-            choose_threshold(probability, labels, p.min_recall),
-            f"0.5, or as far below as finds {100 * p.min_recall:g} % of the validation cracks",
-            weights,
-        )
+        sources = read_index()["source"][val["row"]].tolist()
+        bound = p.max_false_positives
+        threshold = choose_threshold(probability, labels, p.min_recall, sources, bound)
+        rule = f"0.5, or as far below as finds {100 * p.min_recall:g} % of the validation cracks"
+        if bound < 1:
+            rule += f", but flags at most {100 * bound:g} % of any source's sound ones"
+        decision = Decision(temperature, threshold, rule, weights)
     write_decision(paths.DECISION, decision)
 
     before = metrics.probability_scores(labels, probabilities(logits, 1))

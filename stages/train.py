@@ -4,6 +4,7 @@ reads   data/prepared/images.npy     uint8 (N, S, S, 3), mapped into memory
         data/split/train.csv, val.csv       rows and labels; never those of the test part
         data/split/statistics.json   pixel mean and std, data digest, photos' own size
                                      and sources
+        the model file that `init` names     weights to begin with; none by default
 writes  models/crack.safetensors     weights kept, with the params that shaped them
         data/trained/logits.csv      row, label, logit of the validation part, by these weights
         data/manifests/train.json    digests: which files are of one run
@@ -32,7 +33,8 @@ from surface_crack.artifacts import read_json, write_csv, write_json
 from surface_crack.augment import augment
 from surface_crack.dataset import load_part
 from surface_crack.errors import TrainingError
-from surface_crack.manifest import write_manifest
+from surface_crack.init import begin_with, start_file
+from surface_crack.manifest import digest_of, write_manifest
 from surface_crack.model import build_model
 from surface_crack.model_file import load_model, save_model
 from surface_crack.params import NOTEBOOK_SIZE, read_params
@@ -78,7 +80,12 @@ def main() -> None:
         dropout=p.dropout,
         width=p.width,
         normalise=p.normalise,
+        context=p.context,
     )
+    start = start_file(p.init)
+    if start:
+        begin_with(model, start, {**vars(p), "image_size": image_size})
+        log.info("beginning with the weights of %s", start)
     model.to(device).to(memory_format=torch.channels_last)
     parameters = sum(weights.numel() for weights in model.parameters())
     log.info("%s, %d parameters, %s on %s", p.model, parameters, precision, device.type)
@@ -91,6 +98,7 @@ def main() -> None:
     training = Training(model, optimizer, schedule, shuffle, draw)
     settings = {**vars(p), "precision": str(precision), "device": str(device)}
     data = [paths.IMAGES, paths.SPLIT / "train.csv", paths.SPLIT / "val.csv", paths.STATISTICS]
+    data += [start] if start else []
     key = training_key(settings, data)
     history: list[tuple[float, ...]] = []
     kept: dict[str, float] = {}
@@ -115,6 +123,8 @@ def main() -> None:
         "photo_side": statistics["photo_side"],
         "sources": statistics["sources"],
     }
+    if start:
+        config["init_weights"] = digest_of(start)
     for epoch in range(len(history) + 1, p.epochs + 1):
         if kept and epoch - kept["epoch"] > p.patience:
             log.info("no better validation loss for %d epochs: stopping", p.patience)
@@ -135,6 +145,7 @@ def main() -> None:
                 brightness=p.brightness,
                 contrast=p.contrast,
                 gamma=p.gamma,
+                zoom=p.zoom,
             ),
             after_step=after_step,
         )

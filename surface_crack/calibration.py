@@ -6,6 +6,7 @@ what it mends is how sure the probabilities sound. Both are chosen on the valida
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import NoReturn, TypeGuard
@@ -67,15 +68,44 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 
 
 def choose_threshold(
-    probability: NDArray[np.float64], labels: NDArray[np.int64], min_recall: float
+    probability: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    min_recall: float,
+    sources: Sequence[str] = (),
+    max_false_positives: float = 1,
 ) -> float:
-    """0.5, or the highest threshold below it that finds `min_recall` of the cracks.
+    """0.5, or the highest threshold below it that finds `min_recall` of the cracks; but no lower
+    than what keeps false positives to a share of `max_false_positives` in each of the sources.
 
-    P(crack) (n,) and labels (n,) with at least one crack -> a number in [0, 0.5].
+    P(crack) (n,) and labels (n,) with at least one crack, sources (n,) -> a number in [0, 1].
     """
-    if _least_sure(probability, labels, min_recall) >= 0.5:
-        return 0.5
-    return highest_threshold(probability, labels, min_recall)
+    threshold = 0.5
+    if _least_sure(probability, labels, min_recall) < threshold:
+        threshold = highest_threshold(probability, labels, min_recall)
+    names = np.array(sources if len(sources) else [""] * len(labels))
+    bounds = [
+        _lowest_threshold(probability, (labels == 0) & (names == name), max_false_positives)
+        for name in np.unique(names)
+    ]
+    return max(threshold, *bounds)
+
+
+def _lowest_threshold(
+    probability: NDArray[np.float64], sound: NDArray[np.bool_], max_false_positives: float
+) -> float:
+    """The lowest threshold that flags at most this share of the photos `sound` (n,).
+
+    Half-way to the next photo above, of either kind. 0 where the share is less than one photo:
+    so few say nothing of it.
+    """
+    most_sure = np.sort(probability[sound])[::-1]
+    allowed = math.floor(max_false_positives * len(most_sure) + 1e-9)
+    if not allowed or allowed == len(most_sure):
+        return 0.0
+    spared = float(most_sure[allowed])
+    above = float(probability[probability > spared].min(initial=1))
+    middle = (spared + above) / 2
+    return middle if middle > spared else above  # no number lies in between
 
 
 def highest_threshold(

@@ -212,6 +212,7 @@ def dispatch(arguments: argparse.Namespace) -> None:
 def check() -> None:
     """Raises ParamsError or DataError for what would stop the pipeline, before DVC deletes."""
     from surface_crack import paths
+    from surface_crack.init import changed_since
     from surface_crack.params import check_params
     from surface_crack.patterns import pattern_keys
     from surface_crack.photos import check_classes, class_labels, list_photos, unseen_by_dvc
@@ -229,6 +230,8 @@ def check() -> None:
     check_classes(raw, listing, p.negative, p.positive)
     names = [photo.path for photo in listing.photos]
     pattern_keys(p.group_pattern, [photo.source for photo in listing.photos], names)
+    if stale := changed_since(p.init):
+        log.warning(stale)
     if unseen := unseen_by_dvc(raw, listing):
         log.warning(unseen)
     positive = sum(photo.label for photo in listing.photos)

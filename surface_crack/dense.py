@@ -22,30 +22,37 @@ class Patches(nn.Module):
     def __init__(self, model: CrackNet, size: int, step: int, temperature: float) -> None:
         super().__init__()
         self.model = model.eval()
-        self.layers = _folded(model)
+        self.features, self.context = _folded(model.features), _folded(model.context)
+        if model.by == "dataset":
+            _normalise_inside(self.features[0], model)
         self.size, self.step, self.temperature = size, step, temperature
         self.eval()
 
     def forward(self, pixels: Tensor) -> Tensor:
         images = pixels.permute(0, 3, 1, 2)  # channels_last without a copy
         x = images.float() if self.model.by == "dataset" else self.model.normalise(images)
-        logits = self.model.slide(self.layers(x), self.size, self.step)
+        levels = [self.features(x)]
+        if len(self.context):
+            levels.append(self.context(levels[0]))
+        logits = self.model.slide(levels, self.size, self.step)
         return torch.sigmoid(logits / self.temperature)
 
 
-def _folded(model: CrackNet) -> nn.Sequential:
-    """The network's features: of pixels, or of what is normalised by its own photo's."""
+def _folded(blocks: nn.Sequential) -> nn.Sequential:
+    """Layers with their norms inside the convolutions."""
     layers: list[nn.Module] = []
-    for block in model.features:
+    for block in blocks:
         assert isinstance(block, nn.Sequential)
         convolution, norm, _ = block
         assert isinstance(convolution, nn.Conv2d)
         assert isinstance(norm, nn.BatchNorm2d)
         layers += [fuse_conv_bn_eval(convolution, norm), nn.ReLU(inplace=True)]
-    if model.by == "dataset":
-        first = layers[0]
-        assert isinstance(first, nn.Conv2d)
-        assert first.bias is not None
-        first.weight.data /= model.std
-        first.bias.data -= (first.weight.data * model.mean).sum(dim=(1, 2, 3))
     return nn.Sequential(*layers)
+
+
+def _normalise_inside(first: nn.Module, model: CrackNet) -> None:
+    """Lets the first convolution take pixels as they are."""
+    assert isinstance(first, nn.Conv2d)
+    assert first.bias is not None
+    first.weight.data /= model.std
+    first.bias.data -= (first.weight.data * model.mean).sum(dim=(1, 2, 3))

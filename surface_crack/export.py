@@ -60,5 +60,6 @@ def onnx_bytes(scores: Patches, metadata: Mapping[str, str]) -> bytes:
 def metadata_of(config: Mapping[str, Any], temperature: float, threshold: float) -> dict[str, str]:
     """What `load_scorer` reads back, as texts: those of STRINGS as they are, the rest as JSON."""
     values = {key: config[key] for key in KEPT}
+    values |= {key: config[key] for key in ("context",) if key in config}
     values |= {"licence": LICENCE, "temperature": temperature, "threshold": threshold}
     return {key: x if key in STRINGS else json.dumps(x) for key, x in values.items()}

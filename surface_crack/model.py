@@ -81,7 +81,9 @@ class CrackNet(_Normalised):
     """With a width of 16: 65 k parameters, about 3 million multiply-adds for 64 x 64 pixels.
 
     The head sees the mean and the maximum of each feature: a crack is thin, so the mean alone
-    washes it out; the maximum alone reacts to one dark spot.
+    washes it out; the maximum alone reacts to one dark spot. With `context` layers more it sees
+    features of a wider view, too, which tell a joint from a crack: one layer halves the
+    resolution, each further one sees 32 pixels more.
     """
 
     rim = 4  # pixels of a photo outside all cells of `looked_at`: without padding, some are lost
@@ -93,6 +95,7 @@ class CrackNet(_Normalised):
         dropout: float,
         width: int = 16,
         normalise: str = "dataset",
+        context: int = 0,
     ) -> None:
         super().__init__(mean, std, normalise)
         w = width
@@ -103,14 +106,24 @@ class CrackNet(_Normalised):
             _block(2 * w, 4 * w, kernel=3),  # 5 x 5
             _block(4 * w, 4 * w, kernel=3),  # 3 x 3
         )
+        layers = [_block(4 * w, 4 * w, kernel=3, stride=1 if n else 2) for n in range(context)]
+        self.context = nn.Sequential(*layers)  # of the 19 x 19 of 192 x 192: 9 x 9, 7 x 7, 5 x 5
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(2 * 4 * w, 1)
+        self.head = nn.Linear((4 if context else 2) * 4 * w, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """uint8 (B, 3, H, W) -> float32 logits (B,)."""
-        x = self.features(self.normalise(images))  # (B, C, h, w)
-        pooled = torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)  # (B, 2 * C)
-        return self.head(self.dropout(pooled)).squeeze(1).float()  # type: ignore[no-any-return]
+        levels = self.levels(self.normalise(images))
+        pooled = [pool for x in levels for pool in (x.mean(dim=(2, 3)), x.amax(dim=(2, 3)))]
+        logits: Tensor = self.head(self.dropout(torch.cat(pooled, dim=1))).squeeze(1)
+        return logits.float()
+
+    def levels(self, x: Tensor) -> list[Tensor]:
+        """Normalised (B, 3, H, W) -> what the head sees: features, and with `context` those of a
+        wider view, each (B, C, h, w).
+        """
+        features = self.features(x)
+        return [features, self.context(features)] if len(self.context) else [features]
 
     @property  # an attribute would put the layer's weights into the model file a second time
     def looked_at(self) -> nn.Module:
@@ -120,24 +133,32 @@ class CrackNet(_Normalised):
         """
         return self.features[1]
 
-    def slide(self, x: Tensor, size: int, step: int) -> Tensor:
-        """Features (B, C, h, w) of a photo -> logits (B, rows, columns) of its patches.
+    def slide(self, levels: Sequence[Tensor], size: int, step: int) -> Tensor:
+        """The `levels` of a photo -> logits (B, rows, columns) of its patches.
 
-        Patches of `size` pixels that begin at multiples of `step`, both multiples of STRIDE: in
-        eval mode equal to `forward` on each.
+        Patches of `size` pixels that begin at multiples of `step`, both multiples of STRIDE, with
+        `context` of CONTEXT_STRIDE: in eval mode equal to `forward` on each.
         """
+        logits: Tensor = self.head.bias
+        weights = torch.split(self.head.weight[:, :, None, None], levels[0].shape[1], dim=1)
         cells, stride = cells_of(size), step // STRIDE
-        weight = self.head.weight[:, :, None, None]  # (1, 2 * C, 1, 1)
-        of_mean, of_top = weight[:, : x.shape[1]], weight[:, x.shape[1] :]
-        # The mean's share of the logit is summed over channels first: one channel to pool, not C.
-        mean = _slide(functional.avg_pool2d, functional.conv2d(x, of_mean), cells, stride)
-        top = functional.conv2d(_slide(functional.max_pool2d, x, cells, stride), of_top)
-        return (mean + top + self.head.bias).squeeze(1).float()
+        for x, of_mean, of_top in zip(levels, weights[::2], weights[1::2], strict=True):
+            # The mean's share is summed over channels first: one channel to pool, not C.
+            mean = _slide(functional.avg_pool2d, functional.conv2d(x, of_mean), cells, stride)
+            top = functional.conv2d(_slide(functional.max_pool2d, x, cells, stride), of_top)
+            logits = logits + mean + top
+            cells, stride = context_cells(cells, len(self.context)), stride // 2
+        return logits.squeeze(1).float()
 
 
 def cells_of(size: int) -> int:
     """How many feature positions a tile of `size` pixels gives along each side."""
     return ((size // 4) - 2) // 2 - 4
+
+
+def context_cells(cells: int, context: int) -> int:
+    """How many of them are left after `context` more layers, the first of which halves them."""
+    return (cells - 1) // 2 - 2 * (context - 1)
 
 
 def _slide(pool: Callable[..., Tensor], x: Tensor, cells: int, stride: int) -> Tensor:
@@ -205,10 +226,11 @@ def build_model(
     dropout: float,
     width: int,
     normalise: str,
+    context: int = 0,
 ) -> Model:
     """Arguments as in params.yaml; the notebook's network has the width that it has."""
     if name == "notebook":
         return NotebookNet(mean, std, dropout, normalise)
     if name == "cracknet":
-        return CrackNet(mean, std, dropout, width, normalise)
+        return CrackNet(mean, std, dropout, width, normalise, context)
     raise ValueError(f"model must be cracknet or notebook, got {name!r}")

@@ -17,6 +17,7 @@ from surface_crack.errors import DataError, one_line
 from surface_crack.model import Model, build_model
 
 SHAPE = ("dropout", "width", "normalise")  # params that `build_model` takes, besides `model`
+OFF = {"context": 0, "init": "", "zoom": 0.0}  # params that a config lacks where they do nothing
 KEYS = (  # of the config; those that shape no network are for users
     *(*SHAPE, "model", "seed", "classes", "data_digest", "image_size", "photo_side", "sources"),
 )
@@ -24,6 +25,7 @@ KEYS = (  # of the config; those that shape no network are for users
 
 def save_model(path: Path, model: nn.Module, config: dict[str, Any]) -> None:
     """`config` needs what KEYS names, or `load_model` refuses the file."""
+    config = {name: x for name, x in config.items() if name not in OFF or x != OFF[name]}
     text = json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
     tensors = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     write_bytes(path, save(tensors, {"config": text}))
@@ -41,7 +43,7 @@ def load_model(path: Path) -> tuple[Model, dict[str, Any]]:
                 f"{path} is a model of another version, without {', '.join(missing)}: run `dvc "
                 "repro`"
             )
-        shape = {name: config[name] for name in SHAPE}
+        shape = {name: config[name] for name in SHAPE} | {"context": config.get("context", 0)}
         model = build_model(config["model"], (0, 0, 0), (1, 1, 1), **shape)
         model.load_state_dict(weights)
     except FileNotFoundError:

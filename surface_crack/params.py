@@ -24,8 +24,9 @@ PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
 OPTIONAL = Path("stages/optional/dvc.yaml")  # stages that plain `dvc repro` does not run
 STRIDE = 8  # of CrackNet: input pixels per feature position, where tiles of a dense pass may start
+CONTEXT_STRIDE = 16  # the same of its `context`
 MIN_SIZE = 48  # of CrackNet, pixels: one feature position
-HALO = 56  # with `normalise: local`, pixels around a patch that bear on it; a multiple of STRIDE
+HALO = 64  # with `normalise: local`, pixels around a patch that bear on it; a multiple of both
 NORMALISE = ("dataset", "photo", "local")
 NOTEBOOK_SIZE = 120  # the only image size that the notebook's network takes, pixels
 
@@ -35,6 +36,11 @@ class Rule(NamedTuple):
 
     allowed: str
     parse: Callable[[Any], Any]
+
+
+def min_size(context: int) -> int:
+    """Pixels a side that CrackNet takes at least: one position of its last layer."""
+    return 2 * CONTEXT_STRIDE * (context + 1) if context else MIN_SIZE
 
 
 def number(low: float, high: float, *, above: bool = False, below: bool = False) -> Rule:
@@ -131,7 +137,12 @@ def folder_key(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
+def _init(value: Any) -> str:
+    return "" if value == "" else _path(value)
+
+
 PATH = Rule("a path", _path)
+INIT = Rule("general, a path of a .safetensors file, or '' for none", _init)
 PATTERN = Rule("a regular expression, or '' for none", _pattern)
 FOLDER_NAMES = Rule("a list of folder names", _folder_names)
 
@@ -161,8 +172,10 @@ class Params:
     model: Annotated[str, choice("cracknet", "notebook")]
     width: Annotated[int, integer(4, 256, multiple_of=4)]
     normalise: Annotated[str, choice(*NORMALISE)]
+    context: Annotated[int, integer(0, 4)]
     dropout: Annotated[float, number(0, 0.9)]
     # training
+    init: Annotated[str, INIT]
     lr: Annotated[float, number(0, 1, above=True)]
     epochs: Annotated[int, integer(1, 10_000)]
     batch_size: Annotated[int, integer(2, 65_536)]
@@ -175,12 +188,14 @@ class Params:
     brightness: Annotated[float, number(0, 0.9)]
     contrast: Annotated[float, number(0, 0.9)]
     gamma: Annotated[float, number(0, 2)]
+    zoom: Annotated[float, number(0, 0.5)]
     precision: Annotated[str, choice("auto", "fp32", "bf16")]
     # decision
     threshold: Annotated[
         float | Literal["auto"], word_or("auto", number(0, 1, above=True, below=True))
     ]
     min_recall: Annotated[float, number(0, 1)]
+    max_false_positives: Annotated[float, number(0, 1, above=True)]
     # optional stages
     robustness_images: Annotated[int, integer(2, 100_000)]
 
@@ -292,6 +307,13 @@ def _check_together(values: Mapping[str, Any], entries: Mapping[str, Entry], fil
         size = values["image_size"]
         if values["model"] == "notebook" and size != NOTEBOOK_SIZE:
             fail("image_size", f"image_size must be {NOTEBOOK_SIZE} for model notebook, got {size}")
+    if values.get("context") and "image_size" in values:
+        size, least = values["image_size"], min_size(values["context"])
+        if size < least:
+            fail(
+                "context",
+                f"context {values['context']} takes an image_size of {least} or more, got {size}",
+            )
 
 
 def parse_params(text: str, keys: Collection[str] | None = None, file: Path = PARAMS) -> Params:

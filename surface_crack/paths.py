@@ -19,6 +19,9 @@ LOGITS = Path("data/trained/logits.csv")  # of the validation part
 MODEL = Path("models/crack.safetensors")
 ONNX = Path("models/crack.onnx")  # made by `make export`
 DECISION = Path("models/decision.json")
+GENERAL = Path(__file__).parent / "general" / "crack.onnx"  # the model in the package
+GENERAL_WEIGHTS = GENERAL.with_name("crack.safetensors")
+GENERAL_PARAMS = GENERAL.with_name("params.yaml")  # by which it was made
 PREDICTIONS = Path("data/evaluated/predictions.csv")
 
 MANIFESTS = Path("data/manifests")  # which files are of one run, see surface_crack/manifest.py

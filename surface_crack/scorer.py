@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from surface_crack import paths
 from surface_crack.errors import DataError, one_line
-from surface_crack.params import HALO, NORMALISE, STRIDE
+from surface_crack.params import CONTEXT_STRIDE, HALO, NORMALISE, STRIDE
 
 if TYPE_CHECKING:
     from surface_crack.model import CrackNet
@@ -113,9 +113,10 @@ def load_scorer(
     raise DataError(f"{path} must be a .onnx or .safetensors file, got {path.suffix!r}")
 
 
-def step_of(patch: int, *, dense: bool) -> int:
+def step_of(patch: int, *, dense: bool, context: int) -> int:
     """Model pixels from one patch to the next: as dense as the network, or half a patch."""
-    return STRIDE if dense else patch // 2 // STRIDE * STRIDE
+    stride = CONTEXT_STRIDE if context else STRIDE
+    return stride if dense else patch // 2 // stride * stride
 
 
 def refuse_notebook(path: Path, config: Mapping[str, Any]) -> None:
@@ -153,7 +154,7 @@ def _from_safetensors(path: Path, decision_path: Path, threads: int | None) -> S
     if threads:
         torch.set_num_threads(threads)
     patch: int = config["image_size"]
-    step = step_of(patch, dense=model.by != "photo")
+    step = step_of(patch, dense=model.by != "photo", context=len(model.context))
     scores = Patches(model, patch, step, decision.temperature)
 
     @torch.inference_mode()
@@ -200,7 +201,9 @@ def _scorer(path: Path, values: Mapping[str, Any], run: Run) -> Scorer:
         return Scorer(
             patch=int(values["image_size"]),
             photo_side=float(values["photo_side"]),
-            step=step_of(int(values["image_size"]), dense=dense),
+            step=step_of(
+                int(values["image_size"]), dense=dense, context=int(values.get("context", 0))
+            ),
             dense=dense,
             halo=HALO if normalise == "local" else 0,
             temperature=float(values["temperature"]),

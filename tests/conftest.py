@@ -23,6 +23,7 @@ if find_spec("torch") is None:  # `make pythons` tests all the rest on other ver
             "audit",
             "augment",
             "disk",
+            "init",
             "inspect",
             "elsewhere",
             "export",

@@ -58,7 +58,7 @@ def archive(content: bytes) -> None:
 
 def seeds(target: str) -> list[bytes]:
     if target == "params":
-        texts = [(ROOT / name).read_text("utf-8") for name in ("params.yaml", "docs/pooled.yaml")]
+        texts = [(ROOT / name).read_text("utf-8") for name in ("params.yaml", "docs/site.yaml")]
         return [re.sub(" *#.*", "", text).encode() for text in texts]
     each = [rubbish.zipped([entry]) for kind in rubbish.entries() for entry in kind.entries]
     whole = [content for kind in rubbish.archives() for content in kind.archives]

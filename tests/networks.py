@@ -18,10 +18,10 @@ GREY = [150.0, 150.0, 150.0], [40.0, 40.0, 40.0]  # mean, std
 DECISION = Decision(temperature=0.8, threshold=0.4, rule="for tests", weights="")
 
 
-def random_cracknet(width: int = 16, normalise: str = "dataset") -> CrackNet:
+def random_cracknet(width: int = 16, normalise: str = "dataset", context: int = 0) -> CrackNet:
     """Random weights, and normalisation layers that do not happen to be the identity."""
     torch.manual_seed(0)
-    model = CrackNet(*GREY, 0.5, width, normalise)
+    model = CrackNet(*GREY, 0.5, width, normalise, context)
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):
             assert layer.running_mean is not None
@@ -52,8 +52,11 @@ def save_network(folder: Path, model: Model, photo_side: float = 227, size: int 
         "photo_side": photo_side,
         "seed": 0,
         "sources": ["walls"],
-        "width": model.head.in_features // 8 if isinstance(model, CrackNet) else 16,
+        "width": 16,
     }
+    if isinstance(model, CrackNet):
+        config["width"] = model.features[0][0].out_channels  # type: ignore[index]
+        config["context"] = len(model.context)
     save_model(folder / "crack.safetensors", model, config)
     path = folder / "crack.safetensors"
     write_decision(folder / "decision.json", replace(DECISION, weights=digest_of(path)))

@@ -101,6 +101,43 @@ def test_the_threshold_by_hand(
     assert chosen == pytest.approx(want, rel=1e-15, abs=0)
 
 
+# Ten sound photos of `a`, from 0.05 to 0.95; of `b` all are sure; one crack far below.
+SOUND = [0.05 + n / 10 for n in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("bound", "sources", "want"),
+    [
+        (1, "a" * 11, 0.005),  # no bound: the crack at 0.01 has to be found
+        (0.5, "a" * 11, 0.5),  # five of ten may be flagged: those from 0.55
+        (0.2, "a" * 11, 0.8),  # the bound goes above 0.5 where it has to
+        (0.1, "a" * 11, 0.9),
+        (0.05, "a" * 11, 0.005),  # less than one photo: ten cannot tell
+        (0.3, "b" + "a" * 5 + "b" * 5, 0.9),  # 1 of 5 each: the stricter of both
+        (0.3, "c" + "a" * 9 + "b", 0.7),  # `b` has one photo, which says nothing: 2 of 9 of `a`
+    ],
+)
+def test_a_bound_on_false_positives_goes_before_the_recall(
+    bound: float, sources: str, want: float
+) -> None:
+    probability = np.array([0.01, *SOUND])
+    labels = np.array([1] + [0] * 10)
+    chosen = choose_threshold(probability, labels, 1, list(sources), bound)
+    assert chosen == pytest.approx(want, abs=1e-9)
+    for source in set(sources):
+        sound = probability[(labels == 0) & (np.array(list(sources)) == source)]
+        if bound * len(sound) >= 1:
+            assert (sound >= chosen).mean() <= bound
+
+
+def test_equally_sure_photos_are_flagged_together_or_not_at_all() -> None:
+    probability = np.array([0.1, *[0.4] * 5, *[0.6] * 5])
+    labels = np.array([1] + [0] * 10)
+    assert choose_threshold(probability, labels, 1, ["a"] * 11, 0.3) == pytest.approx(0.8)
+    probability[6:] = 1  # no number lies above the highest
+    assert choose_threshold(probability, labels, 1, ["a"] * 11, 0.3) == 1
+
+
 @pytest.mark.parametrize("cracks", [1, 3, 10, 90, 100])
 @pytest.mark.parametrize("min_recall", [0.14, 0.5, 0.55, 0.9, 0.98, 0.99, 1.0])
 def test_the_recall_asked_for_is_reached_and_no_more_alarms_than_needed(

@@ -13,7 +13,7 @@ from surface_crack.model import (
     build_model,
     by_surroundings,
 )
-from surface_crack.params import HALO, NORMALISE
+from surface_crack.params import CONTEXT_STRIDE, HALO, NORMALISE, STRIDE, min_size
 from tests.networks import GREY, random_cracknet
 
 
@@ -24,19 +24,38 @@ def random_images(*shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("size", "step"), [(48, 48), (48, 8), (64, 64), (64, 32), (96, 24), (128, 128)]
+    ("size", "step", "context"),
+    [
+        *((48, 48, 0), (48, 8, 0), (64, 64, 0), (64, 32, 0), (96, 24, 0), (128, 128, 0)),
+        *((64, 16, 1), (72, 32, 1), (96, 16, 2), (128, 16, 3), (136, 144, 3), (160, 16, 4)),
+    ],
 )
-def test_one_pass_over_a_photo_gives_the_logits_of_its_patches(size: int, step: int) -> None:
-    model = random_cracknet(8)
+def test_one_pass_over_a_photo_gives_the_logits_of_its_patches(
+    size: int, step: int, context: int
+) -> None:
+    model = random_cracknet(8, context=context)
     photo = random_images(2, 3, size + 2 * step + 7, size + 3 * step + 5)  # ragged edges
     with torch.inference_mode():
-        dense = model.slide(model.features(model.normalise(photo)), size, step)
+        dense = model.slide(model.levels(model.normalise(photo)), size, step)
         assert dense.shape == (2, 3, 4)
         for row in range(3):
             for column in range(4):
                 top, left = row * step, column * step
                 patch = photo[:, :, top : top + size, left : left + size]
                 torch.testing.assert_close(dense[:, row, column], model(patch), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("context", range(5))
+def test_the_smallest_photo_that_params_allow_is_the_smallest_that_fits(context: int) -> None:
+    model = random_cracknet(4, context=context)
+    least = min_size(context)
+    assert model(random_images(2, 3, least, least)).shape == (2,)
+    with pytest.raises(RuntimeError):
+        model(random_images(2, 3, least - STRIDE, least - STRIDE))
+
+
+def test_the_halo_is_whole_steps() -> None:
+    assert HALO % STRIDE == HALO % CONTEXT_STRIDE == 0
 
 
 def test_sizes_are_as_documented() -> None:

@@ -21,6 +21,7 @@ from surface_crack.params import (
     declared_params,
     parse_params,
 )
+from surface_crack.paths import GENERAL_PARAMS
 from tests.makers import LIMITS
 from tests.project import ROOT, SHIPPED, as_it_came, committed
 
@@ -47,7 +48,10 @@ def test_the_file_that_the_project_came_with() -> None:
     assert list(yaml.safe_load(TEXT)) == [field.name for field in fields(Params)]  # same order
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.yaml")), ids=lambda path: path.name)
+SETTINGS = [ROOT / "docs/site.yaml", GENERAL_PARAMS]
+
+
+@pytest.mark.parametrize("path", SETTINGS, ids=lambda path: path.name)
 def test_every_file_of_settings_is_fine_and_complete(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     parse_params(text)

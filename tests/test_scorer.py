@@ -21,24 +21,25 @@ from surface_crack.scorer import load_scorer, step_of
 from tests.networks import DECISION, GREY, random_cracknet, save_network, scorer_of, spread
 from tests.project import ROOT
 
-KINDS = [("dataset", 64), ("photo", 64), ("dataset", 48), ("dataset", 96)]
+KINDS = [("dataset", 64, 0), ("photo", 64, 0), ("dataset", 48, 0), ("dataset", 96, 0)]
+KINDS += [("dataset", 128, 2), ("photo", 128, 3)]
 
 
 def noise(*shape: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
 
 
-def network(normalise: str, size: int = 64) -> CrackNet:
-    return spread(random_cracknet(8, normalise), noise(16, size, size))
+def network(normalise: str, size: int = 64, context: int = 0) -> CrackNet:
+    return spread(random_cracknet(8, normalise, context), noise(16, size, size))
 
 
-def export(folder: Path, normalise: str) -> Path:
+def export(folder: Path, normalise: str, size: int = 64, context: int = 0) -> Path:
     """The model file, its decision, and the ONNX file."""
-    model, config = load_model(save_network(folder, network(normalise)))
+    model, config = load_model(save_network(folder, network(normalise, size, context), size=size))
     assert isinstance(model, CrackNet)
-    step = step_of(64, dense=model.by != "photo")
+    step = step_of(size, dense=model.by != "photo", context=context)
     metadata = metadata_of(config, DECISION.temperature, DECISION.threshold)
-    content = onnx_bytes(Patches(model, 64, step, DECISION.temperature), metadata)
+    content = onnx_bytes(Patches(model, size, step, DECISION.temperature), metadata)
     (folder / "crack.onnx").write_bytes(content)
     return folder
 
@@ -48,13 +49,13 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export(tmp_path_factory.mktemp("exported"), "dataset")
 
 
-@pytest.mark.parametrize(("normalise", "size"), KINDS)
+@pytest.mark.parametrize(("normalise", "size", "context"), KINDS)
 def test_each_patch_gets_the_probability_that_it_has_by_itself(
-    tmp_path: Path, normalise: str, size: int
+    tmp_path: Path, normalise: str, size: int, context: int
 ) -> None:
-    model = network(normalise, size)
+    model = network(normalise, size, context)
     scorer = scorer_of(tmp_path, model, size=size)
-    assert scorer.step == (size // 2 if normalise == "photo" else 8)
+    assert scorer.step == (size // 2 if normalise == "photo" else 16 if context else 8)
     pixels = noise(size + 2 * scorer.step + 5, size + 3 * scorer.step)
     found = scorer.score(pixels)
     assert found.shape == (3, 4)
@@ -69,15 +70,17 @@ def test_each_patch_gets_the_probability_that_it_has_by_itself(
             np.testing.assert_allclose(found[row, column], alone[0], atol=1e-4)
 
 
-@pytest.mark.parametrize("normalise", ["dataset", "local"])
+@pytest.mark.parametrize(
+    ("normalise", "size", "context"), [("dataset", 64, 0), ("local", 64, 0), ("local", 128, 3)]
+)
 def test_blocks_leave_no_seam(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, normalise: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, normalise: str, size: int, context: int
 ) -> None:
-    scorer = scorer_of(tmp_path, network(normalise))
-    pixels = noise(333, 450)
+    scorer = scorer_of(tmp_path, network(normalise, size, context), size=size)
+    pixels = noise(size + 269, size + 386)
     whole = scorer.score(pixels)
-    assert whole.shape == (34, 49)
-    for block in (1, 130, 200):  # even one smaller than a patch
+    assert whole.shape == (269 // scorer.step + 1, 386 // scorer.step + 1)
+    for block in (1, 130, 200, 300):  # even one smaller than a patch
         monkeypatch.setattr(surface_crack.scorer, "BLOCK", block)
         np.testing.assert_allclose(scorer.score(pixels), whole, atol=1e-4)
 
@@ -97,9 +100,13 @@ def test_both_libraries_say_the_same(exported: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("normalise", ["photo", "local"])
-def test_both_libraries_normalise_photos_alike(tmp_path: Path, normalise: str) -> None:
-    compare(export(tmp_path, normalise))
+@pytest.mark.parametrize(
+    ("normalise", "size", "context"), [("photo", 64, 0), ("local", 64, 0), ("local", 128, 3)]
+)
+def test_both_libraries_normalise_photos_alike(
+    tmp_path: Path, normalise: str, size: int, context: int
+) -> None:
+    compare(export(tmp_path, normalise, size, context), size)
 
 
 def test_a_file_of_one_patch_scores_as_in_training_whatever_is_normalised(tmp_path: Path) -> None:
@@ -112,15 +119,15 @@ def test_a_file_of_one_patch_scores_as_in_training_whatever_is_normalised(tmp_pa
     np.testing.assert_allclose(found[0], DECISION.probabilities(logit), atol=1e-4)
 
 
-def compare(folder: Path) -> None:
+def compare(folder: Path, size: int = 64) -> None:
     by_torch = load_scorer(folder / "crack.safetensors", folder / "decision.json")
     by_onnx = load_scorer(folder / "crack.onnx", threads=1)
     assert by_torch == by_onnx
     assert by_onnx.threshold == DECISION.threshold
     assert by_onnx.photo_side == 227
     assert by_onnx.sources == ("walls",)
-    for height, width in ((64, 64), (65, 200), (151, 99)):
-        pixels = noise(height, width)
+    for more_rows, more_columns in ((0, 0), (1, 136), (87, 35)):
+        pixels = noise(size + more_rows, size + more_columns)
         found = by_onnx.score(pixels)
         np.testing.assert_allclose(found, by_torch.score(pixels), atol=1e-4)
         assert found.dtype == np.float32

@@ -8,6 +8,7 @@ from surface_crack.artifacts import read_json
 from surface_crack.errors import DataError
 from surface_crack.inspection.photo import Settings, smallest_crack
 from surface_crack.scorer import Scorer
+from surface_crack.which_model import called
 from surface_crack.wording import DRAWINGS, SHARES, only_drawings, shortened_list
 
 SHOWN = ("recall", "specificity", "precision", "accuracy")
@@ -27,11 +28,11 @@ class Facts:
     limits: list[str]  # sentences
 
 
-def model_facts(model: Path, scorer: Scorer, settings: Settings) -> Facts:
+def model_facts(model: Path, scorer: Scorer, settings: Settings, why: str) -> Facts:
     """Scores and source come from beside the model's folder, if they are this very model's."""
     patch = settings.patch_px or scorer.photo_side
     rows = [
-        ("model file", model.name),
+        ("model", f"{called(model)} ({why})"),
         ("learnt from", shortened_list(scorer.sources)),
         ("digest of all its photos", scorer.data_digest),
         ("looks at", f"patches of {patch:.4g} x {patch:.4g} pixels of the photo"),

@@ -39,8 +39,9 @@ from surface_crack.inspection.records import (
 from surface_crack.inspection.tables import write_geojson, write_photos, write_regions
 from surface_crack.packing import faint_warning, read_file
 from surface_crack.photos import Reader
-from surface_crack.scorer import Scorer, load_scorer
+from surface_crack.scorer import Scorer
 from surface_crack.threads import cores, in_order
+from surface_crack.which_model import called, choose_model
 from surface_crack.wording import DRAWINGS, counted, only_drawings
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -67,9 +68,9 @@ def inspect(request: Request) -> None:
     """Inspect all photos and write tables and report. Raises DataError, also for failed photos."""
     items = list_inputs(request.inputs, request.out)
     check_free(request.out, MADE, ours=has_record(request.out))
-    model = request.model or default_model()
     # One thread per photo: with more, rounding would depend on their number.
-    scorer = load_scorer(model, model.with_name(paths.DECISION.name), threads=1)
+    model, scorer, why = choose_model(request.model, threads=1)
+    log.info("model: %s (%s)", called(model), why)
     if only_drawings(scorer.sources):
         log.warning(DRAWINGS)
     make_folder(request.out)
@@ -87,23 +88,8 @@ def inspect(request: Request) -> None:
     if removed := remove_others(request.out, items):
         log.info("%s of earlier runs removed, not asked for now", counted(removed, "photo"))
     log.info("%s, %d of them done before", counted(len(items), "photo"), len(items) - len(times))
-    report(request.out, items, scorer, settings, model)
+    report(request.out, items, scorer, settings, model, why)
     log.info("see %s", request.out / "report.html")
-
-
-def default_model() -> Path:
-    """The model in models/: the pipeline's own, or where there is no PyTorch the exported one.
-
-    Raises DataError if there is none.
-    """
-    if paths.MODEL.exists() and (find_spec("torch") or not paths.ONNX.exists()):
-        return paths.MODEL
-    if paths.ONNX.exists():
-        return paths.ONNX
-    raise DataError(
-        f"no model in {paths.MODEL.parent} here: run `dvc repro` (or `make export`) in the "
-        "project's root folder, or give one with --model"
-    )
 
 
 def digest_of(model: Path) -> str:
@@ -169,7 +155,7 @@ class Worker:
 
 
 def report(
-    out: Path, items: Sequence[Item], scorer: Scorer, settings: Settings, model: Path
+    out: Path, items: Sequence[Item], scorer: Scorer, settings: Settings, model: Path, why: str
 ) -> None:
     """Tables and page, from the records on disk.
 
@@ -180,7 +166,7 @@ def report(
     write_photos(out / "photos.csv", records)
     write_regions(out / "regions.csv", records, settings.mm_per_px)
     write_geojson(out / "regions.geojson", records, settings.mm_per_px, located)
-    facts = model_facts(model, scorer, settings)
+    facts = model_facts(model, scorer, settings, why)
     write_text(out / "report.html", page(out, records, facts, settings))
     if faint := [record["name"] for record in records if "faint" in record["flags"]]:
         log.warning("%s", faint_warning(len(faint), faint[0]))

@@ -1,0 +1,146 @@
+"""What a few hundred labelled photos of one's own bring, from scratch and from the general model.
+
+    cp docs/site.yaml params.yaml   # set raw to an archive of a surface the general model never saw
+    dvc repro group
+    python -m bench.adaptation --work data/adaptation
+
+Reads params.yaml and what `prepare` and `group` made of it. For each of --counts so many photos are
+drawn, groups whole, --draws times; all others judge. The drawn ones train, by the train stage
+itself: with `init: general`, and with `init: ''` at --lr, longer. The share `val_share` of them
+chooses the temperature. Beside both: the general model as it is.
+
+What is done is kept in --work: started again, it goes on where it ended, as long as params and data
+are the same.
+"""
+
+import argparse
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from surface_crack import paths
+from surface_crack.artifacts import read_json, write_json
+from surface_crack.calibration import read_decision
+from surface_crack.console import run
+from surface_crack.dataset import Part, read_groups, read_images, read_index
+from surface_crack.folds import Photos, train_and_val
+from surface_crack.manifest import digest_of
+from surface_crack.model_file import load_model
+from surface_crack.params import Params, check_params
+from surface_crack.refit import judge, refit
+from surface_crack.training import predict
+
+
+class Way(NamedTuple):
+    """How to come to a model."""
+
+    name: str
+    changed: dict[str, object]  # of params.yaml
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, required=True, help="folder for what is done")
+    parser.add_argument("--counts", type=int, nargs="+", default=[50, 100, 200, 400])
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--lr", type=float, default=0.005, help="from scratch")
+    parser.add_argument("--epochs", type=int, default=60, help="from scratch")
+    arguments = parser.parse_args()
+
+    p = check_params()
+    index = read_index().assign(group=read_groups()["group"])
+    scratch = {"init": "", "lr": arguments.lr, "epochs": arguments.epochs}
+    ways = [Way("from scratch", scratch), Way("from the general model", {})]
+    data = read_json(paths.METRICS / "data.json")["digest"]
+    general = digest_of(paths.GENERAL_WEIGHTS)
+    known = f"{p} {data} {general} {scratch}"
+    work = arguments.work / hashlib.sha256(known.encode()).hexdigest()[:12]
+    print(f"settings and data {work.name}, data {data[:12]}, general model {general[:12]}\n")
+    head = "| photos | " + " | ".join(f"{name}: ROC AUC, accuracy" for name in NAMES) + " |"
+    print(head + "\n|---|" + "---|" * len(NAMES))
+    untouched = logits_of(paths.GENERAL_WEIGHTS, index)
+    for count in arguments.counts:
+        scores: dict[str, list[tuple[float, float]]] = {name: [] for name in NAMES}
+        for number in range(arguments.draws):
+            own, others = draw(index, count, number)
+            labels = index["label"][others].to_numpy()
+            decision = read_decision(
+                paths.GENERAL_WEIGHTS.with_name(paths.DECISION.name), paths.GENERAL_WEIGHTS
+            )
+            as_it_is = decision.probabilities(untouched[others])
+            scores[NAMES[0]].append(scores_of(labels, as_it_is))
+            for way in ways:
+                folder = work / f"{count}-{number}-{way.name.replace(' ', '-')}"
+                scores[way.name].append(adapted(folder, index, own, others, way, p, number))
+        cells = [
+            ", ".join(spread(values) for values in zip(*scores[name], strict=True))
+            for name in NAMES
+        ]
+        print(f"| {count} | {' | '.join(cells)} |", flush=True)
+
+
+NAMES = ("the general model as it is", "from scratch", "from the general model")
+
+
+def draw(
+    index: pd.DataFrame, count: int, number: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(rows of about `count` photos in whole groups, rows of all others)."""
+    groups = index["group"].to_numpy()
+    order = np.random.default_rng(number).permutation(np.unique(groups))
+    sizes = index.groupby("group").size()[order].cumsum()
+    chosen = np.isin(groups, order[: int((sizes <= count).sum())])
+    return np.flatnonzero(chosen), np.flatnonzero(~chosen)
+
+
+def adapted(
+    folder: Path,
+    index: pd.DataFrame,
+    own: NDArray[np.int64],
+    others: NDArray[np.int64],
+    way: Way,
+    p: Params,
+    seed: int,
+) -> tuple[float, float]:
+    """Scores on `others` of a model trained on `own`."""
+    done = folder / "scores.json"
+    if not done.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        labels = index["label"].to_numpy()
+        photos = Photos(labels, index["source"].tolist(), index["group"].tolist())
+        train, val = train_and_val(photos, own, p.val_share, seed)
+        changed = replace(p, **{"seed": seed, **way.changed})  # type: ignore[arg-type]
+        model = refit(folder.resolve(), train, val, labels, changed)
+        parts = (Part(read_images(), rows, labels[rows]) for rows in (val, others))
+        auc, accuracy = scores_of(labels[others], judge(model, *parts))
+        write_json(done, {"roc_auc": auc, "accuracy": accuracy})
+    found = read_json(done)
+    return found["roc_auc"], found["accuracy"]
+
+
+def scores_of(labels: NDArray[np.int64], probability: NDArray[np.float64]) -> tuple[float, float]:
+    """ROC AUC, and accuracy at 0.5."""
+    accuracy = ((probability >= 0.5) == labels).mean()
+    return float(roc_auc_score(labels, probability)), float(accuracy)
+
+
+def logits_of(model: Path, index: pd.DataFrame) -> NDArray[np.float32]:
+    every = np.arange(len(index))
+    return predict(load_model(model)[0], Part(read_images(), every, index["label"].to_numpy()))
+
+
+def spread(values: tuple[float, ...]) -> str:
+    return f"{mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+if __name__ == "__main__":
+    run("adaptation", main)
