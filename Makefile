@@ -13,7 +13,7 @@ PYTEST := -m pytest -n auto --dist worksteal
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help repro robustness export audit install test slow reproduce fuzz bench check format \
+.PHONY: help repro robustness export general audit install test slow reproduce fuzz bench check format \
   pythons browser clean
 
 help: ## list the targets
@@ -32,6 +32,18 @@ robustness: install ## score test photos under blur, noise, bad light, ...; prin
 
 export: $(VENV)/.export ## write models/crack.onnx, with which `inspect` needs no PyTorch
 	dvc repro stages/optional/dvc.yaml:export
+
+general: $(VENV)/.export ## make the model in the package again, RAW=folder of its four archives
+	rm -rf build/general && git clone -q . build/general && mkdir -p build/general/data/raw
+	cp $(addprefix $(RAW)/,metu.zip sdnet.zip sdnet-more.zip drone.zip) build/general/data/raw/
+	cp surface_crack/general/params.yaml build/general/params.yaml
+	cd build/general && dvc repro && dvc repro stages/optional/dvc.yaml:export
+	cp $(addprefix build/general/models/,crack.safetensors crack.onnx decision.json) surface_crack/general/
+	mkdir -p surface_crack/general/metrics
+	cp $(addprefix build/general/metrics/,calibrate.json data.json evaluate.json) surface_crack/general/metrics/
+	cp build/general/plots/mistakes.png surface_crack/general/
+	sed 's#](results.md)#](../../docs/results.md)#; s#](../data/#](../../data/#' \
+	  build/general/docs/model_card.md > surface_crack/general/model_card.md
 
 audit: install ## list the labels that are most likely wrong, see data/audit
 	dvc repro split

@@ -116,11 +116,10 @@ def whole_loop(p: Params, part: Part) -> Callable[[], float]:
     model = network(p).to(memory_format=torch.channels_last)
     optimizer = make_optimizer(p.model, model, p.lr, p.weight_decay)
     shuffle, draw = np.random.default_rng(0), torch.Generator().manual_seed(0)
-    names = ("brightness", "contrast", "gamma", "zoom")
-    settings = {name: getattr(p, name) for name in names}
+    light = {"brightness": p.brightness, "contrast": p.contrast, "gamma": p.gamma}
 
     def changed(images: Tensor) -> Tensor:
-        return augment(images, draw, turns=p.turns, **settings)
+        return augment(images, draw, turns=p.turns, **light)
 
     def epoch() -> None:
         train_epoch(

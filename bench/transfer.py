@@ -1,6 +1,7 @@
 """What is learnt on one kind of surface, judged on another.
 
-    cp surface_crack/general/params.yaml params.yaml; dvc repro group; python -m bench.transfer --work data/transfer
+    cp surface_crack/general/params.yaml params.yaml; dvc repro group
+    python -m bench.transfer --work data/transfer
 
 Reads params.yaml and what `prepare` and `group` made of it. A surface is a source, or a folder in
 it above the class folders: SDNET2018's Decks, Pavements and Walls are three. All photos are dealt

@@ -24,7 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from surface_crack import figures, metrics, paths
-from surface_crack.artifacts import write_json, write_text
+from surface_crack.artifacts import write_csv, write_json, write_text
 from surface_crack.calibration import read_decision
 from surface_crack.dataset import (
     Part,
@@ -34,11 +34,12 @@ from surface_crack.dataset import (
     read_index,
     write_frame,
 )
+from surface_crack.folders import Folder, Judged, folder_table
 from surface_crack.heatmap import heat_maps
 from surface_crack.intervals import intervals
 from surface_crack.model import Model
 from surface_crack.model_file import load_model
-from surface_crack.report import folder_table, report
+from surface_crack.report import report
 from surface_crack.stage import run_stage
 from surface_crack.training import pick_device, predict
 from surface_crack.wording import shortened
@@ -77,8 +78,9 @@ def main() -> None:
     }
     write_json(paths.METRICS / "evaluate.json", numbers)
     write_frame(paths.METRICS / "report.csv", metrics.report_table(test.labels, decided).round(6))
-    folders = folder_table(table.assign(decided=decided))
-    write_frame(paths.METRICS / "folders.csv", folders.set_index("source"))
+    judged = table.assign(decided=decided)[list(Judged._fields)]
+    folders = folder_table(map(Judged._make, judged.itertuples(index=False)))
+    write_csv(paths.METRICS / "folders.csv", Folder._fields, folders)
     text = report(test.labels, decided, numbers, decision, folders, groups.nunique())
     write_text(paths.METRICS / "report.txt", text)
     draw_plots(test, probability, decided, table)

@@ -145,7 +145,6 @@ def main() -> None:
                 brightness=p.brightness,
                 contrast=p.contrast,
                 gamma=p.gamma,
-                zoom=p.zoom,
             ),
             after_step=after_step,
         )

@@ -13,7 +13,6 @@ from typing import NoReturn, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from surface_crack.artifacts import read_json, write_json
 from surface_crack.errors import DataError
@@ -53,6 +52,8 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
     plain labels would ask for infinite certainty. Where logits speak against the labels, the best
     answer is "I do not know", and the temperature ends at the upper bound.
     """
+    from scipy.optimize import minimize_scalar  # not installed where models only answer
+
     cracks = int(labels.sum())
     sound = len(labels) - cracks
     targets = np.where(labels == 1, (cracks + 1) / (cracks + 2), 1 / (sound + 2))

@@ -65,19 +65,11 @@ def parser() -> argparse.ArgumentParser:
         "inputs", nargs="+", type=path, metavar="PHOTO|FOLDER|ZIP", help="what to inspect"
     )
     inspect.add_argument("--out", type=path, required=True, help="folder for report and tables")
-    inspect.add_argument(
-        "--model",
-        type=path,
-        help=".onnx file, or .safetensors file beside its decision.json (default: in models/)",
-    )
+    add_model(inspect)
     inspect.add_argument(
         "--mm-per-px", type=positive, help="millimetres per pixel: areas in mm², too"
     )
-    inspect.add_argument(
-        "--patch-px",
-        type=positive,
-        help="pixels of your photos that show as much as a training photo does (default: its size)",
-    )
+    add_patch_px(inspect)
     inspect.add_argument(
         "--threshold",
         type=share,
@@ -94,16 +86,14 @@ def parser() -> argparse.ArgumentParser:
     validate = add("validate", "may the model be used on these photos?")
     validate.epilog = "Exit code 0 whatever the verdict; with --json a program reads verdict.use."
     validate.add_argument("path", type=path, help="folder or zip of photos in class folders")
-    validate.add_argument(
-        "--model",
-        type=path,
-        help=".safetensors file beside its decision.json (default: in models/)",
-    )
+    add_model(validate)
+    add_patch_px(validate, "all of each photo is one patch")
     validate.add_argument(
         "--group-pattern",
         type=pattern,
         metavar="REGEX",
-        help="photos in whose paths it finds the same belong together (default: of params.yaml)",
+        help="photos in whose paths it finds the same belong together (default: that of "
+        "params.yaml; '': none)",
     )
     validate.add_argument("--json", action="store_true", help="print one JSON object")
     validate.add_argument("--out", type=path, help="folder for report, predictions and mistakes")
@@ -127,6 +117,25 @@ def parser() -> argparse.ArgumentParser:
         "--to", type=path, default=Path("data/raw"), help="folder (default: %(default)s)"
     )
     return top
+
+
+def add_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--model",
+        type=path,
+        help="'general' for the model in the package, a .onnx file, or a .safetensors file beside "
+        "its decision.json (default: the one in models/ if it has learnt from photos, else the "
+        "general one)",
+    )
+
+
+def add_patch_px(command: argparse.ArgumentParser, default: str = "its size") -> None:
+    command.add_argument(
+        "--patch-px",
+        type=positive,
+        help="pixels of your photos that show as much as a training photo does "
+        f"(default: {default})",
+    )
 
 
 def path(text: str) -> Path:
@@ -180,7 +189,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 
 
 def installed(arguments: argparse.Namespace) -> None:
-    """`dispatch`, where all that it takes is there: `inspect` alone needs no extra."""
+    """`dispatch`, where all that it takes is there: `inspect` and `validate` need no extra."""
     try:
         dispatch(arguments)
     except ModuleNotFoundError as error:
@@ -271,11 +280,14 @@ def inspect(arguments: argparse.Namespace) -> None:
 
 def judge(arguments: argparse.Namespace) -> None:
     """Print scores and a verdict. Raises ParamsError or DataError; no verdict is an error."""
-    from surface_crack import paths
     from surface_crack.elsewhere import validate_photos
 
     found, text = validate_photos(
-        arguments.path, arguments.out, arguments.group_pattern, arguments.model or paths.MODEL
+        arguments.path,
+        arguments.out,
+        model=arguments.model,
+        group_pattern=arguments.group_pattern,
+        patch_px=arguments.patch_px,
     )
     if arguments.json:
         text = json.dumps(found, indent=2, sort_keys=True, allow_nan=False)

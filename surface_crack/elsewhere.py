@@ -1,23 +1,26 @@
-"""The current model on labelled photos from elsewhere: find, pack, group and score them.
+"""A model on labelled photos from elsewhere: find, pack, group and score them.
 
 As in the pipeline, only that nothing is split: all photos are judged, but for those that the model
-has learnt from. Files of the pipeline are read and never written.
+has learnt from. Files of the pipeline are read and never written, and none is needed.
 """
 
-import json
+import csv
+import hashlib
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
+import yaml
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from surface_crack import figures, paths
+from surface_crack import paths
 from surface_crack.artifacts import (
     check_free,
     make_folder,
@@ -27,94 +30,158 @@ from surface_crack.artifacts import (
     write_json,
     write_text,
 )
-from surface_crack.calibration import Decision, read_decision
-from surface_crack.dataset import Part, read_index, read_part
-from surface_crack.errors import DataError
+from surface_crack.captioned import captioned
+from surface_crack.decode import MAX_WHOLE, NotAPhoto, whole
+from surface_crack.errors import DataError, one_line
+from surface_crack.folders import Judged, folder_table
 from surface_crack.grouping import equals, group_photos
 from surface_crack.manifest import TRAIN, VAL, check_one_run, digest_of, made_by, manifest_path
-from surface_crack.model import Model
-from surface_crack.model_file import load_model
-from surface_crack.packing import Row, pack_all
-from surface_crack.params import Params, check_params
+from surface_crack.packing import Row, pack_all, read_file
+from surface_crack.params import OPTIONAL, PARAMS, Params, check_params, parse_params
 from surface_crack.patterns import pattern_keys
-from surface_crack.photos import Limits, Listing, Rejected, class_labels, list_photos
-from surface_crack.report import folder_table
-from surface_crack.training import pick_device, predict
+from surface_crack.photo_scores import scale_of, scaled, score_pixels
+from surface_crack.photos import (
+    Limits,
+    Listing,
+    Photo,
+    Reader,
+    Rejected,
+    class_labels,
+    list_photos,
+)
+from surface_crack.scorer import Scorer
+from surface_crack.threads import cores, in_order
 from surface_crack.twins import find_relatives
 from surface_crack.validation import validate
 from surface_crack.validation_report import validation_report
-from surface_crack.wording import shortened
+from surface_crack.which_model import called, choose_model
 
 SHOWN = 18  # photos in the picture
 MADE = ("report.txt", "report.json", "predictions.csv", "mistakes.png")
 REASONS = 5  # files that cannot be used, named in the report
-COLUMNS = ["source", "path", "label", "group", "probability", "decided"]
+BATCH = 32  # photos of one patch scored at once: bounds memory
+NEEDED = (  # of params.yaml
+    *("negative", "positive", "exclude"),
+    *("min_recall", "max_pixels", "max_bytes"),
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The photos that can be opened; number n is images[n]."""
+
+    rows: list[Row]
+    photos: list[Photo]  # the same, to be read again
+    images: NDArray[np.uint8]  # (N, S, S, 3), mapped from disk
+    rejected: list[Rejected]
+
+
+class Settings(NamedTuple):
+    params: Params
+    own: bool  # they are of a params.yaml here, not of the package's
 
 
 def validate_photos(
-    path: Path, out: Path | None, group_pattern: str | None = None, model_file: Path = paths.MODEL
+    path: Path,
+    out: Path | None = None,
+    *,
+    model: Path | None = None,
+    group_pattern: str | None = None,
+    patch_px: float | None = None,
 ) -> tuple[dict[str, Any], str]:
     """(content of report.json, text of report.txt) of the photos in the folder or zip `path`.
 
-    Both, predictions.csv and mistakes.png go into the folder `out`, unless it is None.
-    `group_pattern` is another one than that of params.yaml; the decision lies beside `model_file`.
-    Raises ParamsError or DataError.
+    Both, predictions.csv and mistakes.png go into the folder `out`, unless it is None. `model` is
+    what `choose_model` takes, `group_pattern` another one than that of params.yaml. Each photo is
+    taken for one patch, or with `patch_px`, the side of a patch in its pixels, for many. Raises
+    ParamsError or DataError.
     """
-    p = check_params()
-    if group_pattern is not None:
-        p = replace(p, group_pattern=group_pattern)
+    p, own = settings()
+    if group_pattern is None:
+        group_pattern = p.group_pattern if own else ""
     if not path.exists():
         raise DataError(f"{path} does not exist: give a folder or zip of labelled photos")
-    model, config = load_model(model_file)
-    decision = read_decision(model_file.with_name(paths.DECISION.name), model_file)
-    known = learnt_from(model_file)
+    # One thread per batch or photo: with more, rounding would depend on their number.
+    model, scorer, why = choose_model(model, threads=1)
+    known = learnt_from(model)
     if out:
         check_out(out, path)
         make_folder(out)
-    listing = list_photos(path, class_labels(p.negative, p.positive), p.exclude)
+    listing = listed(path, p, own=own)
     with TemporaryDirectory(prefix="surface-crack-") as folder:
         packed = Path(folder) / "images.npy"
-        rows, rejected = unpacked(
-            path, listing, config["image_size"], packed, Limits(p.max_pixels, p.max_bytes)
+        found = unpacked(path, listing, scorer.patch, packed, Limits(p.max_pixels, p.max_bytes))
+        groups, pattern_misses = grouped(found, group_pattern)
+        seen = (
+            {group for group, row in zip(groups, found.rows, strict=True) if row.sha256 in known}
+            if known
+            else set()
         )
-        images = np.load(packed, mmap_mode="r")
-        table, pattern_misses = grouped(images, rows, p)
-        seen = table["group"].isin(table["group"][table["sha256"].isin(known or [])])
-        if seen.all():
+        left = [number for number, group in enumerate(groups) if group not in seen]
+        if not left:
             raise DataError(f"the model was trained on all photos of {path}: give it others")
-        table = table[~seen]
-        table = predicted(model, decision, images, table)
+        judged, too_small = judge(scorer, found, groups, left, p, patch_px)
+        rejected = sorted([*found.rejected, *too_small])
+        if not judged:
+            raise none_usable(path, rejected)
         scores = validate(
-            table["label"].to_numpy(),
-            table["probability"].to_numpy(),
-            decision.threshold,
-            table["group"].tolist(),
+            np.array([photo.label for photo in judged.values()]),
+            np.array([photo.probability for photo in judged.values()]),
+            scorer.threshold,
+            [photo.group for photo in judged.values()],
             p.min_recall,
         )
-        folders = folder_table(table)
-        found = {
+        folders = folder_table(judged.values())
+        report = {
             **scores,
             "path": readable(str(path)),
-            "rule": decision.rule,
-            "temperature": decision.temperature,
-            "trained_on": None if known is None else int(seen.sum()),
-            "training_data": config["data_digest"],
-            "learnt_from": config["sources"],
+            "model": readable(f"{called(model)} ({why})"),
+            "rule": rule_of(model, scorer),
+            "temperature": scorer.temperature,
+            "trained_on": None if known is None else len(found.rows) - len(left),
+            "training_data": scorer.data_digest,
+            "learnt_from": list(scorer.sources),
+            "patch_px": patch_px,
             "excluded": listing.excluded,
-            "group_pattern": p.group_pattern,
+            "group_pattern": group_pattern,
             "pattern_misses": pattern_misses,
             "rejected": len(rejected),
             "first_rejected": [file._asdict() for file in rejected[:REASONS]],
-            "folders": json.loads(folders.to_json(orient="records")),  # NaN becomes null
+            "folders": [folder._asdict() for folder in folders],
         }
-        text = validation_report(found, folders)
+        text = validation_report(report, folders)
         if out:
             write_text(out / "report.txt", text)
-            write_json(out / "report.json", found)
-            columns = table[COLUMNS].round({"probability": 6})
-            write_csv(out / "predictions.csv", COLUMNS, columns.itertuples(index=False))
-            draw_mistakes(images, table, out / "mistakes.png")
-    return found, text
+            write_json(out / "report.json", report)
+            write_csv(out / "predictions.csv", Judged._fields, map(_rounded, judged.values()))
+            draw_mistakes(found.images, judged, out / "mistakes.png")
+    return report, text
+
+
+def settings() -> Settings:
+    """Of the params.yaml here, or where there is none, of that by which the general model was made.
+
+    Raises ParamsError or DataError.
+    """
+    if PARAMS.exists():
+        return Settings(check_params(), own=True)
+    file = paths.GENERAL_PARAMS
+    if not file.exists():
+        raise DataError(f"{file} is missing: the package is incomplete, install it anew")
+    return Settings(parse_params(file.read_text("utf-8"), NEEDED, file), own=False)
+
+
+def listed(path: Path, p: Params, *, own: bool) -> Listing:
+    """`list_photos`; where there is no params.yaml, a message about it says what holds instead."""
+    try:
+        return list_photos(path, class_labels(p.negative, p.positive), p.exclude)
+    except DataError as error:
+        if own or str(PARAMS) not in str(error):
+            raise
+        raise DataError(
+            f"{error} (there is no {PARAMS} here, so the names of the class folders are "
+            f"{', '.join(p.negative)} and {', '.join(p.positive)}, in capitals or not)"
+        ) from None
 
 
 def check_out(out: Path, photos: Path) -> None:
@@ -128,35 +195,44 @@ def check_out(out: Path, photos: Path) -> None:
     check_free(out, MADE, ours=ours)
 
 
-def unpacked(
-    path: Path, listing: Listing, size: int, target: Path, limits: Limits
-) -> tuple[list[Row], list[Rejected]]:
-    """(photos, files that are none) of the listing; pixels go to `target`. Raises DataError."""
+def unpacked(path: Path, listing: Listing, size: int, target: Path, limits: Limits) -> Found:
+    """The photos of the listing; pixels go to `target`. Raises DataError if there is none."""
     packed, unusable = pack_all(listing.photos, size, target, limits, "validate")
-    rows = [row._replace(path=readable(row.path), source=readable(row.source)) for row in packed]
     rejected = sorted(Rejected(*map(readable, file)) for file in [*listing.rejected, *unusable])
-    if not rows:
-        first = rejected[0]
-        raise DataError(
-            f"none of the {len(rejected)} files in {path} can be used; the first is "
-            f"{first.path!r} ({first.reason})"
-        )
-    return rows, rejected
+    if not packed:
+        raise none_usable(path, rejected)
+    photos, dropped = [], iter([*unusable, None])  # in the order of the listing
+    following = next(dropped)
+    for photo in listing.photos:
+        if following and following[:2] == photo[:2]:  # source and path
+            following = next(dropped)
+        else:
+            photos.append(photo)
+    rows = [row._replace(path=readable(row.path), source=readable(row.source)) for row in packed]
+    return Found(rows, photos, np.load(target, mmap_mode="r"), rejected)
 
 
-def grouped(images: NDArray[np.uint8], rows: Sequence[Row], p: Params) -> tuple[pd.DataFrame, bool]:
-    """(columns of index.csv and `group`, whether there is a `group_pattern` that finds nothing)."""
-    index = pd.DataFrame(rows, columns=list(Row._fields))
+def none_usable(path: Path, rejected: Sequence[Rejected]) -> DataError:
+    first = rejected[0]
+    return DataError(
+        f"none of the {len(rejected)} files in {path} can be used; the first is "
+        f"{first.path!r} ({first.reason})"
+    )
+
+
+def grouped(found: Found, pattern: str) -> tuple[list[str], bool]:
+    """(group of each photo, whether there is a `group_pattern` that finds nothing)."""
+    rows = found.rows
     try:
-        keys = pattern_keys(p.group_pattern, index["source"].tolist(), index["path"].tolist())
+        keys = pattern_keys(pattern, [row.source for row in rows], [row.path for row in rows])
         pattern_misses = False
     except DataError:  # it was written for the photos of `raw`; others may have other names
-        keys, pattern_misses = [None] * len(index), True
-    copies, twins = find_relatives(images)
+        keys, pattern_misses = [None] * len(rows), True
+    copies, twins = find_relatives(found.images)
     pairs = [(one, other) for one, other in twins.pairs.tolist()]
-    contents = [key or content for key, content in zip(keys, index["sha256"], strict=True)]
+    contents = [key or row.sha256 for key, row in zip(keys, rows, strict=True)]
     groups = group_photos(contents, {"copy": copies, "twin": pairs, "pattern": equals(keys)})
-    return index.assign(group=[photo.group for photo in groups]), pattern_misses
+    return [photo.group for photo in groups], pattern_misses
 
 
 def learnt_from(model: Path) -> set[str] | None:
@@ -165,38 +241,144 @@ def learnt_from(model: Path) -> set[str] | None:
     None where data/ does not tell: it is empty, or the model was trained elsewhere. Raises
     DataError if files of two runs are in data/ and models/.
     """
-    files = [paths.INDEX, TRAIN, VAL]
+    files, stages = [paths.INDEX, TRAIN, VAL], ("prepare", "split", "train")
     if not any(file.exists() for file in files):
         return None
     if model.absolute() == paths.MODEL.absolute():
-        check_one_run(("prepare", "split", "train"), [*files, paths.MODEL])
-    elif manifest_path("train").exists() and digest_of(model) == made_by("train", paths.MODEL):
-        check_one_run(("prepare", "split", "train"), files)
+        check_one_run(stages, [*files, paths.MODEL])
+    elif manifest_path("train").exists() and (
+        digest_of(model) == made_by("train", paths.MODEL) or exported_here(model)
+    ):
+        check_one_run(stages, files)
     else:
         return None
-    rows = np.concatenate([read_part(name)["row"] for name in ("train", "val")])
-    return set(read_index()["sha256"][rows])
+    hashes = column(paths.INDEX, "sha256")
+    return {hashes[int(row)] for part in (TRAIN, VAL) for row in column(part, "row")}
 
 
-def predicted(
-    model: Model, decision: Decision, images: NDArray[np.uint8], table: pd.DataFrame
-) -> pd.DataFrame:
-    """The table with `probability` and `decided`; its index says which of the images."""
-    part = Part(images, table.index.to_numpy(), table["label"].to_numpy())
-    probability = decision.probabilities(predict(model.to(pick_device()), part))
-    return table.assign(probability=probability, decided=decision.decide(probability))
+def exported_here(model: Path) -> bool:
+    """Whether the stage `export` made this ONNX file of the weights that data/manifests names.
+
+    DVC's record of the stage says so: `export` reads the manifest, and refuses other weights.
+    """
+    try:
+        lock = yaml.safe_load(OPTIONAL.with_suffix(".lock").read_text("utf-8"))
+        export = lock["stages"]["export"]
+        recorded = {file["path"]: file["md5"] for file in [*export["deps"], *export["outs"]]}
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return False
+    return all(
+        recorded.get(name.as_posix()) == md5(file)
+        for name, file in ((paths.ONNX, model), (manifest_path("train"),) * 2)
+    )
 
 
-def draw_mistakes(images: NDArray[np.uint8], table: pd.DataFrame, path: Path) -> None:
-    """The mistakes furthest from their labels, as the network sees them."""
-    wrong = table[table["decided"] != table["label"]]
-    error = (wrong["probability"] - wrong["label"]).abs()
-    worst = wrong.loc[error.sort_values(ascending=False, kind="stable").index[:SHOWN]]
+def md5(file: Path) -> str:
+    """As DVC records it."""
+    return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def column(path: Path, name: str) -> list[str]:
+    """One column of a CSV file of the pipeline. Raises DataError."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [row[name] for row in csv.DictReader(file)]
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read ({one_line(error)}): run `dvc repro`") from None
+
+
+def rule_of(model: Path, scorer: Scorer) -> str | None:
+    """How the threshold was chosen; None where no decision.json of this model lies beside it."""
+    with suppress(DataError):
+        decision = read_json(model.with_name(paths.DECISION.name))
+        numbers = decision.get("temperature"), decision.get("threshold")
+        if numbers == (scorer.temperature, scorer.threshold) and "rule" in decision:
+            return str(decision["rule"])
+    return None
+
+
+def judge(
+    scorer: Scorer,
+    found: Found,
+    groups: Sequence[str],
+    numbers: Sequence[int],
+    p: Params,
+    patch_px: float | None,
+) -> tuple[dict[int, Judged], list[Rejected]]:
+    """(what the model says of the photos of these numbers, those that it cannot be asked about)."""
+    said: Iterable[float | str] = (
+        one_patch_each(scorer, found.images, numbers)
+        if patch_px is None
+        else many_patches_each(scorer, found, numbers, p, patch_px)
+    )
+    judged: dict[int, Judged] = {}
+    rejected = []
+    for number, answer in zip(numbers, said, strict=True):
+        row = found.rows[number]
+        if isinstance(answer, str):
+            rejected.append(Rejected(row.source, row.path, readable(answer)))
+            continue
+        decided = int(answer >= scorer.threshold)
+        judged[number] = Judged(row.source, row.path, row.label, groups[number], answer, decided)
+    return judged, rejected
+
+
+def one_patch_each(
+    scorer: Scorer, images: NDArray[np.uint8], numbers: Sequence[int]
+) -> list[float]:
+    """P(crack) of each photo, as small as the network sees a patch."""
+    batches = [numbers[start : start + BATCH] for start in range(0, len(numbers), BATCH)]
+    said = in_order(lambda batch: scorer.run(images[batch]).ravel(), batches, cores())
+    return [float(x) for batch in said for x in batch]
+
+
+def many_patches_each(
+    scorer: Scorer, found: Found, numbers: Sequence[int], p: Params, patch_px: float
+) -> list[float | str]:
+    """The highest P(crack) of a patch of each photo, or why there is none."""
+    scale = scale_of(scorer, patch_px)
+    with Reader(p.max_bytes) as reader:
+
+        def highest(number: int) -> float | str:
+            row = found.rows[number]
+            if reason := unfit(row.width, row.height, scorer.patch, patch_px):
+                return reason
+            try:
+                content = read_file(reader, found.photos[number])
+                photo = whole(content, scale, max_pixels=p.max_pixels)
+            except NotAPhoto as error:
+                return str(error)
+            pixels = scaled(photo.image, scale, (photo.width, photo.height))
+            return float(score_pixels(scorer, pixels, scale).probability.max())
+
+        said = in_order(highest, numbers, cores())
+        return list(tqdm(said, "score", len(numbers), unit="photo", disable=None))
+
+
+def unfit(width: int, height: int, patch: int, patch_px: float) -> str:
+    """Why a photo has no patches of `patch_px`, which the network sees as `patch`; '' if it has."""
+    size = f"{width} x {height} pixels"
+    if min(width, height) < patch_px:
+        return f"{size} are less than a patch of {patch_px:g}: give a smaller --patch-px"
+    least = math.ceil(patch * math.sqrt(width * height / MAX_WHOLE))  # pixels are added below it
+    if patch_px < least:
+        return f"{size} take a --patch-px of {least} or more, got {patch_px:g}"
+    return ""
+
+
+def _rounded(photo: Judged) -> Judged:
+    return photo._replace(probability=float(np.round(photo.probability, 6)))
+
+
+def draw_mistakes(images: NDArray[np.uint8], judged: Mapping[int, Judged], path: Path) -> None:
+    """The mistakes furthest from their labels, as small as the network sees a patch."""
+    wrong = [number for number, photo in judged.items() if photo.decided != photo.label]
+    wrong.sort(key=lambda number: -abs(judged[number].probability - judged[number].label))
+    worst = wrong[:SHOWN]
     captions = []
-    for row in worst.to_dict("records"):
-        kind = "missed crack" if row["label"] else "false alarm"
-        folder, _, name = f"{row['source']}/{row['path']}".rpartition("/")
-        lines = f"{kind}, P {row['probability']:.3f}", folder, name
-        captions.append("\n".join(shortened(line, figures.WIDE) for line in lines))
-    title = f"The {len(worst)} worst of {len(wrong)} mistakes among {len(table)} photos"
-    figures.gallery([images[row] for row in worst.index], captions, title, path)
+    for photo in map(judged.__getitem__, worst):
+        kind = "missed crack" if photo.label else "false alarm"
+        folder, _, name = f"{photo.source}/{photo.path}".rpartition("/")
+        captions.append("\n".join([f"{kind}, P {photo.probability:.3f}", folder, name]))
+    title = f"The {len(worst)} worst of {len(wrong)} mistakes among {len(judged)} photos"
+    captioned([images[number] for number in worst], captions, title, path)

@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Pair = tuple[int, int]
 
@@ -31,11 +31,23 @@ def equals(labels: Iterable[object]) -> list[Pair]:
     ]
 
 
-def components(count: int, pairs: Sequence[Pair] | NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number of the family that each of `count` rows belongs to; `pairs` tie rows together."""
-    one, other = np.asarray(pairs, np.int64).reshape(-1, 2).T
-    ties = coo_array((np.ones(len(one), bool), (one, other)), (count, count))
-    return np.asarray(connected_components(ties, directed=False)[1], np.int64)
+def components(count: int, pairs: Iterable[Sequence[int]] | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number of the family that each of `count` rows belongs to; `pairs` tie rows together.
+
+    Families are numbered from 0 in the order of their first rows.
+    """
+    first = list(range(count))  # a row of the same family, none later than itself
+
+    def earliest(row: int) -> int:
+        while first[row] != row:
+            first[row] = first[first[row]]  # halves the way for those who come after
+            row = first[row]
+        return row
+
+    for pair in pairs.tolist() if isinstance(pairs, np.ndarray) else pairs:
+        one, other = sorted(map(earliest, pair))
+        first[other] = one
+    return np.unique([earliest(row) for row in range(count)], return_inverse=True)[1]
 
 
 def group_photos(contents: Sequence[str], ties: Mapping[str, Sequence[Pair]]) -> list[Grouped]:
@@ -58,6 +70,6 @@ def group_photos(contents: Sequence[str], ties: Mapping[str, Sequence[Pair]]) ->
     return [Grouped(row, called[family], rules[row]) for row, family in enumerate(families)]
 
 
-def lone_groups(index: pd.DataFrame) -> list[Grouped]:
+def lone_groups(index: "pd.DataFrame") -> list[Grouped]:
     """Every photo a group of its own, copies too: what a random split deals."""
     return group_photos((index["sha256"] + index["source"] + "/" + index["path"]).tolist(), {})

@@ -12,7 +12,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from surface_crack.metrics import calibration_bins, cross_entropies, expected_calibration_error
+from surface_crack.calibration_error import (
+    calibration_bins,
+    cross_entropies,
+    expected_calibration_error,
+)
 
 REPLICATES = 2000
 SEED = 0  # of the draws alone: the same predictions always get the same intervals
@@ -152,6 +156,13 @@ def weighted_scores(
         "roc_auc": area,
         "specificity": specificity,
     }
+
+
+def area_under_roc(labels: NDArray[np.int64], probability: NDArray[np.float64]) -> float:
+    """Of photos (n,) of both classes, in any order."""
+    order = np.argsort(-probability, kind="stable")
+    area, _ = curve_areas(np.ones((1, len(labels))), labels[order], probability[order])
+    return float(area[0])
 
 
 def curve_areas(

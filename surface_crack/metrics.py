@@ -18,8 +18,14 @@ from sklearn.metrics import (
     roc_curve,
 )
 
+from surface_crack.calibration_error import (
+    BINS,
+    calibration_bins,
+    cross_entropies,
+    expected_calibration_error,
+)
+
 CLASSES = ["negative", "positive"]
-BINS = 15  # of the calibration error: the usual number
 CURVE_POINTS = 300  # a curve in a chart needs no more, and git keeps every one
 
 
@@ -103,20 +109,6 @@ def probability_scores(
     }
 
 
-def cross_entropies(
-    labels: NDArray[np.int64], probability: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Cross-entropy of each photo (n,), nats; at most 36, the one mistake of a P of exactly 1."""
-    tiny = np.finfo(np.float64).eps  # as scikit-learn's log_loss
-    p = np.clip(probability, tiny, 1 - tiny)
-    return np.asarray(-np.log(np.where(labels == 1, p, 1 - p)))
-
-
-def calibration_bins(probability: NDArray[np.float64], bins: int = BINS) -> NDArray[np.int64]:
-    """Which of `bins` equally wide bins each P(crack) (n,) falls into; 1 belongs to the last."""
-    return np.minimum((probability * bins).astype(np.int64), bins - 1)
-
-
 def reliability_table(
     labels: NDArray[np.int64], probability: NDArray[np.float64], bins: int = BINS
 ) -> pd.DataFrame:
@@ -124,17 +116,6 @@ def reliability_table(
     frame = pd.DataFrame({"predicted": probability, "observed": labels})
     grouped = frame.groupby(calibration_bins(probability, bins))
     return grouped.mean().assign(photos=grouped.size()).reset_index(drop=True).round(6)
-
-
-def expected_calibration_error(
-    labels: NDArray[np.int64], probability: NDArray[np.float64], bins: int = BINS
-) -> float:
-    """Mean over photos of how far predicted and observed lie apart in their bin.
-
-    Naeini, Cooper & Hauskrecht 2015, https://doi.org/10.1609/aaai.v29i1.9602
-    """
-    gaps = np.bincount(calibration_bins(probability, bins), labels - probability)
-    return float(np.abs(gaps).sum() / len(labels))
 
 
 def roc_table(labels: NDArray[np.int64], probability: NDArray[np.float64]) -> pd.DataFrame:

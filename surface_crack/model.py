@@ -140,7 +140,8 @@ class CrackNet(_Normalised):
         `context` of CONTEXT_STRIDE: in eval mode equal to `forward` on each.
         """
         logits: Tensor = self.head.bias
-        weights = torch.split(self.head.weight[:, :, None, None], levels[0].shape[1], dim=1)
+        weight, count = self.head.weight[:, :, None, None], levels[0].shape[1]  # (1, n * C, 1, 1)
+        weights = [weight[:, at : at + count] for at in range(0, weight.shape[1], count)]
         cells, stride = cells_of(size), step // STRIDE
         for x, of_mean, of_top in zip(levels, weights[::2], weights[1::2], strict=True):
             # The mean's share is summed over channels first: one channel to pool, not C.

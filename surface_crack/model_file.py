@@ -17,7 +17,7 @@ from surface_crack.errors import DataError, one_line
 from surface_crack.model import Model, build_model
 
 SHAPE = ("dropout", "width", "normalise")  # params that `build_model` takes, besides `model`
-OFF = {"context": 0, "init": "", "zoom": 0.0}  # params that a config lacks where they do nothing
+OFF = {"context": 0, "init": ""}  # params that a config lacks where they do nothing
 KEYS = (  # of the config; those that shape no network are for users
     *(*SHAPE, "model", "seed", "classes", "data_digest", "image_size", "photo_side", "sources"),
 )

@@ -188,7 +188,6 @@ class Params:
     brightness: Annotated[float, number(0, 0.9)]
     contrast: Annotated[float, number(0, 0.9)]
     gamma: Annotated[float, number(0, 2)]
-    zoom: Annotated[float, number(0, 0.5)]
     precision: Annotated[str, choice("auto", "fp32", "bf16")]
     # decision
     threshold: Annotated[

@@ -1,62 +1,19 @@
-"""metrics/report.txt, what a reader sees first, in 80 columns; and the scores of each folder."""
+"""metrics/report.txt, what a reader sees first, in 80 columns."""
 
 import textwrap
-from collections.abc import Mapping
-from pathlib import PurePosixPath
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from surface_crack.calibration import Decision
-from surface_crack.intervals import REPLICATES, accuracy_interval
+from surface_crack.folders import WIDTH, Folder, folder_lines
+from surface_crack.intervals import REPLICATES
 from surface_crack.metrics import report_text
-from surface_crack.wording import ALL, CHANCE, FEW, SCORES, shortened
+from surface_crack.wording import CHANCE, FEW, SCORES, shortened
 
-WIDTH = 80
-SHOWN = 40  # folders; folders.csv has all
 HEADLINES = ("accuracy", "recall", "precision", "f1")
-
-
-def folder_table(table: pd.DataFrame) -> pd.DataFrame:
-    """A row per source and folder, and one per source with several: counts and scores.
-
-    `table` has the columns path, source, group, label, probability, decided of the photos.
-    `folder` is a photo's path without its name and its class folder; blank at the root, `*` in a
-    source's total. Scores that a folder's photos leave undefined are NaN, which CSV leaves blank.
-    """
-    parents = [PurePosixPath(path).parent.parent.as_posix() for path in table["path"]]
-    photos_in = table.assign(folder=["" if parent == "." else parent for parent in parents])
-    rows = []
-    for source, of_source in photos_in.groupby("source"):
-        if of_source["folder"].nunique() > 1:
-            rows.append({"source": source, "folder": ALL, **_row(of_source)})
-        for folder, photos in of_source.groupby("folder"):
-            rows.append({"source": source, "folder": folder, **_row(photos)})
-    return pd.DataFrame(rows).round(6)
-
-
-def _row(photos: pd.DataFrame) -> dict[str, float]:
-    labels, decided = photos["label"].to_numpy(), photos["decided"].to_numpy()
-    probability = photos["probability"].to_numpy()
-    cracks, alarms = int(labels.sum()), int(decided.sum())
-    found = int((labels & decided).sum())
-    low, high = accuracy_interval(labels == decided, photos["group"].tolist())
-    both = 0 < cracks < len(labels)
-    return {
-        "photos": len(labels),
-        "cracks": cracks,
-        "missed": cracks - found,
-        "false_alarms": alarms - found,
-        "accuracy": (labels == decided).mean(),
-        "low": low,
-        "high": high,
-        "recall": found / cracks if cracks else np.nan,
-        "precision": found / alarms if alarms else np.nan,
-        "roc_auc": roc_auc_score(labels, probability) if both else np.nan,
-    }
 
 
 def report(
@@ -64,11 +21,11 @@ def report(
     decided: NDArray[np.int64],
     numbers: Mapping[str, Any],
     decision: Decision,
-    folders: pd.DataFrame,
+    folders: Sequence[Folder],
     groups: int,
 ) -> str:
     """The text of report.txt. `numbers` are those of evaluate.json, `groups` counts the test's."""
-    sources = shortened(", ".join(folders["source"].unique()), 36)
+    sources = shortened(", ".join(dict.fromkeys(folder.source for folder in folders)), 36)
     found = int((labels & decided).sum())
     cracks, alarms = int(labels.sum()), int(decided.sum())
     lines = [
@@ -129,23 +86,3 @@ def _no_better_than_chance(numbers: Mapping[str, Any]) -> list[str]:
     if numbers["interval"]["roc_auc"]["low"] > CHANCE:
         return []
     return ["The area under ROC may be 0.5: no better than chance, or too few groups to tell."]
-
-
-def folder_lines(folders: pd.DataFrame, whole: str) -> list[str]:
-    """The folders with the most mistakes, in the order of the table; `whole` says where all are."""
-    mistakes = folders["missed"] + folders["false_alarms"]
-    worst = mistakes.sort_values(ascending=False, kind="stable").index[:SHOWN]
-    lines = [
-        f"{'':26}{'photos':>7}{'cracks':>7}{'missed':>7}{'false':>6}{'accuracy %':>27}",
-        *(_folder_line(row) for row in folders.loc[worst.sort_values()].to_dict("records")),
-    ]
-    if len(folders) > SHOWN:
-        lines.append(f"The {SHOWN} with the most mistakes; all {len(folders)}: {whole}")
-    return lines
-
-
-def _folder_line(row: Mapping[Any, Any]) -> str:
-    name = shortened(f"{row['source']}/{row['folder']}".rstrip("/"), 25)
-    low, high = f"{100 * row['low']:.2f}", f"{100 * row['high']:.2f}"
-    counts = f"{row['photos']:7}{row['cracks']:7}{row['missed']:7}{row['false_alarms']:6}"
-    return f"{name:26}{counts}{100 * row['accuracy']:9.2f} {f'({low} to {high})':>17}"

@@ -1,9 +1,9 @@
 """Find photos that show the same thing: near-copies, also mirrored, turned, cropped, brightened.
 
-Three sieves, each finer and dearer than the one before; none compares all pairs:
+Three sieves, each finer and dearer than the one before; only the first looks at all pairs:
 
 1. Each photo becomes 18 numbers that mirroring and turning by quarter turns do not change: sizes of
-   its lowest cosine frequencies. Its nearest neighbours in a k-d tree are candidates.
+   its lowest cosine frequencies. Those with the nearest numbers are candidates.
    It asks twice, as it is and with its rim cut off, because a crop has lost its rim.
 2. A candidate stays if the spectra correlate in one of the eight turns. They are taken after local
    normalisation, so that a dark crack does not outshine the surface around it.
@@ -11,19 +11,17 @@ Three sieves, each finer and dearer than the one before; none compares all pairs
    and the gradients of both are compared block by block. Twins agree all over, two photos of
    different cracks in one place at most.
 
-How often each sieve errs is measured in bench/twins.py; docs/results.md has the numbers.
+How often each sieve errs is measured in bench/twins.py; docs/results.md has the numbers. The
+threads are ours: each product of matrices is too small for BLAS to share it out among its own,
+which would wait for each other (OpenBLAS does from 262,144 multiplications).
 """
 
 import hashlib
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dctn
-from scipy.ndimage import gaussian_filter
-from scipy.spatial import KDTree
-from threadpoolctl import threadpool_limits
 
 from surface_crack.grouping import Pair, components, equals
 from surface_crack.threads import cores, in_order
@@ -36,7 +34,6 @@ LOWEST = 5  # frequencies per axis that describe a photo
 SPECTRUM = 8  # frequencies per axis that are correlated
 RIM = 0.03  # share of each side that the second question leaves out
 NEIGHBOURS = 10  # candidates per photo and question
-SLACK = 0.3  # share by which a neighbour may be farther than the one in its place
 FAR = 0.42  # distance of descriptors above which nothing is a candidate; twins have 0.3 at most
 CORRELATED = 0.5  # correlation of spectra that a candidate needs
 REACH = 0.12  # how far an edge of the window may lie from the photo's edge, share of the side
@@ -46,7 +43,12 @@ NOISE = 0.35  # grey levels; gradients weaker than this are no evidence
 EVIDENCE = 1.5  # blocks with gradients that a verdict needs
 TWIN = 0.6  # mean correlation of the blocks' gradients from which two photos are twins
 CHUNK = 256  # photos of 64 pixels, or pairs of them, at a time
-PAIRS = 2048  # pairs of spectra at a time
+PAIRS = 1024  # pairs of spectra at a time
+PARTS = 8  # per side, in which a photo is made smaller; divides each image_size
+ASKING = 64  # photos that look for their neighbours at a time
+TILE = 192  # photos that one of its matrix products compares them with
+SAMPLE = 8  # every so many tiles tell how near the nearest are at least
+ROUNDING = 1e-5  # of half a squared distance, in single precision
 WHOLE = (0.0, 1.0, 0.0, 1.0)  # a window: left, right, top, bottom
 INNER = (RIM, 1 - RIM, RIM, 1 - RIM)
 
@@ -68,19 +70,12 @@ def find_relatives(images: NDArray[np.uint8]) -> tuple[list[Pair], Twins]:
 def find_twins(images: NDArray[np.uint8], rows: Indices) -> Twins:
     """Twins among the photos `rows` (ascending) of uint8 (N, S, S, 3) `images`, mapped from disk.
 
-    Time grows little faster than the number of rows. Memory: 1 KB per row, and a chunk per core.
+    It searches, and searches again with one photo of each large family, until nothing new is found:
+    a photo with more than NEIGHBOURS versions has eyes for them alone, and may overlook others.
+    Memory: 1 KB per row, and per core 0.5 KB per row and a chunk.
     """
     if len(rows) < 2:
         return Twins(np.empty((0, 2), np.int64), np.empty(0, np.float32))
-    with threadpool_limits(1, "blas"):  # the threads are ours: those of BLAS would wait for them
-        return _find_twins(images, rows)
-
-
-def _find_twins(images: NDArray[np.uint8], rows: Indices) -> Twins:
-    """Search, and search again with one photo of each large family, until nothing new is found.
-
-    A photo with more than NEIGHBOURS versions has eyes for them alone, and may overlook others.
-    """
     found, asked = [_search(images, rows)], rows
     while True:
         pairs = np.searchsorted(rows, np.concatenate([twins.pairs for twins in found]))
@@ -118,9 +113,16 @@ def _chunks(items: Indices, size: int) -> list[Indices]:
 
 
 def _grey(images: NDArray[np.uint8], rows: Indices) -> Floats:
-    """Luma float32 (n, 2 GRID, 2 GRID) in [0, 255]."""
+    """Luma float32 (n, 2 GRID, 2 GRID) in [0, 255] of photos whose side is a multiple of PARTS."""
     grey: Floats = np.matmul(images[rows], np.array([0.299, 0.587, 0.114], np.float32))
-    return grey if grey.shape[1] == 2 * GRID else _window(grey, np.array([WHOLE]), 2 * GRID)[0]
+    count, side, _ = grey.shape
+    if side == 2 * GRID:
+        return grey
+    own, cells = side // PARTS, 2 * GRID // PARTS  # sides of a part
+    parts = grey.reshape(count, PARTS, own, PARTS, own).swapaxes(2, 3).reshape(-1, own, own)
+    small, _ = _window(parts, np.array([WHOLE]), cells)
+    together = small.reshape(count, PARTS, PARTS, cells, cells).swapaxes(2, 3)
+    return together.reshape(count, 2 * GRID, 2 * GRID)
 
 
 def _window(grey: Floats, edges: NDArray[np.float64], cells: int) -> tuple[Floats, Floats]:
@@ -160,7 +162,7 @@ def _descriptors(grey: Floats) -> Floats:
     Mirroring changes the signs of some cosine frequencies, and transposing swaps (u, v) with
     (v, u): so the larger and the smaller size of the two are kept.
     """
-    sizes = np.abs(dctn(grey, axes=(1, 2), norm="ortho")[:, :LOWEST, :LOWEST])
+    sizes = np.abs(_on_both_axes(COSINES[:LOWEST], grey))
     u, v = (index[1:] for index in np.triu_indices(LOWEST))  # without the mean
     u, v = u[u + v <= LOWEST], v[u + v <= LOWEST]
     weight = (1 + np.hypot(u, v)) ** -0.5
@@ -171,29 +173,91 @@ def _descriptors(grey: Floats) -> Floats:
 
 def _spectra(grey: Floats) -> Floats:
     """(n, GRID, GRID) -> (n, SPECTRUM, SPECTRUM) of length 1, after local normalisation."""
-    detail = grey - gaussian_filter(grey, (0, 3, 3))
-    contrast = np.sqrt(gaussian_filter(detail * detail, (0, 3, 3)))
-    spectra = dctn(detail / (contrast + 1), axes=(1, 2), norm="ortho")[:, :SPECTRUM, :SPECTRUM]
+    detail = grey - _on_both_axes(AROUND, grey)
+    contrast = np.sqrt(np.maximum(_on_both_axes(AROUND, detail * detail), 0))
+    spectra = _on_both_axes(COSINES[:SPECTRUM], detail / (contrast + 1))
     spectra[:, 0, 0] = 0
-    return _unit(spectra, (1, 2))
+    return _unit(spectra, (1, 2)).astype(np.float32)
 
 
-def _unit(values: Floats, axis: int | tuple[int, int]) -> Floats:
-    length: Floats = np.sqrt((values * values).sum(axis=axis, keepdims=True))
-    return values / (length + 1e-3)
+def _on_both_axes(matrix: NDArray[np.float64], grey: NDArray[Any]) -> NDArray[np.float64]:
+    """(m, GRID) applied to rows and columns: (n, GRID, GRID) -> (n, m, m)."""
+    result: NDArray[np.float64] = np.matmul(np.matmul(matrix, grey), matrix.T)
+    return result
+
+
+def _cosines(count: int) -> NDArray[np.float64]:
+    """The orthonormal cosine transform (DCT-II) as a matrix, a frequency per row."""
+    frequency, place = np.ogrid[:count, :count]
+    basis = np.cos(np.pi * frequency * (place + 0.5) / count) * np.sqrt(2 / count)
+    basis[0] /= np.sqrt(2)
+    return np.asarray(basis)
+
+
+def _blur(count: int, sigma: float) -> NDArray[np.float64]:
+    """A Gaussian as a matrix; beyond its ends, at 4 sigma at most, a row is mirrored."""
+    reach = int(4 * sigma + 0.5)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    rows = np.pad(np.eye(count), ((reach, reach), (0, 0)), mode="symmetric")
+    shifted = np.stack([rows[k : k + count] for k in range(len(weights))])
+    return np.tensordot(weights / weights.sum(), shifted, 1)
+
+
+def _unit(values: NDArray[Any], axis: int | tuple[int, int]) -> NDArray[Any]:
+    length = np.sqrt((values * values).sum(axis=axis, keepdims=True))
+    return np.asarray(values / (length + 1e-3))
 
 
 def _candidates(whole: Floats, inner: Floats) -> Indices:
     """Pairs (P, 2) of near neighbours, the smaller number first, each pair once."""
-    tree = KDTree(whole, leafsize=32)
-    ask = partial(tree.query, k=NEIGHBOURS + 1, eps=SLACK, distance_upper_bound=FAR)
-    pairs = []
-    for question in (whole, inner):
-        _, found = ask(question, workers=cores())
-        asked = np.repeat(np.arange(len(whole)), NEIGHBOURS + 1)
-        pair = np.stack([asked, found.ravel()], axis=1)
-        pairs.append(pair[(pair[:, 1] < len(whole)) & (pair[:, 0] != pair[:, 1])])
-    return np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
+    tiles = _tiled(whole)
+
+    def asked(question: Floats, part: Indices) -> Indices:
+        return _nearest(question[part], part, whole, tiles)
+
+    parts = _chunks(np.arange(len(whole)), ASKING)
+    found = [
+        pairs
+        for question in (whole, inner)
+        for pairs in in_order(partial(asked, question), parts, cores())
+    ]
+    return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+
+
+def _tiled(points: Floats) -> Floats:
+    """Points (n, d) in tiles (t, d + 2, TILE), so that a product yields minus half the distances.
+
+    That is, squared, of -|a - b|^2 / 2 = ab - |a|^2 / 2 - |b|^2 / 2. Empty places are far away.
+    """
+    tiles = np.zeros((-(-len(points) // TILE) * TILE, points.shape[1] + 2), np.float32)
+    tiles[:, -1] = -1e3
+    tiles[: len(points)] = np.column_stack(
+        [points, np.ones(len(points)), -(points**2).sum(axis=1) / 2]
+    )
+    return np.ascontiguousarray(tiles.reshape(-1, TILE, tiles.shape[1]).transpose(0, 2, 1))
+
+
+def _nearest(question: Floats, rows: Indices, points: Floats, tiles: Floats) -> Indices:
+    """Pairs (P, 2) of each of `rows` with the points nearest to its question (ASKING, d), itself
+    left out. A sample of the points bounds how far the nearest can be; only what lies within that
+    is measured, in double precision.
+    """
+    asking = np.column_stack([question, -(question**2).sum(axis=1) / 2, np.ones(len(question))])
+    near = np.matmul(asking.astype(np.float32), tiles)  # (t, ASKING, TILE)
+    sample = near[::SAMPLE].transpose(1, 0, 2).reshape(len(question), -1)
+    place = sample.shape[1] - 1 - NEIGHBOURS
+    bound = np.partition(sample, place, axis=1)[:, place] - ROUNDING
+    bound = np.maximum(bound, -(FAR**2) / 2 - ROUNDING)
+    within = np.flatnonzero(near >= bound[:, None])  # `nonzero` takes ten times as long
+    tile, asker, place = np.unravel_index(within, near.shape)
+    other = tile * TILE + place
+    distance = ((question[asker] - points[other]) ** 2).sum(axis=1)
+    order = np.lexsort((other, distance, asker))
+    asker, other, distance = asker[order], other[order], distance[order]
+    rank = np.arange(len(asker)) - np.searchsorted(asker, asker)
+    asker = rows[asker]
+    kept = (rank <= NEIGHBOURS) & (distance < FAR**2) & (asker != other)
+    return np.stack([asker[kept], other[kept]], axis=1)
 
 
 def _correlated(pairs: Indices, spectra: Floats, inner: Floats) -> tuple[Indices, Indices, Floats]:
@@ -246,7 +310,8 @@ def _compare(first: Floats, second: Floats, rim: Floats) -> Floats:
     edges = whole + rim[:, None] * np.array([1, -1, 1, -1])
     target, _ = _window(second, whole, GRID)
     blurred = [
-        gaussian_filter(grey, (0, BLUR, BLUR)) for grey in (_window(first, whole, GRID)[0], target)
+        _on_both_axes(BLURRED, grey).astype(np.float32)
+        for grey in (_window(first, whole, GRID)[0], target)
     ]
     coarse, _ = _window(blurred[1], whole, GRID // 2)
     edges = _aligned(blurred[0], coarse, edges, rounds=4)
@@ -333,3 +398,8 @@ def _block_sums(values: Floats) -> Floats:
     member = (block == np.arange(BLOCKS)[:, None]).astype(np.float32)
     sums: Floats = np.matmul(np.matmul(member, values), member.T)
     return sums.reshape(*values.shape[:2], BLOCKS**2)
+
+
+COSINES = _cosines(GRID)
+AROUND = _blur(GRID, 3)  # what is around a cell, for local normalisation
+BLURRED = _blur(GRID, BLUR)

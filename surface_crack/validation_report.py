@@ -1,19 +1,18 @@
 """What `surface-crack validate` prints, in 80 columns: the verdict first, then what it rests on."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
+from surface_crack.folders import WIDTH, Folder, folder_lines
 from surface_crack.intervals import REPLICATES
-from surface_crack.report import WIDTH, folder_lines
 from surface_crack.validation import DECIDED, SHOWN, USES, percent
 from surface_crack.wording import DRAWINGS, FEW, NUMBERS, SCORES, only_drawings
 
 
-def validation_report(found: Mapping[str, Any], folders: pd.DataFrame) -> str:
-    """`found` is the content of report.json, `folders` the table of `report.folder_table`."""
+def validation_report(found: Mapping[str, Any], folders: Sequence[Folder]) -> str:
+    """`found` is the content of report.json, `folders` what `folder_table` returns."""
+    rule = f" ({found['rule']})" if found["rule"] else ""
     other = found["suggested"]["threshold"] if found["suggested"] else None
     lines = [
         *_wrapped(f"Verdict: {USES[found['verdict']['use']].format(other)}."),
@@ -26,7 +25,7 @@ def validation_report(found: Mapping[str, Any], folders: pd.DataFrame) -> str:
         *(_line(name, found["scores"][name], *_others(name, found)) for name in SHOWN),
         "",
         *_wrapped(
-            f"Threshold {found['threshold']:.4g} ({found['rule']}). Beside the model, whoever "
+            f"Threshold {found['threshold']:.4g}{rule}. Beside the model, whoever "
             f"always says crack, and whoever never does. Intervals: {REPLICATES} draws of "
             f"{found['groups']} groups of photos that belong together"
             f"{' (few: take them as rough)' if found['groups'] < FEW else ''}."
@@ -45,6 +44,12 @@ def _photos(found: Mapping[str, Any]) -> list[str]:
         f"{found['path']}: {found['photos']} photos, {found['cracks']} with a crack, in "
         f"{found['groups']} groups."
     )
+    lines += _wrapped(f"Model: {found['model']}.")
+    if found["patch_px"]:
+        lines += _wrapped(
+            f"A photo's probability is the highest of its patches, {found['patch_px']:g} pixels a "
+            "side."
+        )
     if found["trained_on"] is None:
         lines += _wrapped(
             "Which photos the model was trained on cannot be told: data/ is not that of its "

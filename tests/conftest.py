@@ -27,6 +27,7 @@ if find_spec("torch") is None:  # `make pythons` tests all the rest on other ver
             "inspect",
             "elsewhere",
             "export",
+            "general",
             "heatmap",
             "kills",
             "leaks",
@@ -42,6 +43,7 @@ if find_spec("torch") is None:  # `make pythons` tests all the rest on other ver
             "training",
             "two_runs",
             "verify",
+            "which_model",
         )
     ]
 

@@ -48,11 +48,11 @@ def test_help_names_the_commands() -> None:
 
 
 def test_what_is_not_installed_is_told_in_one_line(tmp_path: Path) -> None:
-    """After `pip install .` alone, `validate` has no pandas."""
+    """After `pip install .` alone, `audit` has no pandas."""
     (tmp_path / "pandas.py").write_text("raise ModuleNotFoundError(name='pandas')")
-    code, text = surface_crack(tmp_path, "validate", "photos")
+    code, text = surface_crack(tmp_path, "audit")
     assert code == 1
-    assert re.fullmatch(r".*error: validate takes pandas, which is not installed: run .*\n", text)
+    assert re.fullmatch(r".*error: audit takes pandas, which is not installed: run .*\n", text)
 
 
 def test_help_of_a_command_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,6 +65,17 @@ def test_help_of_a_command_says_what_it_is_for(capsys: pytest.CaptureFixture[str
         "millimetres per pixel: areas in mm², too",
     ):
         assert part in text
+
+
+def test_inspect_and_validate_choose_a_model_in_the_same_words() -> None:
+    said = []
+    for command in ("inspect", "validate"):
+        code, text = surface_crack(ROOT, command, "--help")
+        said.append(" ".join(text.split()).partition("--model MODEL ")[2].partition(" --")[0])
+        assert "--patch-px PATCH_PX" in text
+        assert code == 0
+    assert said[0] == said[1]
+    assert said[0].startswith("'general' for the model in the package, a .onnx file, or a .safe")
 
 
 ABOVE_0 = "must be a number above 0 and below a million, got"

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from surface_crack.errors import DataError
 from surface_crack.grouping import components, equals, group_photos, lone_groups
@@ -35,6 +38,15 @@ def test_components_are_families() -> None:
     family = components(6, [(0, 3), (3, 5), (1, 2)])
     assert [list(family).index(number) for number in family] == [0, 1, 1, 0, 4, 0]
     assert len(set(components(3, []))) == 3
+    assert list(components(5, np.array([[4, 3], [3, 1], [2, 2]]))) == [0, 1, 2, 1, 1]
+
+
+def test_components_are_those_of_scipy() -> None:
+    draw = np.random.default_rng(0)
+    for count, ties in ((50, 20), (50, 60), (1000, 800)):
+        pairs = draw.integers(0, count, (ties, 2))
+        graph = coo_array((np.ones(ties), tuple(pairs.T)), (count, count))
+        assert components(count, pairs).tolist() == connected_components(graph, False)[1].tolist()
 
 
 def test_a_random_split_deals_copies_one_by_one() -> None:

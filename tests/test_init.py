@@ -46,7 +46,7 @@ def test_training_begins_with_these_weights_and_their_pixel_values(
 
 
 def test_from_scratch_a_model_says_nothing_of_it(project: Project) -> None:
-    assert not {"init", "init_weights", "context", "zoom"} & trained(project)[1].keys()
+    assert not {"init", "init_weights", "context"} & trained(project)[1].keys()
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,9 @@ def test_from_scratch_a_model_says_nothing_of_it(project: Project) -> None:
         ({"init": "start"}, "init: start is missing: give general"),
     ],
 )
+@pytest.mark.usefixtures("start")
 def test_another_shape_is_one_line(
-    project: Project, start: Path, changed: dict[str, object], message: str
+    project: Project, changed: dict[str, object], message: str
 ) -> None:
     project.set(**{"init": "start/crack.safetensors", **changed})
     output = project.run(*stage("train"), check=False)

@@ -260,14 +260,13 @@ def test_mistakes_are_one_line(
     assert "\n" not in error
 
 
-def test_without_a_model_it_says_how_to_get_one(tmp_path: Path) -> None:
+def test_log_report_and_table_say_which_model_answers_and_why(tmp_path: Path) -> None:
     write_folder(tmp_path, {"a.jpg": jpeg(1)})
-    assert command(tmp_path, "a.jpg", "--out", "out") == (
-        1,
-        "surface-crack: error: no model in models here: run `dvc repro` (or `make export`) in the "
-        "project's root folder, or give one with --model\n",
-    )
-    assert not (tmp_path / "out").exists()
+    code, log = command(tmp_path, "a.jpg", "--out", "out")
+    said = "the general model of this package (no model in models/ here)"
+    assert (code, f"model: {said}" in log) == (0, True)
+    assert said in (tmp_path / "out/report.html").read_text()
+    assert json.loads((tmp_path / "out/regions.geojson").read_text())["model"] == said
 
 
 class Darkest:
@@ -641,7 +640,7 @@ def test_the_report_has_the_numbers_of_this_model_alone(
     photo = write_folder(tmp_path, {"a.jpg": jpeg(1)}) / "a.jpg"
     monkeypatch.chdir(finished.root)
     options = (str(photo), "--mm-per-px", "0.5", "--out")
-    assert inspect(*options, str(tmp_path / "own")) == ""
+    assert inspect(*options, str(tmp_path / "own"), "--model", f"models/{MODEL}") == ""
     own = (tmp_path / "own/report.html").read_text(encoding="utf-8")
     scores = json.loads((finished.root / "metrics/evaluate.json").read_text())
     assert f"<dd>{100 * scores['recall']:.1f} % (95 % interval" in own

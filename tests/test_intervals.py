@@ -6,8 +6,15 @@ from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from surface_crack import intervals as module
-from surface_crack.intervals import accuracy_interval, group_weights, intervals, weighted_scores
-from surface_crack.metrics import expected_calibration_error, summary
+from surface_crack.calibration_error import expected_calibration_error
+from surface_crack.intervals import (
+    accuracy_interval,
+    area_under_roc,
+    group_weights,
+    intervals,
+    weighted_scores,
+)
+from surface_crack.metrics import summary
 
 Photos = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
 
@@ -204,3 +211,12 @@ def test_the_calibration_error_of_a_calibrated_model_may_be_nothing(
 
 def test_bounds_are_the_outer_fortieths() -> None:
     assert module._bounds(np.arange(1001.0), None) == (25, 975)
+
+
+def test_the_area_under_roc_is_that_of_scikit_learn() -> None:
+    draw = np.random.default_rng(3)
+    labels = draw.integers(0, 2, 500)
+    for decimals in (1, 2, 8):  # ties, too
+        probability = draw.random(500).round(decimals)
+        area = sk.roc_auc_score(labels, probability)
+        assert area_under_roc(labels, probability) == pytest.approx(area, abs=1e-12)

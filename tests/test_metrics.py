@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from surface_crack import metrics
+from surface_crack.calibration_error import expected_calibration_error
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
 PROBABILITY = np.array([0.1, 0.2, 0.6, 0.3, 0.9, 0.8, 0.7, 0.4])
@@ -59,7 +60,7 @@ def test_probability_scores_are_scikit_learns() -> None:
 def test_calibration_error_by_hand() -> None:
     """Two bins: 0.1 and 0.3 hold one crack (0.2 against 0.5), 0.5 and 1 hold two (0.75, 1)."""
     labels, probability = np.array([0, 1, 1, 1]), np.array([0.1, 0.3, 0.5, 1.0])
-    error = metrics.expected_calibration_error(labels, probability, bins=2)
+    error = expected_calibration_error(labels, probability, bins=2)
     assert error == pytest.approx((2 * 0.3 + 2 * 0.25) / 4)
     table = metrics.reliability_table(labels, probability, bins=2)
     assert table.to_dict("list") == {
@@ -75,9 +76,9 @@ def test_a_calibrated_model_has_little_calibration_error() -> None:
     draw = np.random.default_rng(0)
     probability = draw.random(200_000)
     labels = (draw.random(200_000) < probability).astype(np.int64)
-    assert metrics.expected_calibration_error(labels, probability) < 0.005
+    assert expected_calibration_error(labels, probability) < 0.005
     surer = np.clip(2 * probability - 0.5, 0, 1)  # 0.125 too far from the middle, on average
-    assert metrics.expected_calibration_error(labels, surer) == pytest.approx(0.125, abs=0.005)
+    assert expected_calibration_error(labels, surer) == pytest.approx(0.125, abs=0.005)
 
 
 def test_confusion_counts() -> None:

@@ -1,5 +1,6 @@
 """report.txt and folders.csv: what a reader sees first."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ from sklearn.metrics import roc_auc_score
 
 from surface_crack import metrics
 from surface_crack import report as module
+from surface_crack.artifacts import write_csv
 from surface_crack.calibration import Decision
+from surface_crack.folders import SHOWN, WIDTH, Folder, Judged, folder_table
 from surface_crack.intervals import intervals
-from surface_crack.report import SHOWN, WIDTH, folder_table, report
+from surface_crack.report import report
 
 DECISION = Decision(1.25, 0.3, "0.5, or as far below as finds 99 % of the validation cracks", "")
 
@@ -32,6 +35,11 @@ def made_up(
     return table.assign(decided=decision.decide(table["probability"].to_numpy()))
 
 
+def folders_of(table: pd.DataFrame) -> list[Folder]:
+    rows = table[list(Judged._fields)].itertuples(index=False)
+    return folder_table(map(Judged._make, rows))
+
+
 def text_of(table: pd.DataFrame, decision: Decision = DECISION) -> str:
     labels, decided = table["label"].to_numpy(), table["decided"].to_numpy()
     probability, groups = table["probability"].to_numpy(), table["group"].tolist()
@@ -39,7 +47,7 @@ def text_of(table: pd.DataFrame, decision: Decision = DECISION) -> str:
     interval = {name: {"low": low, "high": high} for name, (low, high) in bounds.items()}
     numbers: dict[str, Any] = metrics.summary(labels, probability, decided)
     numbers |= {"interval": interval, "threshold": decision.threshold}
-    return report(labels, decided, numbers, decision, folder_table(table), len(set(groups)))
+    return report(labels, decided, numbers, decision, folders_of(table), len(set(groups)))
 
 
 def test_a_report_opens_with_what_matters() -> None:
@@ -89,7 +97,7 @@ def test_guessing_is_called_guessing() -> None:
 
 def test_folders_and_sources_have_their_rows() -> None:
     table = made_up([("sdnet", "Decks"), ("sdnet", "Walls/north"), ("metu", "")], 40, skill=0.5)
-    rows = folder_table(table).set_index(["source", "folder"])
+    rows = pd.DataFrame(folders_of(table)).set_index(["source", "folder"])
     assert rows.index.tolist() == [
         ("metu", ""),
         ("sdnet", "*"),
@@ -118,10 +126,11 @@ def test_two_sources_are_told_apart() -> None:
     assert "\nsdnet  " in text
 
 
-def test_a_folder_of_one_class_leaves_blanks() -> None:
+def test_a_folder_of_one_class_leaves_blanks(tmp_path: Path) -> None:
     table = made_up([("sdnet", "Decks"), ("sdnet", "Walls")], 10, skill=2.0)
     sound = table[(table["label"] == 0) | table["path"].str.startswith("Decks")]
-    csv = folder_table(sound).set_index("source").to_csv().splitlines()
+    write_csv(tmp_path / "folders.csv", Folder._fields, folders_of(sound))
+    csv = (tmp_path / "folders.csv").read_text().splitlines()
     assert csv[-1].startswith("sdnet,Walls,5,0,0,0,1.0,")
     assert csv[-1].endswith(",1.0,,,")  # no recall, no precision, no area
     assert "nan" not in text_of(sound).lower()

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
+from scipy.fft import dctn
+from scipy.ndimage import gaussian_filter
+from scipy.spatial import KDTree
 
+from surface_crack import twins
 from surface_crack.decode import decode
 from surface_crack.grouping import components
 from surface_crack.sample import draw
@@ -115,9 +119,9 @@ def test_many_versions_of_one_photo_hang_together() -> None:
 def test_only_the_rows_asked_for_are_looked_at() -> None:
     images = packed([encoded(drawn(number % 4), quality=90 - number) for number in range(12)])
     rows = np.array([1, 3, 5, 8, 9])
-    twins = find_twins(images, rows)
-    assert sorted(map(tuple, twins.pairs.tolist())) == [(1, 5), (1, 9), (5, 9)]
-    assert np.all((twins.similarity > 0.9) & (twins.similarity <= 1))
+    few = find_twins(images, rows)
+    assert sorted(map(tuple, few.pairs.tolist())) == [(1, 5), (1, 9), (5, 9)]
+    assert np.all((few.similarity > 0.9) & (few.similarity <= 1))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -130,6 +134,65 @@ def test_copies_are_told_from_twins() -> None:
     """Ten copies would be all the neighbours that a photo asks for: only the first is asked."""
     photo, other = encoded(drawn(0)), encoded(drawn(1))
     turned = encoded(ImageOps.mirror(drawn(0)))
-    copies, twins = find_relatives(packed([other, *[photo] * 12, turned, other]))
+    copies, found = find_relatives(packed([other, *[photo] * 12, turned, other]))
     assert sorted(copies) == [(0, 14), *((1, row) for row in range(2, 13))]
-    assert twins.pairs.tolist() == [[1, 13]]
+    assert found.pairs.tolist() == [[1, 13]]
+
+
+def test_cosines_and_blur_are_those_of_scipy() -> None:
+    grey = np.random.default_rng(0).normal(size=(3, twins.GRID, twins.GRID))
+    found = twins._on_both_axes(twins.COSINES[:5], grey)
+    wanted = dctn(grey, axes=(1, 2), norm="ortho")[:, :5, :5]
+    assert found == pytest.approx(wanted, abs=1e-12)
+    for matrix, sigma in ((twins.AROUND, 3), (twins.BLURRED, twins.BLUR)):
+        wanted = gaussian_filter(grey, (0, sigma, sigma))
+        assert twins._on_both_axes(matrix, grey) == pytest.approx(wanted, abs=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 5, 64, 193, 2500])
+def test_candidates_are_the_nearest_neighbours(count: int) -> None:
+    """As many as each may have, whether the tiles are full or not; far ones are none."""
+    draw = np.random.default_rng(0)
+    points = draw.normal(size=(count, 4))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    points[: count // 2] = np.round(points[: count // 2], 1)  # equals, too
+    asked = points + draw.normal(0, 0.01, points.shape)
+    tree, wanted = KDTree(points), set()
+    for question in (points, asked):
+        distance, found = tree.query(
+            question, k=twins.NEIGHBOURS + 1, distance_upper_bound=twins.FAR
+        )
+        for row, (near, others) in enumerate(zip(distance, found, strict=True)):
+            last = near[-1]  # of several as far away, any may be the last
+            wanted |= {
+                (*sorted((row, int(other))),)
+                for other, far in zip(others, near, strict=True)
+                if other != row and far < min(last, twins.FAR) - 1e-5
+            }
+    pairs = twins._candidates(points.astype(np.float32), asked.astype(np.float32))
+    assert wanted <= {tuple(pair) for pair in pairs.tolist()}
+    assert len(pairs) <= 2 * count * (twins.NEIGHBOURS + 1)
+    assert len(np.unique(pairs, axis=0)) == len(pairs)
+    gap = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
+    assert (gap < twins.FAR + 0.1).all()
+    assert (pairs[:, 0] < pairs[:, 1]).all()
+
+
+def test_no_product_is_shared_out_among_threads_of_blas() -> None:
+    """OpenBLAS does so from this many multiplications; our threads would wait for its."""
+    cells = 2 * twins.GRID // twins.PARTS
+    largest = [
+        twins.ASKING * twins.TILE * (18 + 2),
+        twins.PAIRS * twins.SPECTRUM**2 * 4,
+        twins.GRID * (2 * twins.GRID) ** 2,
+        *(cells * (side // twins.PARTS) ** 2 for side in (48, 192, 512)),
+    ]
+    assert max(largest) <= 64**3
+
+
+@pytest.mark.parametrize("side", [48, 64, 128, 192, 512])
+def test_a_photo_is_made_smaller_in_parts_as_it_is_in_one(side: int) -> None:
+    photos = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), np.uint8)
+    luma = photos @ np.array([0.299, 0.587, 0.114])
+    wanted, _ = twins._window(luma.astype(np.float32), np.array([twins.WHOLE]), 64)
+    assert twins._grey(photos, np.arange(2)) == pytest.approx(wanted, abs=1e-3)

@@ -64,6 +64,10 @@ def fails(command: Any, *arguments: Any) -> bool:
     return False
 
 
+def validated() -> tuple[dict[str, Any], str]:
+    return validate_photos(SAMPLE, model=paths.MODEL)
+
+
 def test_two_runs_differ_in_every_file(runs: tuple[Path, Path]) -> None:
     one, other = runs
     assert not [path for path in FILES if (one / path).read_bytes() == (other / path).read_bytes()]
@@ -72,19 +76,19 @@ def test_two_runs_differ_in_every_file(runs: tuple[Path, Path]) -> None:
 def test_validate_and_audit_refuse_every_mixture_that_they_would_read(
     here: Path, runs: tuple[Path, Path]
 ) -> None:
-    right = validate_photos(SAMPLE, None)
+    right = validated()
     assert right[0]["trained_on"] > 0
     for files in MIXTURES:
         take(files, runs[1])
         if {paths.MODEL, paths.DECISION} & files or READ_BY["validate"] & files:
-            assert fails(validate_photos, SAMPLE, None), files
+            assert fails(validated), files
         elif len(files) == 1:
-            assert validate_photos(SAMPLE, None) == right
+            assert validated() == right
         if READ_BY["audit"] & files:
             assert fails(audit, here / "audit", 2), files
         take(files, runs[0])
     assert not (here / "audit").exists()
-    assert validate_photos(SAMPLE, None) == right
+    assert validated() == right
 
 
 @pytest.mark.slow
@@ -189,10 +193,10 @@ def test_a_pipeline_that_stopped_half_way_is_told(
     project.dvc("repro", stage)
     monkeypatch.chdir(project.root)
     commands: dict[str, Any] = {
-        "validate": lambda: validate_photos(SAMPLE, None),
+        "validate": validated,
         "audit": lambda: check_one_run(("prepare", "group", "split"), READ_BY["audit"]),
         "export": export.main,
-        "inspect": lambda: inspect(Request([Path("wall.jpg")], Path("report"))),
+        "inspect": lambda: inspect(Request([Path("wall.jpg")], Path("report"), paths.MODEL)),
     }
     told = {name for name, command in commands.items() if fails(command)}
     findings = verify().damaged
@@ -212,8 +216,8 @@ def test_a_missing_or_odd_manifest_is_one_line(here: Path) -> None:
     }
     path.unlink()
     with pytest.raises(DataError, match="data/manifests/split.json is missing: run `dvc repro`"):
-        validate_photos(SAMPLE, None)
+        validated()
     for odd in ({}, {**content, "read": None}, {**content, "made": list(content["made"])}):
         path.write_text(json.dumps(odd))
         with pytest.raises(DataError, match="does not name the files of its stage: run"):
-            validate_photos(SAMPLE, None)
+            validated()

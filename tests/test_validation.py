@@ -4,14 +4,13 @@ import json
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
 from surface_crack.calibration import highest_threshold
+from surface_crack.folders import WIDTH, Judged, folder_table
 from surface_crack.intervals import intervals
 from surface_crack.metrics import summary
-from surface_crack.report import WIDTH, folder_table
 from surface_crack.validation import (
     FEW,
     FEW_GROUPS,
@@ -31,6 +30,8 @@ from surface_crack.validation_report import validation_report
 MIN_RECALL = 0.99
 REST = {  # what the files add to the scores
     "path": "site.zip",
+    "model": "models/crack.safetensors (the one in models/)",
+    "patch_px": None,
     "rule": "fixed by params.yaml",
     "trained_on": 0,
     "excluded": 0,
@@ -65,8 +66,7 @@ def found(
 
 
 def text_of(numbers: dict[str, Any]) -> str:
-    folders = pd.DataFrame({"source": ["site"], "folder": [""]})
-    return validation_report({**REST, **numbers}, folders)
+    return validation_report({**REST, **numbers}, [])
 
 
 def words_of(numbers: dict[str, Any]) -> str:
@@ -326,14 +326,18 @@ def test_the_text_fits_80_columns_and_names_what_was_left_out() -> None:
         "rejected": 9,
         "first_rejected": [{"source": "site", "path": "a/" * 60, "reason": "no photo"}],
     }
-    table = pd.DataFrame({"label": labels, "probability": probability})
-    table = table.assign(
-        source="site",
-        path=[f"a folder with a long name {row % 3}/x/{row}.jpg" for row in range(120)],
-        group=[str(row) for row in range(120)],
-        decided=(probability >= 0.5).astype(int),
+    folders = folder_table(
+        Judged(
+            "site",
+            f"a folder with a long name {row % 3}/x/{row}.jpg",
+            int(labels[row]),
+            str(row),
+            probability[row],
+            int(probability[row] >= 0.5),
+        )
+        for row in range(120)
     )
-    text = validation_report({**REST, **numbers}, folder_table(table))
+    text = validation_report({**REST, **numbers}, folders)
     assert max(map(len, text.splitlines())) <= WIDTH
     assert "Left out: 7 photos that the model was trained on" in text
     assert "Left out: 8 photos that `exclude` names." in text
@@ -342,7 +346,7 @@ def test_the_text_fits_80_columns_and_names_what_was_left_out() -> None:
     assert "9 files cannot be used:" in text
     assert "\n  ...\n" in text
     assert text.count("long name") == 3
-    text = validation_report({**REST, **numbers, "trained_on": None}, folder_table(table))
+    text = validation_report({**REST, **numbers, "trained_on": None}, folders)
     assert "Which photos the model was trained on cannot be told" in text
     assert max(map(len, text.splitlines())) <= WIDTH
 
@@ -372,3 +376,15 @@ def test_an_area_that_reaches_the_coins_is_not_enough() -> None:
     for low, use in ((0.4999, "no"), (0.5, "no"), (0.5001, "yes")):
         moved = Moved(0.4, good, good)
         assert verdict(*sides, Score(0.7, low, 0.9), moved).use == use
+
+
+def test_the_text_says_what_answered_and_how() -> None:
+    labels, probability = drawn(60, 60, skill=2)
+    numbers = found(labels, probability)
+    text = text_of(numbers)
+    assert "\nModel: models/crack.safetensors (the one in models/).\n" in text
+    assert "Threshold 0.5 (fixed by params.yaml)." in text
+    assert "patches" not in text
+    text = " ".join(text_of(numbers | {"rule": None, "patch_px": 300.5}).split())
+    assert "Threshold 0.5. Beside the model" in text
+    assert "the highest of its patches, 300.5 pixels a side." in text

@@ -8,7 +8,6 @@ from surface_crack.artifacts import read_json
 from surface_crack.errors import DataError
 from surface_crack.inspection.photo import Settings, smallest_crack
 from surface_crack.scorer import Scorer
-from surface_crack.which_model import called
 from surface_crack.wording import DRAWINGS, SHARES, only_drawings, shortened_list
 
 SHOWN = ("recall", "specificity", "precision", "accuracy")
@@ -28,11 +27,13 @@ class Facts:
     limits: list[str]  # sentences
 
 
-def model_facts(model: Path, scorer: Scorer, settings: Settings, why: str) -> Facts:
-    """Scores and source come from beside the model's folder, if they are this very model's."""
+def model_facts(model: Path, scorer: Scorer, settings: Settings, name: str) -> Facts:
+    """`name` is what the report calls it. Scores and source come from beside the model's folder, if
+    they are this very model's.
+    """
     patch = settings.patch_px or scorer.photo_side
     rows = [
-        ("model", f"{called(model)} ({why})"),
+        ("model", name),
         ("learnt from", shortened_list(scorer.sources)),
         ("digest of all its photos", scorer.data_digest),
         ("looks at", f"patches of {patch:.4g} x {patch:.4g} pixels of the photo"),
@@ -48,7 +49,7 @@ def model_facts(model: Path, scorer: Scorer, settings: Settings, why: str) -> Fa
 
 def run_of(model: Path) -> Path:
     """The folder of the run that the model file lies in, if it still lies where `train` put it."""
-    return model.absolute().parent.parent
+    return model.parent if model == paths.GENERAL else model.absolute().parent.parent
 
 
 def score_rows(metrics: Path, scorer: Scorer) -> list[tuple[str, str]]:

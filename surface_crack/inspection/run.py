@@ -165,8 +165,9 @@ def report(
     located = any(record.get("position") for record in records)
     write_photos(out / "photos.csv", records)
     write_regions(out / "regions.csv", records, settings.mm_per_px)
-    write_geojson(out / "regions.geojson", records, settings.mm_per_px, located)
-    facts = model_facts(model, scorer, settings, why)
+    name = f"{called(model)} ({why})"
+    write_geojson(out / "regions.geojson", records, settings.mm_per_px, located, name)
+    facts = model_facts(model, scorer, settings, name)
     write_text(out / "report.html", page(out, records, facts, settings))
     if faint := [record["name"] for record in records if "faint" in record["flags"]]:
         log.warning("%s", faint_warning(len(faint), faint[0]))

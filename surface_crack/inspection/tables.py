@@ -81,16 +81,16 @@ def _metric(region: dict[str, Any], mm_per_px: float | None) -> dict[str, float]
 
 
 def write_geojson(
-    path: Path, records: Iterable[Record], mm_per_px: float | None, located: bool
+    path: Path, records: Iterable[Record], mm_per_px: float | None, located: bool, model: str
 ) -> None:
     """One feature per region, one per line. RFC 7946 knows WGS 84 only: if any photo is `located`,
     regions are points where the camera stood, or have no geometry. Else they are boxes in pixels,
     y downwards, for programs that draw over the photo.
     """
     system = "WGS 84, where the camera stood" if located else "pixels of the photo, y downwards"
-    head = {"type": "FeatureCollection", "coordinate_system": system}
+    head = {"type": "FeatureCollection", "coordinate_system": system, "model": model}
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        file.write(json.dumps(head)[:-1] + ', "features": [')
+        file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "features": [')
         comma = "\n"
         for record in records:
             for region in record["regions"]:
