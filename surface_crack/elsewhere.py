@@ -5,7 +5,6 @@ has learnt from. Files of the pipeline are read and never written, and none is n
 """
 
 import csv
-import hashlib
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +15,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -35,9 +33,9 @@ from surface_crack.decode import MAX_WHOLE, NotAPhoto, whole
 from surface_crack.errors import DataError, one_line
 from surface_crack.folders import Judged, folder_table
 from surface_crack.grouping import equals, group_photos
-from surface_crack.manifest import TRAIN, VAL, check_one_run, digest_of, made_by, manifest_path
+from surface_crack.manifest import TRAIN, VAL, check_one_run, made_by, manifest_path
 from surface_crack.packing import Row, pack_all, read_file
-from surface_crack.params import OPTIONAL, PARAMS, Params, check_params, parse_params
+from surface_crack.params import PARAMS, Params, check_params, parse_params
 from surface_crack.patterns import pattern_keys
 from surface_crack.photo_scores import scale_of, scaled, score_pixels
 from surface_crack.photos import (
@@ -103,7 +101,7 @@ def validate_photos(
         raise DataError(f"{path} does not exist: give a folder or zip of labelled photos")
     # One thread per batch or photo: with more, rounding would depend on their number.
     model, scorer, why = choose_model(model, threads=1)
-    known = learnt_from(model)
+    known = learnt_from(model, scorer)
     if out:
         check_out(out, path)
         make_folder(out)
@@ -136,7 +134,7 @@ def validate_photos(
             **scores,
             "path": readable(str(path)),
             "model": readable(f"{called(model)} ({why})"),
-            "rule": rule_of(model, scorer),
+            "rule": scorer.rule,
             "temperature": scorer.temperature,
             "trained_on": None if known is None else len(found.rows) - len(left),
             "training_data": scorer.data_digest,
@@ -235,7 +233,7 @@ def grouped(found: Found, pattern: str) -> tuple[list[str], bool]:
     return [photo.group for photo in groups], pattern_misses
 
 
-def learnt_from(model: Path) -> set[str] | None:
+def learnt_from(model: Path, scorer: Scorer) -> set[str] | None:
     """SHA-256 of the photos that the model in this file was trained on or chosen by.
 
     None where data/ does not tell: it is empty, or the model was trained elsewhere. Raises
@@ -246,36 +244,12 @@ def learnt_from(model: Path) -> set[str] | None:
         return None
     if model.absolute() == paths.MODEL.absolute():
         check_one_run(stages, [*files, paths.MODEL])
-    elif manifest_path("train").exists() and (
-        digest_of(model) == made_by("train", paths.MODEL) or exported_here(model)
-    ):
+    elif manifest_path("train").exists() and scorer.weights == made_by("train", paths.MODEL):
         check_one_run(stages, files)
     else:
         return None
     hashes = column(paths.INDEX, "sha256")
     return {hashes[int(row)] for part in (TRAIN, VAL) for row in column(part, "row")}
-
-
-def exported_here(model: Path) -> bool:
-    """Whether the stage `export` made this ONNX file of the weights that data/manifests names.
-
-    DVC's record of the stage says so: `export` reads the manifest, and refuses other weights.
-    """
-    try:
-        lock = yaml.safe_load(OPTIONAL.with_suffix(".lock").read_text("utf-8"))
-        export = lock["stages"]["export"]
-        recorded = {file["path"]: file["md5"] for file in [*export["deps"], *export["outs"]]}
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
-        return False
-    return all(
-        recorded.get(name.as_posix()) == md5(file)
-        for name, file in ((paths.ONNX, model), (manifest_path("train"),) * 2)
-    )
-
-
-def md5(file: Path) -> str:
-    """As DVC records it."""
-    return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def column(path: Path, name: str) -> list[str]:
@@ -285,16 +259,6 @@ def column(path: Path, name: str) -> list[str]:
             return [row[name] for row in csv.DictReader(file)]
     except (OSError, ValueError, KeyError, csv.Error) as error:
         raise DataError(f"{path} cannot be read ({one_line(error)}): run `dvc repro`") from None
-
-
-def rule_of(model: Path, scorer: Scorer) -> str | None:
-    """How the threshold was chosen; None where no decision.json of this model lies beside it."""
-    with suppress(DataError):
-        decision = read_json(model.with_name(paths.DECISION.name))
-        numbers = decision.get("temperature"), decision.get("threshold")
-        if numbers == (scorer.temperature, scorer.threshold) and "rule" in decision:
-            return str(decision["rule"])
-    return None
 
 
 def judge(

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import onnx
 import torch
 
+from surface_crack.calibration import Decision
 from surface_crack.dense import Patches
 from surface_crack.scorer import STRINGS, pixel_values
 
@@ -57,9 +59,9 @@ def onnx_bytes(scores: Patches, metadata: Mapping[str, str]) -> bytes:
     return content
 
 
-def metadata_of(config: Mapping[str, Any], temperature: float, threshold: float) -> dict[str, str]:
+def metadata_of(config: Mapping[str, Any], decision: Decision) -> dict[str, str]:
     """What `load_scorer` reads back, as texts: those of STRINGS as they are, the rest as JSON."""
     values = {key: config[key] for key in KEPT}
     values |= {key: config[key] for key in ("context",) if key in config}
-    values |= {"licence": LICENCE, "temperature": temperature, "threshold": threshold}
+    values |= {"licence": LICENCE, **asdict(decision)}
     return {key: x if key in STRINGS else json.dumps(x) for key, x in values.items()}

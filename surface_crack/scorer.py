@@ -8,7 +8,7 @@ Neither library is imported before a file asks for it.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surface_crack import paths
+from surface_crack.artifacts import read_json
 from surface_crack.errors import DataError, one_line
 from surface_crack.params import CONTEXT_STRIDE, HALO, NORMALISE, STRIDE
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 BLOCK = 1024  # side of what is scored at once, pixels: bounds memory
 AT_ONCE = 32  # patches scored at once, where each is normalised by itself
-STRINGS = ("data_digest", "licence", "model", "normalise")  # in an ONNX file's metadata; else JSON
+STRINGS = (  # in an ONNX file's metadata; all else is JSON
+    *("data_digest", "licence", "model", "normalise", "rule", "weights"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Scorer:
     halo: int  # model pixels around a patch that bear on its score, a multiple of step
     temperature: float  # that its logits are divided by; `run` does it
     threshold: float  # calibrated probability from which a patch counts as cracked
+    rule: str  # how it was chosen, for people
+    weights: str  # SHA-256 of the .safetensors file
     data_digest: str  # of the photos it learnt from
     sources: tuple[str, ...]  # their folder's or archives' names
     mean: tuple[float, ...]  # of their pixels, RGB
@@ -94,20 +99,21 @@ class Scorer:
         return np.concatenate(scores).reshape(rows, columns)
 
 
-def load_scorer(
-    path: Path, decision: Path = paths.DECISION, *, threads: int | None = None
-) -> Scorer:
-    """From a .safetensors file of the stage `train`, with the decision beside it, or a .onnx file.
+def load_scorer(path: Path, decision: Path | None = None, *, threads: int | None = None) -> Scorer:
+    """From a .safetensors file of the stage `train`, with its `decision` (None: the file beside
+    it), or a .onnx file.
 
-    An ONNX file holds its decision itself. `threads` are those that one call of `score` may use
-    (None: as many as there are cores); PyTorch keeps the number for the whole process. Raises
-    DataError if a file is missing or not this project's, if the network fits no larger photo than
-    it was trained on, or if a library is missing.
+    An ONNX file holds its decision itself; one beside it must be of the same weights. `threads` are
+    those that one call of `score` may use (None: as many as there are cores); PyTorch keeps the
+    number for the whole process. Raises DataError if a file is missing or not this project's, if
+    two files are of different weights, if the network fits no larger photo than it was trained on,
+    or if a library is missing.
     """
+    decision = decision or path.with_name(paths.DECISION.name)
     if not path.exists():
         raise DataError(f"{path} is missing: run {_made_by(path)}, or give another model file")
     if path.suffix == ".onnx":
-        return _from_onnx(path, threads)
+        return _from_onnx(path, decision, threads)
     if path.suffix == ".safetensors":
         return _from_safetensors(path, decision, threads)
     raise DataError(f"{path} must be a .onnx or .safetensors file, got {path.suffix!r}")
@@ -163,11 +169,10 @@ def _from_safetensors(path: Path, decision_path: Path, threads: int | None) -> S
         return answer
 
     values = {**config, **pixel_values(model)}
-    values |= {"temperature": decision.temperature, "threshold": decision.threshold}
-    return _scorer(path, values, run)
+    return _scorer(path, values | asdict(decision), run)
 
 
-def _from_onnx(path: Path, threads: int | None) -> Scorer:
+def _from_onnx(path: Path, decision: Path, threads: int | None) -> Scorer:
     try:
         import onnxruntime
     except ModuleNotFoundError:
@@ -188,7 +193,13 @@ def _from_onnx(path: Path, threads: int | None) -> Scorer:
         (answer,) = session.run(None, {"pixels": pixels})
         return np.asarray(answer, np.float32)
 
-    return _scorer(path, values, run)
+    scorer = _scorer(path, values, run)
+    if decision.exists() and read_json(decision).get("weights") != scorer.weights:
+        raise DataError(
+            f"{path} was exported from other weights than those that {decision} was made for: run "
+            "`make export`, or copy both files from one run"
+        )
+    return scorer
 
 
 def _scorer(path: Path, values: Mapping[str, Any], run: Run) -> Scorer:
@@ -208,6 +219,8 @@ def _scorer(path: Path, values: Mapping[str, Any], run: Run) -> Scorer:
             halo=HALO if normalise == "local" else 0,
             temperature=float(values["temperature"]),
             threshold=float(values["threshold"]),
+            rule=str(values["rule"]),
+            weights=str(values["weights"]),
             data_digest=str(values["data_digest"]),
             sources=tuple(map(str, values["sources"])),
             mean=tuple(map(float, values["mean"])),

@@ -56,5 +56,4 @@ def own_model() -> Path | None:
 def _loaded(path: Path, why: str, threads: int | None) -> Chosen:
     if path == paths.GENERAL and not path.exists():
         raise DataError(f"{path} is missing: the package is incomplete, install it anew")
-    decision = path.with_name(paths.DECISION.name)
-    return Chosen(path, load_scorer(path, decision, threads=threads), why)
+    return Chosen(path, load_scorer(path, threads=threads), why)

@@ -1,5 +1,6 @@
 """What the measurements rest on: tables go where they belong, archives hold what they say."""
 
+import hashlib
 import re
 import sys
 import zipfile
@@ -7,10 +8,11 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-from bench import machine
+from bench import adaptation, general, machine
 from bench.pipeline import run
 from bench.transfer import area_within
 from bench.windows import make_archives
@@ -75,3 +77,51 @@ def test_memory_and_time_of_a_process_are_seen(tmp_path: Path) -> None:
     assert 0.3 <= found.seconds < 30
     assert 50 < found.private < 100
     assert found.private < found.all < 200
+
+
+def photos_of_all_sources() -> pd.DataFrame:
+    """As index.csv, with groups: 60 photos of SDNET2018 by two tiles each, 400 of others."""
+    rows = [
+        (source, f"{kind}/{label}/{number}-{tile}.jpg", f"{kind}/{number}", f"{source}{number}")
+        for source, first, count in (("sdnet", 0, 20), ("sdnet-more", 100, 100))
+        for number in range(first, first + count)
+        for kind in ("Decks",)
+        for tile, label in ((1, "Cracked"), (2, "Non-cracked"))
+    ]
+    rows += [
+        (source, f"{source}/{number}.jpg", "", f"{source}{number}")
+        for source in ("metu", "drone", "bridges")
+        for number in range(400)
+    ]
+    frame = pd.DataFrame(rows, columns=["source", "path", "photo", "group"])
+    frame["group"] = [hashlib.sha256(name.encode()).hexdigest()[:16] for name in frame["group"]]
+    return frame
+
+
+def test_what_judges_the_general_model_neither_trains_nor_chooses() -> None:
+    index = photos_of_all_sources()
+    twin = index.index[index["photo"] == general.deal(index).whole[0]][0]
+    far = index.index[(index["source"] == "sdnet-more")][-1]
+    index.loc[far, "group"] = index["group"][twin]  # one tile of another photo shows the same
+    roles = general.deal(index)
+    judging = np.concatenate(list(roles.judge.values()))
+    assert set(roles.judge) == {"SDNET2018", "metu", "bridges"}
+    assert len(roles.whole) == 9
+    assert index["photo"][roles.judge["SDNET2018"]].nunique() == 45
+    parts = [set(rows.tolist()) for rows in (roles.train, roles.choose, judging)]
+    assert not parts[0] & parts[1]
+    assert not parts[0] & parts[2]
+    assert not parts[1] & parts[2]
+    groups = [set(index["group"][list(part)]) for part in parts]
+    assert not groups[0] & (groups[1] | groups[2])
+    assert set(index["source"][roles.train]) == {"sdnet", "sdnet-more", "metu", "drone"}
+    assert set(index["source"][roles.choose]) == {"sdnet", "sdnet-more", "metu", "drone"}
+
+
+def test_a_draw_keeps_groups_whole() -> None:
+    index = pd.DataFrame({"group": [f"g{n // 3}" for n in range(300)]})
+    own, others = adaptation.draw(index, 100, 0)
+    assert len(own) == 99
+    assert sorted([*own, *others]) == list(range(300))
+    assert not set(index["group"][own]) & set(index["group"][others])
+    assert set(own) != set(adaptation.draw(index, 100, 1)[0])

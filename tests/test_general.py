@@ -3,6 +3,8 @@
 import hashlib
 import json
 import re
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +12,12 @@ import yaml
 
 from surface_crack import paths
 from surface_crack.calibration import read_decision
+from surface_crack.elsewhere import validate_photos
+from surface_crack.inspection.photo import Settings, inspect_photo
 from surface_crack.model import CrackNet
 from surface_crack.model_file import OFF, load_model
 from surface_crack.scorer import load_scorer
+from tests.makers import write_zip
 
 HERE = paths.GENERAL.parent
 CARD = HERE / "README.md"
@@ -67,3 +72,52 @@ def test_links_of_the_card_lead_somewhere() -> None:
     for card in (CARD, HERE / "model_card.md"):
         for target in re.findall(r"\]\(([^)#]+)", card.read_text("utf-8")):
             assert target.startswith("http") or (HERE / target).exists(), target
+
+
+@pytest.mark.slow
+def test_bridges_that_it_never_saw(real_data: Path, tmp_path: Path) -> None:
+    """Lower bounds: the card has the numbers."""
+    found, text = validate_photos(
+        real_data / "bridges.zip",
+        tmp_path / "out",
+        model=Path("general"),
+        group_pattern=r"([^/]+)/[^/]+/([^/]+)-\d+\.webp",
+    )
+    assert found["photos"] == 3000
+    assert found["scores"]["roc_auc"]["value"] > 0.955
+    assert found["scores"]["balanced_accuracy"]["value"] > 0.85
+    assert "the general model of this package (asked for)" in text
+
+
+@pytest.mark.slow
+def test_metu(real_data: Path, tmp_path: Path) -> None:
+    """Most of these it learnt from: whether the file that was given on is the one that was made."""
+    with zipfile.ZipFile(real_data / "metu.zip") as every:
+        names = [name for name in every.namelist() if name.endswith(".jpg")][::10]
+        archive = write_zip(tmp_path / "some.zip", {name: every.read(name) for name in names})
+    found, _ = validate_photos(archive, model=Path("general"))
+    assert found["photos"] == len(names)
+    assert found["scores"]["accuracy"]["value"] > 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Decks_7018", "Pavements_001", "Walls_7070"])
+def test_whole_photos_give_a_report_that_is_worth_reading(real_data: Path, name: str) -> None:
+    """Cracked tiles are found, and most of what is sound stays unflagged."""
+    scorer = load_scorer(paths.GENERAL, threads=1)
+    content = (real_data / f"photos/{name}.jpg").read_bytes()
+    found, _ = inspect_photo(scorer, content, Settings(scorer.threshold))
+    assert (found.verdict, found.flags) == ("crack", [])
+    truth = json.loads((real_data / f"photos/{name}.json").read_text())
+    cracked, side = np.array(truth["cracked"]), truth["tile"]
+    over = found.cells.probability >= scorer.threshold
+    rows, columns = (
+        ((edges[1:] + edges[:-1]) / 2 // side).astype(int)
+        for edges in (found.cells.ys, found.cells.xs)
+    )
+    flagged = np.zeros(cracked.shape)
+    area = np.zeros(cracked.shape)
+    np.add.at(flagged, np.ix_(rows, columns), over * found.cells.areas)
+    np.add.at(area, np.ix_(rows, columns), found.cells.areas)
+    assert (flagged[cracked == 1] > 0).mean() > 0.6
+    assert flagged[cracked == 0].sum() / area[cracked == 0].sum() < 0.2

@@ -282,7 +282,7 @@ class Darkest:
 
 
 SCORER = Scorer(
-    *(64, 128.0, 8, True, 0, 1.0, 0.5, "", (), (150.0,) * 3, (30.0,) * 3),
+    *(64, 128.0, 8, True, 0, 1.0, 0.5, "", "", "", (), (150.0,) * 3, (30.0,) * 3),
     run=Darkest(),
 )
 
@@ -692,7 +692,7 @@ def test_without_pytorch_the_answer_is_the_same(model: Path, tmp_path: Path) -> 
     network, config = load_model(model)
     decision = read_decision(model.with_name("decision.json"), model)
     scores = Patches(network, config["image_size"], 8, decision.temperature)  # type: ignore[arg-type]
-    metadata = export.metadata_of(config, decision.temperature, decision.threshold)
+    metadata = export.metadata_of(config, decision)
     (tmp_path / "crack.onnx").write_bytes(export.onnx_bytes(scores, metadata))
     made_up(tmp_path / "site", 20)
     options = ("site", "--threshold", "0.4", "--patch-px", "60", "--out")

@@ -1,6 +1,7 @@
 """Scorers: the same numbers from both libraries, in blocks or at once, and errors in one line."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +13,18 @@ import torch
 from numpy.typing import NDArray
 
 import surface_crack.scorer
+from surface_crack.calibration import read_decision
 from surface_crack.dense import Patches
 from surface_crack.errors import DataError
 from surface_crack.export import metadata_of, onnx_bytes
+from surface_crack.manifest import digest_of
 from surface_crack.model import CrackNet, NotebookNet
 from surface_crack.model_file import load_model, save_model
 from surface_crack.scorer import load_scorer, step_of
 from tests.networks import DECISION, GREY, random_cracknet, save_network, scorer_of, spread
 from tests.project import ROOT
 
+MODEL = "crack.safetensors"
 KINDS = [("dataset", 64, 0), ("photo", 64, 0), ("dataset", 48, 0), ("dataset", 96, 0)]
 KINDS += [("dataset", 128, 2), ("photo", 128, 3)]
 
@@ -38,7 +42,7 @@ def export(folder: Path, normalise: str, size: int = 64, context: int = 0) -> Pa
     model, config = load_model(save_network(folder, network(normalise, size, context), size=size))
     assert isinstance(model, CrackNet)
     step = step_of(size, dense=model.by != "photo", context=context)
-    metadata = metadata_of(config, DECISION.temperature, DECISION.threshold)
+    metadata = metadata_of(config, read_decision(folder / "decision.json", folder / MODEL))
     content = onnx_bytes(Patches(model, size, step, DECISION.temperature), metadata)
     (folder / "crack.onnx").write_bytes(content)
     return folder
@@ -176,6 +180,16 @@ def test_a_model_from_before_whole_photos_is_one_line(tmp_path: Path) -> None:
         load_scorer(path, tmp_path / "decision.json")
 
 
+def test_an_exported_file_beside_the_decision_of_others_is_one_line(
+    exported: Path, tmp_path: Path
+) -> None:
+    path = Path(shutil.copy(exported / "crack.onnx", tmp_path))
+    assert load_scorer(path) == load_scorer(exported / "crack.onnx")  # it holds its own
+    save_network(tmp_path, network("dataset", 96), size=96)
+    with pytest.raises(DataError, match=r"other weights than those that .*decision.json was made"):
+        load_scorer(path)
+
+
 def test_a_model_without_its_decision_is_one_line(exported: Path, tmp_path: Path) -> None:
     path = exported / "crack.safetensors"
     with pytest.raises(DataError, match="run `dvc repro`, or copy it from where .* comes from"):
@@ -247,9 +261,11 @@ def test_the_file_says_what_it_holds(exported: Path) -> None:
         "model": "cracknet",
         "normalise": "dataset",
         "photo_side": "227",
+        "rule": "for tests",
         "sources": '["walls"]',
         "temperature": "0.8",
         "threshold": "0.4",
+        "weights": digest_of(exported / MODEL),
     }
     (given,), (made,) = session.get_inputs(), session.get_outputs()
     assert (given.name, given.type, given.shape) == (

@@ -58,12 +58,12 @@ def main() -> None:
     context = len(model.context)
     step = step_of(config["image_size"], dense=model.by != "photo", context=context)
     scores = Patches(model, config["image_size"], step, decision.temperature)
-    metadata = metadata_of(config, decision.temperature, decision.threshold)
+    metadata = metadata_of(config, decision)
     content = onnx_bytes(scores, metadata)
     with TemporaryDirectory(prefix="surface-crack-") as folder:
         file = Path(folder) / paths.ONNX.name
         file.write_bytes(content)
-        exported, own = load_scorer(file), load_scorer(paths.MODEL, paths.DECISION)
+        exported, own = load_scorer(file), load_scorer(paths.MODEL)
     probability = decision.probabilities(predict(model, val))  # as `evaluate` does
     ours = np.concatenate(
         [
