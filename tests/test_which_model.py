@@ -37,8 +37,8 @@ def test_a_model_that_has_learnt_from_photos_is_ones_own(here: Path) -> None:
 def test_where_there_is_no_pytorch_the_exported_one_is(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_network(here / "models", random_cracknet())
-    shutil.copy(paths.GENERAL, here / "models/crack.onnx")
+    for name in ("crack.safetensors", "crack.onnx", "decision.json"):
+        shutil.copy(paths.GENERAL.with_name(name), here / "models")
     assert choose_model(None).path == paths.MODEL
     monkeypatch.setattr(which_model, "find_spec", lambda _: None)
     assert choose_model(None).path == paths.ONNX
