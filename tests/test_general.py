@@ -120,4 +120,4 @@ def test_whole_photos_give_a_report_that_is_worth_reading(real_data: Path, name:
     np.add.at(flagged, np.ix_(rows, columns), over * found.cells.areas)
     np.add.at(area, np.ix_(rows, columns), found.cells.areas)
     assert (flagged[cracked == 1] > 0).mean() > 0.6
-    assert flagged[cracked == 0].sum() / area[cracked == 0].sum() < 0.2
+    assert flagged[cracked == 0].sum() / area[cracked == 0].sum() < 0.25
