@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from numpy.typing import NDArray
 
 from surface_crack import paths
 from surface_crack.calibration import read_decision
@@ -100,16 +101,14 @@ def test_metu(real_data: Path, tmp_path: Path) -> None:
     assert found["scores"]["accuracy"]["value"] > 0.99
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["Decks_7018", "Pavements_001", "Walls_7070"])
-def test_whole_photos_give_a_report_that_is_worth_reading(real_data: Path, name: str) -> None:
-    """Cracked tiles are found, and most of what is sound stays unflagged."""
+def whole_photo(folder: Path, name: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(share of each tile that is flagged, whether it is labelled cracked), (rows, columns)."""
     scorer = load_scorer(paths.GENERAL, threads=1)
-    content = (real_data / f"photos/{name}.jpg").read_bytes()
+    content = (folder / f"photos/{name}.jpg").read_bytes()
     found, _ = inspect_photo(scorer, content, Settings(scorer.threshold))
     assert (found.verdict, found.flags) == ("crack", [])
-    truth = json.loads((real_data / f"photos/{name}.json").read_text())
-    cracked, side = np.array(truth["cracked"]), truth["tile"]
+    truth = json.loads((folder / f"photos/{name}.json").read_text())
+    cracked, side = np.array(truth["cracked"]) == 1, truth["tile"]
     over = found.cells.probability >= scorer.threshold
     rows, columns = (
         ((edges[1:] + edges[:-1]) / 2 // side).astype(int)
@@ -119,5 +118,29 @@ def test_whole_photos_give_a_report_that_is_worth_reading(real_data: Path, name:
     area = np.zeros(cracked.shape)
     np.add.at(flagged, np.ix_(rows, columns), over * found.cells.areas)
     np.add.at(area, np.ix_(rows, columns), found.cells.areas)
-    assert (flagged[cracked == 1] > 0).mean() > 0.6
-    assert flagged[cracked == 0].sum() / area[cracked == 0].sum() < 0.25
+    return flagged / area, cracked
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Decks_7018", "Pavements_001", "Walls_7070"])
+def test_most_cracked_tiles_of_a_whole_photo_are_found(real_data: Path, name: str) -> None:
+    flagged, cracked = whole_photo(real_data, name)
+    assert (flagged[cracked] > 0).mean() > 0.6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Decks_7018",
+        "Pavements_001",
+        pytest.param(
+            "Walls_7070",
+            marks=pytest.mark.xfail(strict=True, reason="21 % flagged, along a formwork joint"),
+        ),
+    ],
+)
+def test_a_report_is_worth_reading(real_data: Path, name: str) -> None:
+    """Most of what is sound stays unflagged."""
+    flagged, cracked = whole_photo(real_data, name)
+    assert flagged[~cracked].mean() < 0.2

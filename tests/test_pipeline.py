@@ -81,6 +81,8 @@ def test_a_stage_touches_exactly_what_it_declares(
     assert files - set(entry["made"]) == deps - modules
     if stage in ("train", "calibrate"):  # whatever dvc.yaml says
         assert "data/split/test.csv" not in files
+    if stage == "train":  # `calibrate` reads sources there; tests/test_leaks.py turns labels round
+        assert "data/prepared/index.csv" not in files
 
 
 @pytest.mark.parametrize("stage", [stage for stage in ALL if stage != "card"])
