@@ -159,7 +159,11 @@ def tile_scores(model: Path, index: pd.DataFrame, roles: Roles) -> dict[str, flo
     """Of photos by themselves, and of the kinds of SDNET2018."""
     values = read_json(model.with_name(paths.DECISION.name))
     threshold = values["threshold"]
-    scores: dict[str, float] = {"threshold": threshold}
+    chosen = index["label"][roles.choose].to_numpy(), logits_of(model, index, roles.choose)
+    scores: dict[str, float] = {
+        "threshold": threshold,
+        "choosing photos: ROC AUC": roc_auc_score(*chosen),
+    }
     for name, rows in roles.judge.items():
         labels = index["label"][rows].to_numpy()
         logits = logits_of(model, index, rows)

@@ -2,7 +2,8 @@
 
 reads   data/trained/logits.csv      what the network that `train` kept says of the validation
                                      part, and its labels; never those of the test part
-        data/split/val.csv, data/prepared/index.csv     of which source each photo is
+        data/split/val_sources.csv      where these photos are from
+        data/split/val.csv              that `train` saw these
         data/manifests/split.json, train.json           whose weights these are; all of one run?
 writes  models/decision.json         temperature, threshold, the rule that chose it, and for which
                                      weights
@@ -23,7 +24,7 @@ from surface_crack.calibration import (
     probabilities,
     write_decision,
 )
-from surface_crack.dataset import read_index, read_logits
+from surface_crack.dataset import read_logits, read_val_sources
 from surface_crack.manifest import VAL, check_one_run, made_by
 from surface_crack.params import read_params
 from surface_crack.stage import run_stage
@@ -34,7 +35,7 @@ log = logging.getLogger("calibrate")
 
 def main() -> None:
     p = read_params("calibrate")
-    check_one_run(("split", "train"), [paths.INDEX, VAL, paths.LOGITS])
+    check_one_run(("split", "train"), [VAL, paths.VAL_SOURCES, paths.LOGITS])
     weights = made_by("train", paths.MODEL)
     val = read_logits()
     labels, logits = val["label"].to_numpy(), val["logit"].to_numpy()
@@ -44,7 +45,7 @@ def main() -> None:
     if isinstance(p.threshold, float):
         decision = Decision(temperature, p.threshold, "fixed by params.yaml", weights)
     else:
-        sources = read_index()["source"][val["row"]].tolist()
+        sources = read_val_sources()["source"].tolist()
         bound = p.max_false_positives
         threshold = choose_threshold(probability, labels, p.min_recall, sources, bound)
         rule = f"0.5, or as far below as finds {100 * p.min_recall:g} % of the validation cracks"

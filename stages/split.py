@@ -6,6 +6,7 @@ reads   data/groups.csv              which photos must stay together
         data/prepared/images.npy     pixels of the training part
         metrics/data.json            the data's digest, which the model will carry
 writes  data/split/{train,val,test}.csv   row, label: photo numbers of each part
+        data/split/val_sources.csv   row, source: where the validation photos are from
         data/split/statistics.json   mean and std of the training part's pixels; the digest;
                                      where its photos are from, and how large they were before
                                      `prepare` made them small
@@ -58,6 +59,9 @@ def main() -> None:
                 )
         numbers[part] = count
         log.info("%-5s %6d photos, %6d with a crack", part, len(rows), count["positive"])
+
+    of_val = ((row, sources[row]) for row in parts["val"])
+    write_csv(paths.VAL_SOURCES, ("row", "source"), of_val)
 
     alone = [photo.group for photo in lone_groups(index)]
     numbers |= {

@@ -68,6 +68,11 @@ def read_part(name: str) -> pd.DataFrame:
     return _read_csv(paths.SPLIT / f"{name}.csv", {"row": np.int64, "label": np.int64})
 
 
+def read_val_sources() -> pd.DataFrame:
+    """Columns row and source of the validation part, in its order."""
+    return _read_csv(paths.VAL_SOURCES, {"row": np.int64, "source": str})
+
+
 def load_part(name: str) -> Part:
     """`name` is train, val or test. Raises DataError if a file is missing."""
     rows = read_part(name)

@@ -26,7 +26,7 @@ READ = {  # by stage, of the files below
 MADE = {
     "prepare": (paths.IMAGES, paths.INDEX),
     "group": (paths.GROUPS, paths.TWINS),
-    "split": (TRAIN, VAL, TEST, paths.STATISTICS),
+    "split": (TRAIN, VAL, TEST, paths.VAL_SOURCES, paths.STATISTICS),
     "train": (paths.MODEL, paths.LOGITS),
 }
 

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from surface_crack.params import HALO, NORMALISE, STRIDE
+from surface_crack.params import HALO, NORMALISE, SQUARE, STRIDE
 
 FLAT = 0.2  # spread of a photo, in stds of the training pixels, below which it is not blown up
-CELL = 4  # side of the cells whose means stand for the surroundings of a pixel, pixels
-CELLS = 25  # cells a side that these have: a window of 100 pixels
-assert (CELLS // 2 + 1) * CELL <= HALO, "one more cell, for what is interpolated"
+CELL = 4  # stride of the first layer: so many pixels a side are normalised alike
+SQUARES = 7  # of SQUARE pixels, a side of the window around a pixel: 112 pixels
+assert (SQUARES // 2 + 1) * SQUARE <= HALO, "one more, for what is interpolated"
 
 
 class _Normalised(nn.Module):
@@ -57,24 +57,37 @@ class _Normalised(nn.Module):
 
 def by_surroundings(x: Tensor) -> Tensor:
     """Take out the brightness and contrast around each pixel: (B, 3, H, W), H and W multiples of
-    CELL -> the same.
+    SQUARE -> the same.
 
-    From each pixel the mean of its surroundings is taken, channel by channel; all channels are
-    divided by one spread of theirs, plus FLAT. Both come from a window of CELLS x CELLS cells, of
-    which only those inside the photo count, and are interpolated in between. So a pixel depends on
-    what lies within HALO of it, and a whole photo can be scored in one pass: in its middle a patch
-    then sees what is around it, which a file of the patch alone does not show.
+    From each pixel the mean of its `surroundings` is taken, channel by channel; all channels are
+    divided by one spread of theirs, plus FLAT. So a pixel depends on what lies within HALO of it,
+    and a whole photo can be scored in one pass: in its middle a patch then sees what is around it,
+    which a file of the patch alone does not show.
     """
-    cells = functional.avg_pool2d(torch.cat([x, (x * x).mean(1, keepdim=True)], 1), CELL)
-    half = CELLS // 2  # columns, then rows, which costs less
-    cells = functional.avg_pool2d(cells, (CELLS, 1), 1, (half, 0), count_include_pad=False)
-    cells = functional.avg_pool2d(cells, (1, CELLS), 1, (0, half), count_include_pad=False)
-    mean, power = cells[:, :3], cells[:, 3:]
+    pixels = torch.cat([x, (x * x).mean(1, keepdim=True)], 1)
+    mean, spread = surroundings(functional.avg_pool2d(pixels, SQUARE))
+    height, width = x.shape[2:]
+    cells = x.unflatten(3, (width // CELL, CELL)).unflatten(2, (height // CELL, CELL))
+    mean, spread = mean[:, :, :, None, :, None], spread[:, :, :, None, :, None]
+    return ((cells - mean) / (spread + FLAT)).flatten(4, 5).flatten(2, 3)
+
+
+def surroundings(squares: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (B, 3, H, W) and spread (B, 1, H, W) around each cell of CELL pixels a side.
+
+    `squares` (B, 4, h, w) are means of SQUARE pixels a side: of the three channels, and of their
+    squares. Both come from a window of SQUARES, of which only those inside the photo count, and are
+    interpolated in between.
+    """
+    half = SQUARES // 2  # columns, then rows, which costs less
+    window = functional.avg_pool2d(squares, (SQUARES, 1), 1, (half, 0), count_include_pad=False)
+    window = functional.avg_pool2d(window, (1, SQUARES), 1, (0, half), count_include_pad=False)
+    mean, power = window[:, :3], window[:, 3:]
     spread = (power - (mean * mean).mean(1, keepdim=True)).clamp(min=0).sqrt()
     around = functional.interpolate(
-        torch.cat([mean, spread], 1), scale_factor=CELL, mode="bilinear", align_corners=False
+        torch.cat([mean, spread], 1), scale_factor=SQUARE // CELL, mode="bilinear"
     )
-    return (x - around[:, :3]) / (around[:, 3:] + FLAT)
+    return around[:, :3], around[:, 3:]
 
 
 class CrackNet(_Normalised):
@@ -100,7 +113,7 @@ class CrackNet(_Normalised):
         super().__init__(mean, std, normalise)
         w = width
         self.features = nn.Sequential(  # 64 x 64 pixels become
-            _block(3, w, kernel=4, stride=4),  # 16 x 16
+            _block(3, w, kernel=CELL, stride=CELL),  # 16 x 16
             _block(w, 2 * w, kernel=3),  # 14 x 14
             _block(2 * w, 2 * w, kernel=2, stride=2),  # 7 x 7
             _block(2 * w, 4 * w, kernel=3),  # 5 x 5

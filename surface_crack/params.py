@@ -24,9 +24,10 @@ PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
 OPTIONAL = Path("stages/optional/dvc.yaml")  # stages that plain `dvc repro` does not run
 STRIDE = 8  # of CrackNet: input pixels per feature position, where tiles of a dense pass may start
-CONTEXT_STRIDE = 16  # the same of its `context`
+CONTEXT_STRIDE = 16  # the same of its `context`, and with `normalise: local`
 MIN_SIZE = 48  # of CrackNet, pixels: one feature position
-HALO = 64  # with `normalise: local`, pixels around a patch that bear on it; a multiple of both
+SQUARE = 16  # with `normalise: local`, side of the squares whose means normalise what is around
+HALO = 64  # likewise, pixels around a patch that bear on it
 NORMALISE = ("dataset", "photo", "local")
 NOTEBOOK_SIZE = 120  # the only image size that the notebook's network takes, pixels
 
@@ -306,6 +307,9 @@ def _check_together(values: Mapping[str, Any], entries: Mapping[str, Entry], fil
         size = values["image_size"]
         if values["model"] == "notebook" and size != NOTEBOOK_SIZE:
             fail("image_size", f"image_size must be {NOTEBOOK_SIZE} for model notebook, got {size}")
+    if values.get("normalise") == "local" and values.get("image_size", 0) % SQUARE:
+        size = values["image_size"]
+        fail("image_size", f"normalise local takes a multiple of {SQUARE}, got image_size {size}")
     if values.get("context") and "image_size" in values:
         size, least = values["image_size"], min_size(values["context"])
         if size < least:

@@ -12,6 +12,7 @@ GROUPS = Path("data/groups.csv")
 TWINS = Path("data/twins.csv")
 
 SPLIT = Path("data/split")  # train.csv, val.csv, test.csv
+VAL_SOURCES = Path("data/split/val_sources.csv")
 STATISTICS = Path("data/split/statistics.json")
 
 LOGITS = Path("data/trained/logits.csv")  # of the validation part

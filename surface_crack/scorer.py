@@ -7,6 +7,7 @@ Neither library is imported before a file asks for it.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import product
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from surface_crack.model import CrackNet
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-BLOCK = 1024  # side of what is scored at once, pixels: bounds memory
+BLOCK = 2304  # side of what is scored at once, pixels: bounds memory
 AT_ONCE = 32  # patches scored at once, where each is normalised by itself
 STRINGS = (  # in an ONNX file's metadata; all else is JSON
     *("data_digest", "licence", "model", "normalise", "rule", "weights"),
@@ -72,8 +73,9 @@ class Scorer:
         probability = np.empty((rows, columns), np.float32)
         around = self.halo // self.step  # patches whose pixels bear on those of the block
         at_once = max(1, (max(BLOCK, 2 * self.patch) - self.patch) // self.step + 1)
-        for i, j in product(range(0, rows, at_once), range(0, columns, at_once)):
-            i_end, j_end = min(i + at_once, rows), min(j + at_once, columns)
+        tall, wide = (evenly(count, at_once) for count in (rows, columns))
+        for i, j in product(range(0, rows, tall), range(0, columns, wide)):
+            i_end, j_end = min(i + tall, rows), min(j + wide, columns)
             top, bottom = max(i - around, 0), min(i_end + around, rows)
             left, right = max(j - around, 0), min(j_end + around, columns)
             block = pixels[self._span(top, bottom), self._span(left, right)]
@@ -99,6 +101,11 @@ class Scorer:
         return np.concatenate(scores).reshape(rows, columns)
 
 
+def evenly(count: int, at_most: int) -> int:
+    """How many of `count` to take at once, so that each time they are about as many."""
+    return math.ceil(count / math.ceil(count / at_most))
+
+
 def load_scorer(path: Path, decision: Path | None = None, *, threads: int | None = None) -> Scorer:
     """From a .safetensors file of the stage `train`, with its `decision` (None: the file beside
     it), or a .onnx file.
@@ -119,10 +126,10 @@ def load_scorer(path: Path, decision: Path | None = None, *, threads: int | None
     raise DataError(f"{path} must be a .onnx or .safetensors file, got {path.suffix!r}")
 
 
-def step_of(patch: int, *, dense: bool, context: int) -> int:
+def step_of(patch: int, *, normalise: str, context: int) -> int:
     """Model pixels from one patch to the next: as dense as the network, or half a patch."""
-    stride = CONTEXT_STRIDE if context else STRIDE
-    return stride if dense else patch // 2 // stride * stride
+    stride = CONTEXT_STRIDE if context or normalise == "local" else STRIDE
+    return patch // 2 // stride * stride if normalise == "photo" else stride
 
 
 def refuse_notebook(path: Path, config: Mapping[str, Any]) -> None:
@@ -160,7 +167,7 @@ def _from_safetensors(path: Path, decision_path: Path, threads: int | None) -> S
     if threads:
         torch.set_num_threads(threads)
     patch: int = config["image_size"]
-    step = step_of(patch, dense=model.by != "photo", context=len(model.context))
+    step = step_of(patch, normalise=model.by, context=len(model.context))
     scores = Patches(model, patch, step, decision.temperature)
 
     @torch.inference_mode()
@@ -208,14 +215,15 @@ def _scorer(path: Path, values: Mapping[str, Any], run: Run) -> Scorer:
         normalise = values["normalise"]
         if normalise not in NORMALISE:
             raise ValueError(f"normalise {normalise!r}")
-        dense = normalise != "photo"
         return Scorer(
             patch=int(values["image_size"]),
             photo_side=float(values["photo_side"]),
             step=step_of(
-                int(values["image_size"]), dense=dense, context=int(values.get("context", 0))
+                int(values["image_size"]),
+                normalise=normalise,
+                context=int(values.get("context", 0)),
             ),
-            dense=dense,
+            dense=normalise != "photo",
             halo=HALO if normalise == "local" else 0,
             temperature=float(values["temperature"]),
             threshold=float(values["threshold"]),

@@ -3,17 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import map_coordinates
 
 from surface_crack.model import (
     CELL,
-    CELLS,
     FLAT,
+    SQUARES,
     CrackNet,
     NotebookNet,
     build_model,
     by_surroundings,
 )
-from surface_crack.params import CONTEXT_STRIDE, HALO, NORMALISE, STRIDE, min_size
+from surface_crack.params import CONTEXT_STRIDE, HALO, NORMALISE, SQUARE, STRIDE, min_size
 from tests.networks import GREY, random_cracknet
 
 
@@ -110,20 +111,32 @@ def test_a_photo_of_one_colour_is_not_blown_up(normalise: str) -> None:
 
 
 def test_surroundings_are_taken_out_as_by_the_book() -> None:
-    """At the centre of a cell, where nothing is interpolated, by NumPy."""
-    height, width = 140, 120
+    """By NumPy: window by window, then what lies between the middles of the squares."""
+    height, width = 144, 176
     x = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0)) + 2
-    found = by_surroundings(x)[0].numpy()
-    cells = x[0].numpy().reshape(3, height // CELL, CELL, width // CELL, CELL)
-    means, powers = cells.mean(axis=(2, 4)), (cells**2).mean(axis=(0, 2, 4))
-    half = CELLS // 2
-    for i, j in ((0, 0), (3, 29), (17, 15), (34, 29)):
+    rows, columns = height // SQUARE, width // SQUARE
+    squares = x[0].numpy().reshape(3, rows, SQUARE, columns, SQUARE)
+    means, powers = squares.mean(axis=(2, 4)), (squares**2).mean(axis=(0, 2, 4))
+    mean, spread = np.empty((3, rows, columns)), np.empty((1, rows, columns))
+    half = SQUARES // 2
+    for i, j in np.ndindex(rows, columns):
         window = np.s_[max(i - half, 0) : i + half + 1, max(j - half, 0) : j + half + 1]
-        mean = means[:, *window].mean(axis=(1, 2))
-        spread = np.sqrt(powers[window].mean() - (mean**2).mean())
-        wanted = (cells[:, i, :, j].mean(axis=(1, 2)) - mean) / (spread + FLAT)
-        around = np.s_[:, i * CELL : (i + 1) * CELL, j * CELL : (j + 1) * CELL]
-        np.testing.assert_allclose(found[around].mean(axis=(1, 2)), wanted, atol=0.02)
+        mean[:, i, j] = means[:, *window].mean(axis=(1, 2))
+        spread[0, i, j] = np.sqrt(powers[window].mean() - (mean[:, i, j] ** 2).mean())
+    tall, wide = (
+        np.interp(
+            (np.arange(side // CELL) * CELL + CELL / 2) / SQUARE - 0.5, range(count), range(count)
+        )
+        for side, count in ((height, rows), (width, columns))
+    )
+    places = np.meshgrid(tall, wide, indexing="ij")
+    pixels = np.ones((CELL, CELL))
+    mean, spread = (
+        np.stack([np.kron(map_coordinates(grid, places, order=1), pixels) for grid in grids])
+        for grids in (mean, spread)
+    )
+    found = by_surroundings(x)[0].numpy()
+    np.testing.assert_allclose(found, (x[0].numpy() - mean) / (spread + FLAT), atol=1e-5)
 
 
 def test_surroundings_end_at_the_halo() -> None:

@@ -41,7 +41,7 @@ def export(folder: Path, normalise: str, size: int = 64, context: int = 0) -> Pa
     """The model file, its decision, and the ONNX file."""
     model, config = load_model(save_network(folder, network(normalise, size, context), size=size))
     assert isinstance(model, CrackNet)
-    step = step_of(size, dense=model.by != "photo", context=context)
+    step = step_of(size, normalise=model.by, context=context)
     metadata = metadata_of(config, read_decision(folder / "decision.json", folder / MODEL))
     content = onnx_bytes(Patches(model, size, step, DECISION.temperature), metadata)
     (folder / "crack.onnx").write_bytes(content)

@@ -212,7 +212,7 @@ def test_a_missing_or_odd_manifest_is_one_line(here: Path) -> None:
     content = json.loads(path.read_text())
     assert set(content["read"]) == {file.as_posix() for file in READ["split"]}
     assert set(content["made"]) == {
-        file.as_posix() for file in (TRAIN, VAL, TEST, paths.STATISTICS)
+        file.as_posix() for file in (TRAIN, VAL, TEST, paths.VAL_SOURCES, paths.STATISTICS)
     }
     path.unlink()
     with pytest.raises(DataError, match="data/manifests/split.json is missing: run `dvc repro`"):

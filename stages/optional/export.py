@@ -56,7 +56,7 @@ def main() -> None:
     assert isinstance(model, CrackNet)
     decision = read_decision(paths.DECISION, paths.MODEL)
     context = len(model.context)
-    step = step_of(config["image_size"], dense=model.by != "photo", context=context)
+    step = step_of(config["image_size"], normalise=model.by, context=context)
     scores = Patches(model, config["image_size"], step, decision.temperature)
     metadata = metadata_of(config, decision)
     content = onnx_bytes(scores, metadata)
