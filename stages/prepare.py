@@ -32,6 +32,7 @@ from surface_crack.photos import (
     check_classes,
     class_labels,
     list_photos,
+    open_to_git,
     unseen_by_dvc,
 )
 from surface_crack.sheet import contact_sheet
@@ -49,8 +50,8 @@ def main() -> None:
     before = stamps(raw)
     listing = list_photos(raw, labels, p.exclude)
     check_classes(raw, listing, p.negative, p.positive)
-    if unseen := unseen_by_dvc(raw, listing):
-        log.warning(unseen)
+    for warning in filter(None, (unseen_by_dvc(raw, listing), open_to_git(raw))):
+        log.warning(warning)
 
     rows, unusable = pack_all(listing.photos, p.image_size, paths.IMAGES, limits, "prepare")
     rejected = listing.rejected

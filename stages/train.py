@@ -175,7 +175,7 @@ def main() -> None:
         paths.METRICS / "train.json",
         {
             "best_epoch": kept["epoch"],
-            "epochs": len(history),
+            "epochs_run": len(history),
             "parameters": parameters,
             "precision": str(precision).removeprefix("torch."),
             "val_accuracy": round(kept["val_accuracy"], 6),

@@ -7,6 +7,7 @@ learning (Northcutt et al. 2021, https://doi.org/10.1613/jair.1.12125) calls thi
 """
 
 import logging
+import time
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,13 +27,21 @@ from surface_crack.packing import open_photo
 from surface_crack.params import check_params
 from surface_crack.photos import Reader, by_name, class_labels, list_photos
 from surface_crack.refit import judge, refit
-from surface_crack.wording import shortened
+from surface_crack.wording import duration, shortened
 
 log = logging.getLogger("surface-crack")
 SHOWN = 60  # photos on the contact sheet
 SIDE = 227  # of a photo there, pixels
 LETTERS = 26  # of a file name in a caption; more would run into the next one
-COLUMNS = ["source", "path", "label", "probability", "doubt", "fold", "contradicted_by"]
+COLUMNS = {  # of labels.csv
+    "source": "the archive or folder that the photo is from",
+    "path": "its name in there",
+    "label": "1: in a folder of cracks, 0: not",
+    "probability": "of a crack, by a network that never saw the photo or its near-duplicates",
+    "doubt": "how far that is from the label; 1: the network is sure of the opposite",
+    "fold": "the part that it was judged in",
+    "contradicted_by": "a near-duplicate with the other label: one of the two is wrong",
+}
 
 
 def audit(out: Path, folds: int) -> None:
@@ -49,6 +58,12 @@ def audit(out: Path, folds: int) -> None:
     table = index.loc[rows, ["source", "path", "label"]].assign(probability=np.nan, fold=0)
     labels, groups = index["label"].to_numpy(), read_groups()["group"].tolist()
     photos = Photos(labels, index["source"].tolist(), groups)
+    log.info(
+        "%d labels to judge, by %d networks, each trained without a part of them; %d labels of the "
+        "test part are left out: mending them by a network's advice would tune the judge",
+        *(len(rows), folds, len(index) - len(rows)),
+    )
+    start = time.monotonic()
     for number, (rest, held_out) in enumerate(deal_folds(photos, rows, folds, p.seed), 1):
         train, val = train_and_val(photos, rest, p.val_share, p.seed)
         with TemporaryDirectory(prefix="surface-crack-") as folder:
@@ -57,19 +72,26 @@ def audit(out: Path, folds: int) -> None:
         table.loc[held_out, "probability"], table.loc[held_out, "fold"] = judged, number
         right = ((judged > 0.5) == labels[held_out]).mean()
         log.info(
-            "fold %d of %d: %d photos trained, %d judged, %.2f %% as labelled",
+            "fold %d of %d: %d photos trained, %d judged, %.2f %% as labelled; %s to go",
             *(number, folds, len(train), len(held_out), 100 * right),
+            duration((time.monotonic() - start) / number * (folds - number)),
         )
     table["doubt"] = (table["probability"] - table["label"]).abs()
     table["contradicted_by"] = contradictions(index).reindex(table.index, fill_value="")
     table = table.sort_values("doubt", ascending=False, kind="stable")
-    columns = table[COLUMNS].round({"probability": 6, "doubt": 6})
-    write_csv(out / "labels.csv", COLUMNS, columns.itertuples(index=False))
+    columns = table[[*COLUMNS]].round({"probability": 6, "doubt": 6})
+    write_csv(out / "labels.csv", [*COLUMNS], columns.itertuples(index=False))
     head = table.head(SHOWN)
     title = f"The {len(head)} most doubtful of {len(table)} labels; P: probability of a crack"
     draw(images, index, head, title, out / "labels.png")
     log.info("%s: %d labels, the most doubtful first", out / "labels.csv", len(table))
     log.info("%s: the first %d of them", out / "labels.png", len(head))
+    log.info(
+        "worth looking at: the first %d, whose network says the opposite (doubt above 0.5)",
+        int((table["doubt"] > 0.5).sum()),
+    )
+    for column, meaning in COLUMNS.items():
+        log.info("    %-16s %s", column, meaning)
 
 
 def contradictions(index: pd.DataFrame) -> pd.Series:

@@ -210,8 +210,8 @@ def _training(train: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
         "## Training",
         f"Network `{params['model']}`, {train['parameters']:,} parameters, fitted in "
         f"{train['precision']}, judged in float32.\n"
-        f"Of {train['epochs']:,} epochs the one kept is {train['best_epoch']:,}, {why} (validation "
-        f"loss {train['val_loss']:.4f}).\n"
+        f"Of {train['epochs_run']:,} epochs the one kept is {train['best_epoch']:,}, {why} "
+        f"(validation loss {train['val_loss']:.4f}).\n"
         "The params, as params.yaml takes them:",
         "\n".join(["```yaml", *lines, "```"]),  # a table would choke on the bars of a pattern
     ]

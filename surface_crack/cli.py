@@ -1,4 +1,4 @@
-"""Check, inspect, validate, audit, verify: all around the pipeline, which `dvc repro` runs.
+"""Check, inspect, validate, tiles, audit, verify: all around the pipeline, which `dvc repro` runs.
 
 The `surface-crack` command. Each subcommand imports what it needs only when it runs, so that
 `--help` answers at once.
@@ -97,6 +97,32 @@ def parser() -> argparse.ArgumentParser:
     )
     validate.add_argument("--json", action="store_true", help="print one JSON object")
     validate.add_argument("--out", type=path, help="folder for report, predictions and mistakes")
+    tiles = add("tiles", "cut large photos and their masks or boxes into labelled tiles")
+    tiles.add_argument("photos", nargs="+", type=path, metavar="PHOTO|FOLDER|ZIP")
+    tiles.add_argument(
+        "--labels",
+        type=path,
+        required=True,
+        help="where the cracks are: a folder of PNG masks (black: none) or of YOLO text files, "
+        "each called like its photo, or a COCO .json",
+    )
+    tiles.add_argument(
+        "--out", type=path, required=True, help="zip to write, such as data/raw/x.zip"
+    )
+    tiles.add_argument(
+        "--side",
+        type=whole_number(32, 4096),
+        default=256,
+        metavar="32..4096",
+        help="of a tile, pixels of the photo (default: %(default)s)",
+    )
+    tiles.add_argument(
+        "--crack",
+        nargs="+",
+        default=[],
+        metavar="CLASS",
+        help="names (COCO) or numbers (YOLO) of the classes that are cracks",
+    )
     audit = add("audit", "which labels are most likely wrong?")
     audit.add_argument(
         "--folds",
@@ -208,6 +234,8 @@ def dispatch(arguments: argparse.Namespace) -> None:
         inspect(arguments)
     elif arguments.command == "validate":
         judge(arguments)
+    elif arguments.command == "tiles":
+        cut(arguments)
     elif arguments.command == "audit":
         doubt(arguments.out, arguments.folds)
     elif arguments.command == "verify":
@@ -224,7 +252,13 @@ def check() -> None:
     from surface_crack.init import changed_since
     from surface_crack.params import check_params
     from surface_crack.patterns import pattern_keys
-    from surface_crack.photos import check_classes, class_labels, list_photos, unseen_by_dvc
+    from surface_crack.photos import (
+        check_classes,
+        class_labels,
+        list_photos,
+        open_to_git,
+        unseen_by_dvc,
+    )
     from surface_crack.rwlock import mend_rwlock
 
     mend_rwlock()
@@ -239,10 +273,9 @@ def check() -> None:
     check_classes(raw, listing, p.negative, p.positive)
     names = [photo.path for photo in listing.photos]
     pattern_keys(p.group_pattern, [photo.source for photo in listing.photos], names)
-    if stale := changed_since(p.init):
-        log.warning(stale)
-    if unseen := unseen_by_dvc(raw, listing):
-        log.warning(unseen)
+    warnings = changed_since(p.init), unseen_by_dvc(raw, listing), open_to_git(raw)
+    for warning in filter(None, warnings):
+        log.warning(warning)
     positive = sum(photo.label for photo in listing.photos)
     log.info(
         "params.yaml is fine; %s: %d photos, %d of them in folders of cracks",
@@ -292,6 +325,13 @@ def judge(arguments: argparse.Namespace) -> None:
     if arguments.json:
         text = json.dumps(found, indent=2, sort_keys=True, allow_nan=False)
     sys.stdout.write(text.rstrip("\n") + "\n")
+
+
+def cut(arguments: argparse.Namespace) -> None:
+    """Write a zip of tiles. Raises DataError."""
+    from surface_crack.cutting.tiles import cut
+
+    cut(arguments.photos, arguments.labels, arguments.out, arguments.side, arguments.crack)
 
 
 def doubt(out: Path, folds: int) -> None:

@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import stat
+import subprocess
 import threading
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -308,6 +309,36 @@ def unseen_by_dvc(raw: Path, listing: Listing) -> str:
         f"{links[0]}{others} is a link to a folder, and DVC does not notice what changes behind "
         "it: run `dvc repro --force prepare` then, or put the folder itself there"
     )
+
+
+def open_to_git(raw: Path) -> str:
+    """A warning, if files in `raw` are in this repository, yet neither ignored by git nor tracked
+    by DVC, which makes git ignore what it tracks: `dvc exp run` would put each of them into git.
+
+    '' if there are none, outside of a repository, and where there is no git.
+    """
+    command = ["git", "ls-files", "--others", "--exclude-standard", "-z", "--", str(raw)]
+    try:
+        listed = subprocess.run(command, capture_output=True, check=True, env=_plain_git()).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    files = [os.fsdecode(name) for name in listed.split(b"\0") if name]
+    files = [x for x in files if not x.endswith(".dvc") and not Path(x).is_symlink()]
+    if not files:
+        return ""
+    folder = raw
+    if raw == Path("data/raw"):  # which has a place in git: what lies in it is to be tracked
+        folder = Path(*Path(files[0]).parts[: len(raw.parts) + 1])
+    count = f"{len(files)} files in {raw} are" if len(files) > 1 else f"{files[0]} is"
+    return (
+        f"{count} neither tracked by DVC nor ignored by git, so that `dvc exp run` would put them "
+        f"into git: run `dvc add {folder.as_posix()}` first"
+    )
+
+
+def _plain_git() -> dict[str, str]:
+    """Without the variables that git sets for its hooks: they would name another repository."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
 def _below(raw: Path, path: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from surface_crack import paths
 from surface_crack.console import run
-from surface_crack.errors import StageError
+from surface_crack.errors import ParamsError, StageError
 
 PATIENCE = 5.0  # seconds; a stage whose dvc was killed ends within two
 
@@ -22,7 +22,12 @@ def run_stage(name: str, main: Callable[[], None]) -> None:
 
     def locked() -> None:
         with alone(name):
-            main()
+            try:
+                main()
+            except ParamsError as error:  # by now DVC has deleted what the stage makes
+                raise ParamsError(
+                    f"{error}: correct it and run `dvc repro`; DVC restores the outputs"
+                ) from None
 
     run(name, locked, "image_size or batch_size")
 

@@ -38,6 +38,14 @@ def counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
+def duration(seconds: float) -> str:
+    """To the second, and from two minutes on to the minute."""
+    minutes = round(seconds / 60)
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def on_purpose(before: float, after: float) -> str:
     """What to add to two validation losses, where calibration has raised it."""
     if after <= before:

@@ -38,10 +38,13 @@ def flip(project: Project, photos: set[str]) -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_the_list_holds_every_photo_that_trains_or_chooses(tmp_path: Path) -> None:
+def test_the_list_holds_every_photo_that_trains_or_chooses(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     audit(tmp_path / "out", 2)
     table = pd.read_csv(tmp_path / "out/labels.csv", keep_default_na=False)
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == [*COLUMNS]
     index = read_index()
     tested = pd.read_csv("data/split/test.csv")["row"]
     assert sorted(table["path"]) == sorted(index["path"].drop(tested))
@@ -49,6 +52,11 @@ def test_the_list_holds_every_photo_that_trains_or_chooses(tmp_path: Path) -> No
     assert table["doubt"].is_monotonic_decreasing
     assert np.allclose(table["doubt"], (table["probability"] - table["label"]).abs(), atol=2e-6)
     assert (tmp_path / "out/labels.png").stat().st_size > 10_000
+    assert f"; {len(tested)} labels of the test part are left out: mending them" in caplog.text
+    assert caplog.text.count(" s to go") == 2
+    against = ((table["probability"] > 0.5) != (table["label"] == 1)).sum()
+    assert f"worth looking at: the first {against}, whose network says the opp" in caplog.text
+    assert all(f"    {column} " in caplog.text for column in COLUMNS)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from surface_crack.photos import (
     check_classes,
     class_labels,
     list_photos,
+    open_to_git,
     unseen_by_dvc,
     walk,
 )
@@ -223,6 +225,30 @@ def test_what_dvc_does_not_see_is_told(tmp_path: Path) -> None:
         f"{raw}/Cracked (and 1 more) is a link to a folder, and DVC does not notice what changes "
         "behind it: run `dvc repro --force prepare` then, or put the folder itself there"
     )
+
+
+def test_photos_that_git_would_take_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path / "data/raw", {"site/Cracked/1.jpg": b"", "site/.DS_Store": b""})
+    raw, site = Path("data/raw"), Path("data/raw/site")
+    assert open_to_git(raw) == ""  # no repository here
+    subprocess.run(["git", "init", "-q"], check=True)
+    message = (
+        "2 files in {} are neither tracked by DVC nor ignored by git, so that `dvc exp run` would "
+        "put them into git: run `dvc add data/raw/site` first"
+    )
+    assert open_to_git(raw) == message.format(raw)
+    assert open_to_git(site) == message.format(site)
+    assert open_to_git(tmp_path / "data/raw/site").startswith("2 files in ")
+    (site / ".DS_Store").unlink()
+    assert open_to_git(raw).startswith("data/raw/site/Cracked/1.jpg is neither tracked")
+    assert open_to_git(Path("elsewhere")) == open_to_git(tmp_path.parent) == ""
+    (raw / ".gitignore").write_text("/site\n")  # as `dvc add` does it
+    (raw / "site.dvc").write_text("outs:\n")
+    subprocess.run(["git", "add", "data/raw/.gitignore"], check=True)
+    assert open_to_git(raw) == open_to_git(site) == ""
 
 
 def test_where_there_is_no_photo_a_reason_that_is_known_is_told(tmp_path: Path) -> None:

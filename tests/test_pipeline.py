@@ -417,8 +417,14 @@ def test_a_mistake_in_params_is_one_line_before_anything_is_deleted(project: Pro
     )
     assert (project.root / "models/crack.safetensors").exists()
     output = project.dvc("repro", check=False)
-    assert "train: error: lr must be a number in (0, 1], got '1e-3x'" in output
+    assert (
+        "train: error: lr must be a number in (0, 1], got '1e-3x' "
+        f"(params.yaml line {line}): correct it and run `dvc repro`; DVC restores the outputs"
+    ) in output
     assert "Traceback" not in output
+    project.set(lr=0.01)
+    assert project.ran(project.dvc("repro")) == []
+    assert (project.root / "models/crack.safetensors").exists()
 
 
 def test_the_notebooks_network_says_which_photos_it_needs(project: Project) -> None:

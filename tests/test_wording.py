@@ -1,6 +1,11 @@
 """Words that several reports have in common."""
 
-from surface_crack.wording import shortened
+from surface_crack.wording import duration, shortened
+
+
+def test_durations_are_as_exact_as_one_wants_them() -> None:
+    known = {0.4: "0 s", 119.4: "119 s", 120: "2 min", 3599: "1 h 0 min", 9000: "2 h 30 min"}
+    assert {seconds: duration(seconds) for seconds in known} == known
 
 
 def test_a_long_name_keeps_its_end() -> None:

@@ -1,0 +1,217 @@
+"""Where the cracks of a photo are, as people have marked them: masks, COCO, YOLO.
+
+A mark is a picture's worth of pixels (`Mask`) or boxes (`Boxes`). What a tile shows is for
+surface_crack/cutting/rule.py to say.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from surface_crack.decode import NotAPhoto
+from surface_crack.errors import DataError, one_line
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom, pixels
+Polygon = list[tuple[float, float]]
+MOSTLY = 0.5  # share of a mask above which it has most likely been turned round
+MASKS = (".png", ".bmp", ".tif", ".tiff", ".gif")  # without loss: a JPEG's grey is no label
+
+
+class Marks(NamedTuple):
+    """The cracks of one photo, in pixels of the upright photo; none: it has none."""
+
+    mask: NDArray[np.bool_] | None  # (H, W), where each crack is known pixel by pixel
+    boxes: list[Box]  # around cracks of which no more is known
+
+
+@dataclass
+class Outlines:
+    """Shapes of one photo, before its size is known. Coordinates of YOLO are shares of it."""
+
+    polygons: list[Polygon] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
+    shares: bool = False
+
+
+class Labels:
+    """What is known of photos by the stems of their names, `IMG_0001`."""
+
+    def __init__(self, masks: Mapping[str, Path], outlines: Mapping[str, Outlines], kind: str):
+        self.masks, self.outlines, self.kind = masks, outlines, kind
+
+    def of(self, stem: str, width: int, height: int) -> Marks | None:
+        """Of a photo of this size; None if nothing is known of it. Raises NotAPhoto."""
+        if file := self.masks.get(stem):
+            return Marks(_mask(file, width, height), [])
+        outlines = self.outlines.get(stem)
+        if outlines is None:
+            return None
+        across, down = (width, height) if outlines.shares else (1, 1)
+        boxes = [(a * across, b * down, c * across, d * down) for a, b, c, d in outlines.boxes]
+        if not outlines.polygons:
+            return Marks(None, boxes)
+        drawn = Image.new("1", (width, height))
+        pen = ImageDraw.Draw(drawn)
+        for polygon in outlines.polygons:
+            pen.polygon([(x * across, y * down) for x, y in polygon], fill=1, outline=1)
+        return Marks(np.asarray(drawn), boxes)
+
+
+def read_labels(path: Path, photos: Iterable[str], crack: Sequence[str]) -> Labels:
+    """A folder of masks or of YOLO's text files, or a JSON file of COCO.
+
+    `photos` are stems: a photo that has no text file beside others has no crack, as YOLO has it.
+    `crack` are the names (COCO) or numbers (YOLO) of the classes that are cracks; none: the only
+    one there is, or those called crack. Raises DataError.
+    """
+    if path.is_file() and path.suffix.lower() == ".json":
+        return Labels({}, _coco(path, crack), "COCO")
+    if not path.is_dir():
+        what = "is no folder and no .json" if path.exists() else "does not exist"
+        raise DataError(f"--labels {path} {what}: give a folder of masks or YOLO files, or COCO")
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    masks = [file for file in files if file.suffix.lower() in MASKS]
+    texts = [file for file in files if file.suffix.lower() == ".txt" and file.stem != "classes"]
+    if masks and texts:
+        raise DataError(f"--labels {path} holds masks and text files: give a folder of one kind")
+    if not masks and not texts:
+        raise DataError(f"--labels {path} holds neither masks ({', '.join(MASKS)}) nor .txt files")
+    _check_stems(path, masks or texts)
+    if masks:
+        return Labels({file.stem: file for file in masks}, {}, "masks")
+    return Labels({}, _yolo(path, texts, photos, crack), "YOLO")
+
+
+def _check_stems(path: Path, files: Sequence[Path]) -> None:
+    """Photos are known by the stems of their names: two labels of one are none."""
+    count = Counter(file.stem for file in files)
+    if twice := [stem for stem, times in count.items() if times > 1]:
+        raise DataError(f"--labels {path} has several files called {twice[0]!r}: name them apart")
+
+
+def _mask(file: Path, width: int, height: int) -> NDArray[np.bool_]:
+    """True where the picture is not black. Raises NotAPhoto."""
+    try:
+        with Image.open(file) as picture:
+            mask = np.asarray(picture.convert("RGB")).any(axis=2)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise NotAPhoto(f"its mask {file} cannot be read: {one_line(error)}") from None
+    if mask.shape != (height, width):
+        tall, wide = mask.shape
+        raise NotAPhoto(f"its mask {file} has {wide} x {tall} pixels, not {width} x {height}")
+    if mask.mean() > MOSTLY:
+        raise NotAPhoto(
+            f"its mask {file} is {100 * mask.mean():.0f} % crack: black must be what is none"
+        )
+    return mask
+
+
+def _coco(file: Path, crack: Sequence[str]) -> dict[str, Outlines]:
+    """Images without annotations have no crack. https://cocodataset.org/#format-data"""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        names = {int(entry["id"]): str(entry["name"]) for entry in content["categories"]}
+        stems = {entry["id"]: _stem(entry["file_name"]) for entry in content["images"]}
+        annotations = content["annotations"]
+        wanted = _classes(file, sorted(set(names.values())), crack)
+        if len(set(stems.values())) < len(stems):
+            raise DataError(f"--labels {file} names two images alike but for their folder")
+        found = {stem: Outlines() for stem in stems.values()}
+        for entry in annotations:
+            if names[int(entry["category_id"])] in wanted:
+                _add(found[stems[entry["image_id"]]], entry)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"--labels {file} is no COCO file: {_said(error)}") from None
+    return found
+
+
+def _add(outlines: Outlines, entry: Mapping[str, Any]) -> None:
+    """The polygons of an annotation, or its box if it has none."""
+    shape = entry.get("segmentation")
+    if isinstance(shape, Mapping):
+        raise ValueError("masks by run lengths are not read: export polygons, or PNG masks")
+    polygons = [_pairs(points) for points in shape or []]
+    if polygons:
+        outlines.polygons += polygons
+    else:
+        left, top, wide, tall = map(_finite, entry["bbox"])
+        outlines.boxes.append((left, top, left + wide, top + tall))
+
+
+def _yolo(
+    path: Path, files: Sequence[Path], photos: Iterable[str], crack: Sequence[str]
+) -> dict[str, Outlines]:
+    """Lines of `class x y width height`, or of `class x y x y x y ...`; all shares of the photo.
+
+    https://docs.ultralytics.com/datasets/detect/ and .../segment/
+    """
+    lines = []
+    for file in files:
+        try:
+            rows = file.read_text(encoding="utf-8").splitlines()
+            shapes = [
+                (words[0], [_finite(word) for word in words[1:]])
+                for words in map(str.split, rows)
+                if words
+            ]
+            for _, numbers in shapes:
+                if len(numbers) != 4 and (len(numbers) < 6 or len(numbers) % 2):
+                    raise ValueError(f"{len(numbers)} numbers in a line, want 4, or pairs")
+        except (OSError, ValueError) as error:
+            raise DataError(f"{file} is no YOLO file: {_said(error)}") from None
+        lines.append((file.stem, shapes))
+    classes = sorted({name for _, shapes in lines for name, _ in shapes})
+    wanted = _classes(path, classes, crack) if classes else set()
+    found = {stem: Outlines(shares=True) for stem in photos}
+    for stem, shapes in lines:
+        outlines = found.setdefault(stem, Outlines(shares=True))
+        for name, numbers in shapes:
+            if name not in wanted:
+                continue
+            if len(numbers) == 4:
+                x, y, wide, tall = numbers
+                outlines.boxes.append((x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2))
+            else:
+                outlines.polygons.append(_pairs(numbers))
+    return found
+
+
+def _classes(path: Path, names: Sequence[str], crack: Sequence[str]) -> set[str]:
+    """Those that are cracks. Raises DataError."""
+    if missing := [name for name in crack if name not in names]:
+        raise DataError(f"--labels {path} has no class {missing[0]!r}, but {', '.join(names)}")
+    wanted = set(crack) or {name for name in names if "crack" in name.casefold()}
+    if not wanted and len(names) > 1:
+        raise DataError(
+            f"--labels {path} has the classes {', '.join(names)}: say by --crack which are cracks"
+        )
+    return wanted or set(names)
+
+
+def _stem(name: str) -> str:
+    return Path(name.replace("\\", "/")).stem
+
+
+def _pairs(numbers: Sequence[float]) -> Polygon:
+    values = [_finite(number) for number in numbers]
+    if len(values) < 6 or len(values) % 2:
+        raise ValueError(f"a polygon of {len(values)} numbers")
+    return list(zip(values[::2], values[1::2], strict=True))
+
+
+def _finite(text: Any) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is no number")
+    return number
+
+
+def _said(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else one_line(error)
