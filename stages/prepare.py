@@ -36,6 +36,7 @@ from surface_crack.photos import (
     unseen_by_dvc,
 )
 from surface_crack.sheet import contact_sheet
+from surface_crack.sizes import made_small, typical_side
 from surface_crack.stage import run_stage
 from surface_crack.unchanged import check_unchanged, stamps
 
@@ -59,6 +60,8 @@ def main() -> None:
 
     write_csv(paths.REJECTED, Rejected._fields, sorted(rejected) + sorted(listing.clutter))
     check(rows, rejected, p.max_rejected)
+    if note := made_small(typical_side([(row.width, row.height) for row in rows]), p.image_size):
+        log.warning(note)
     write_csv(paths.INDEX, Row._fields, rows)
     write_json(paths.METRICS / "data.json", summary(rows, listing))
     count = Counter((row.source, CLASSES[row.label]) for row in rows)

@@ -249,10 +249,11 @@ def dispatch(arguments: argparse.Namespace) -> None:
 def check() -> None:
     """Raises ParamsError or DataError for what would stop the pipeline, before DVC deletes."""
     from surface_crack import paths
-    from surface_crack.init import changed_since
+    from surface_crack.init import changed_since, learnt_side
     from surface_crack.params import check_params
     from surface_crack.patterns import pattern_keys
     from surface_crack.photos import (
+        Reader,
         check_classes,
         class_labels,
         list_photos,
@@ -260,6 +261,7 @@ def check() -> None:
         unseen_by_dvc,
     )
     from surface_crack.rwlock import mend_rwlock
+    from surface_crack.sizes import made_small, other_size, sizes_of, typical_side
 
     mend_rwlock()
     p = check_params()
@@ -273,7 +275,10 @@ def check() -> None:
     check_classes(raw, listing, p.negative, p.positive)
     names = [photo.path for photo in listing.photos]
     pattern_keys(p.group_pattern, [photo.source for photo in listing.photos], names)
-    warnings = changed_since(p.init), unseen_by_dvc(raw, listing), open_to_git(raw)
+    with Reader(p.max_bytes) as reader:
+        side = typical_side(sizes_of(listing.photos, reader))
+    warnings = [changed_since(p.init), unseen_by_dvc(raw, listing), open_to_git(raw)]
+    warnings.append(made_small(side, p.image_size) or other_size(side, learnt_side(p.init)))
     for warning in filter(None, warnings):
         log.warning(warning)
     positive = sum(photo.label for photo in listing.photos)

@@ -48,13 +48,15 @@ from surface_crack.photos import (
     list_photos,
 )
 from surface_crack.scorer import Scorer
+from surface_crack.sizes import other_size, typical_side
 from surface_crack.threads import cores, in_order
 from surface_crack.twins import find_relatives
 from surface_crack.validation import validate
 from surface_crack.validation_report import validation_report
 from surface_crack.which_model import called, choose_model
+from surface_crack.wording import counted
 
-SHOWN = 18  # photos in the picture
+SHOWN = 30  # photos of each kind of mistake in the picture
 MADE = ("report.txt", "report.json", "predictions.csv", "mistakes.png")
 REASONS = 5  # files that cannot be used, named in the report
 BATCH = 32  # photos of one patch scored at once: bounds memory
@@ -130,8 +132,13 @@ def validate_photos(
             p.min_recall,
         )
         folders = folder_table(judged.values())
+        sizes = [(found.rows[number].width, found.rows[number].height) for number in judged]
+        side = typical_side(sizes)
         report = {
             **scores,
+            "photo_side": round(side, 2),
+            "learnt_side": scorer.photo_side,
+            "size_note": "" if patch_px else other_size(side, scorer.photo_side),
             "path": readable(str(path)),
             "model": readable(f"{called(model)} ({why})"),
             "rule": scorer.rule,
@@ -335,14 +342,19 @@ def _rounded(photo: Judged) -> Judged:
 
 
 def draw_mistakes(images: NDArray[np.uint8], judged: Mapping[int, Judged], path: Path) -> None:
-    """The mistakes furthest from their labels, as small as the network sees a patch."""
+    """Missed cracks, then false positives, the worst first, as small as the network sees them."""
     wrong = [number for number, photo in judged.items() if photo.decided != photo.label]
     wrong.sort(key=lambda number: -abs(judged[number].probability - judged[number].label))
-    worst = wrong[:SHOWN]
+    shown, counts = [], []
+    for label, kind in ((1, "missed crack"), (0, "false positive")):
+        of_kind = [number for number in wrong if judged[number].label == label]
+        shown += of_kind[:SHOWN]
+        most = f"{SHOWN} of " if len(of_kind) > SHOWN else ""
+        counts.append(f"{most}{counted(len(of_kind), kind)}")
     captions = []
-    for photo in map(judged.__getitem__, worst):
-        kind = "missed crack" if photo.label else "false alarm"
+    for photo in map(judged.__getitem__, shown):
+        kind = "missed crack" if photo.label else "false positive"
         folder, _, name = f"{photo.source}/{photo.path}".rpartition("/")
         captions.append("\n".join([f"{kind}, P {photo.probability:.3f}", folder, name]))
-    title = f"The {len(worst)} worst of {len(wrong)} mistakes among {len(judged)} photos"
-    captioned([images[number] for number in worst], captions, title, path)
+    title = f"{', '.join(counts)}; of {counted(len(judged), 'photo')}, the worst first"
+    captioned([images[number] for number in shown], captions, title, path)

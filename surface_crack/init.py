@@ -45,6 +45,23 @@ def begin_with(model: "nn.Module", file: Path, wanted: Mapping[str, Any]) -> Non
     model.load_state_dict(start.state_dict())
 
 
+def learnt_side(init: str) -> float:
+    """Side of the photos that the weights which `init` names learnt from, pixels; 0 if unknown."""
+    file = start_file(init)
+    return float((file and file.is_file() and config_of(file).get("photo_side")) or 0)
+
+
+def config_of(model: Path) -> dict[str, Any]:
+    """What a model file says of itself, without reading its weights; {} if it is none."""
+    try:
+        with model.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        config: dict[str, Any] = json.loads(header["__metadata__"]["config"])
+    except (ValueError, KeyError, MemoryError, OverflowError):
+        return {}
+    return config
+
+
 def changed_since(init: str) -> str:
     """What to do where the file that `init` names is not the one that the model in models/ began
     with, '' elsewhere. DVC watches the general model's file, and of others the name alone.
@@ -54,13 +71,7 @@ def changed_since(init: str) -> str:
         return ""
     if not (file.is_file() and paths.MODEL.is_file()):
         return ""
-    try:
-        with paths.MODEL.open("rb") as model:
-            size = int.from_bytes(model.read(8), "little")
-            header = json.loads(model.read(size))
-        config = json.loads(header["__metadata__"]["config"])
-    except (ValueError, KeyError, MemoryError):  # `train` will write another one
-        return ""
+    config = config_of(paths.MODEL)
     if config.get("init") != init or config.get("init_weights") == digest_of(file):
         return ""
     return (

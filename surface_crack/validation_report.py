@@ -15,6 +15,7 @@ def validation_report(found: Mapping[str, Any], folders: Sequence[Folder]) -> st
     rule = f" ({found['rule']})" if found["rule"] else ""
     other = found["suggested"]["threshold"] if found["suggested"] else None
     lines = [
+        *(_wrapped(f"Sizes: {found['size_note']}") if found["size_note"] else []),
         *_wrapped(f"Verdict: {USES[found['verdict']['use']].format(other)}."),
         *_wrapped(found["verdict"]["why"]),
         *(_wrapped(DRAWINGS) if only_drawings(found["learnt_from"]) else []),

@@ -40,6 +40,7 @@ REST = {  # what the files add to the scores
     "rejected": 0,
     "first_rejected": [],
     "learnt_from": ["metu"],
+    "size_note": "",
 }
 
 
