@@ -112,9 +112,9 @@ def deal(index: pd.DataFrame) -> Roles:
         judging |= set(names[:first])
         choosing |= set(names[first : first + next_])
         whole += names[:first] if name == COMPLETE[0] else []
-    ours = source.isin([COMPLETE[0], OTHER[0]])
-    judge, choose = ours & photo.isin(judging), ours & photo.isin(choosing)
-    rest = ours & ~index["group"].isin(index["group"][judge | choose])
+    sdnet = ours(index)
+    judge, choose = sdnet & photo.isin(judging), sdnet & photo.isin(choosing)
+    rest = sdnet & ~index["group"].isin(index["group"][judge | choose])
     train = [rest]
     parts = {"SDNET2018": judge}
     place = index["group"].map(lambda group: int(group[:8], 16) / 2**32)
@@ -127,6 +127,11 @@ def deal(index: pd.DataFrame) -> Roles:
     parts[UNSEEN] = source == UNSEEN
     rows = {name: np.flatnonzero(part) for name, part in parts.items() if part.any()}
     return Roles(np.flatnonzero(np.any(train, axis=0)), np.flatnonzero(choose), rows, whole)
+
+
+def ours(index: pd.DataFrame) -> "pd.Series[bool]":
+    """Which rows are of SDNET2018."""
+    return index["source"].isin([COMPLETE[0], OTHER[0]])
 
 
 def sha256(text: str) -> str:
@@ -159,10 +164,12 @@ def tile_scores(model: Path, index: pd.DataFrame, roles: Roles) -> dict[str, flo
     """Of photos by themselves, and of the kinds of SDNET2018."""
     values = read_json(model.with_name(paths.DECISION.name))
     threshold = values["threshold"]
-    chosen = index["label"][roles.choose].to_numpy(), logits_of(model, index, roles.choose)
+    choose = roles.choose[(index["photo"][roles.choose] != "") & ours(index)[roles.choose]]
     scores: dict[str, float] = {
         "threshold": threshold,
-        "choosing photos: ROC AUC": roc_auc_score(*chosen),
+        "SDNET2018, photos that choose: ROC AUC": roc_auc_score(
+            index["label"][choose], logits_of(model, index, choose)
+        ),
     }
     for name, rows in roles.judge.items():
         labels = index["label"][rows].to_numpy()
