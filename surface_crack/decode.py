@@ -10,7 +10,7 @@ simplejpeg, which wraps the same libjpeg-turbo, has less to do around it and dec
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from io import BytesIO
 from typing import NamedTuple
@@ -102,8 +102,14 @@ class Whole(NamedTuple):
     faint: bool = False  # as in Decoded
 
 
-def whole(content: bytes, scale: float = 1, least: int = 1, max_pixels: int | None = None) -> Whole:
-    """Bytes of an image file -> a photo of any shape, to be scaled by `scale` afterwards.
+def whole(
+    content: bytes,
+    scale: float | Callable[[int], float] = 1,
+    least: int = 1,
+    max_pixels: int | None = None,
+) -> Whole:
+    """Bytes of an image file -> a photo of any shape, to be scaled by `scale` afterwards, which may
+    follow from how many pixels there are.
 
     A JPEG of which no more is needed comes scaled down by eighths, as in `decode`; all other pixels
     are the file's. It may have `max_pixels`, or MAX_WHOLE. Raises NotAPhoto as `decode` does, and
@@ -112,6 +118,8 @@ def whole(content: bytes, scale: float = 1, least: int = 1, max_pixels: int | No
     content = _one_picture(content)
     with _opened(content, max_pixels, least) as image, ExitStack() as room:
         width, height = image.size
+        if callable(scale):
+            scale = scale(width * height)
         depth, convert = depth_of(image, content), to_srgb(image)
         needed = [max(1, min(side, math.ceil(side * scale - 1e-6))) for side in image.size]
         picture, _ = _shrunk(image, content, (needed[0], needed[1]), room)

@@ -63,7 +63,8 @@ class _Surroundings(nn.Module):
         self.means = nn.Conv2d(3, 4, CELL, CELL)
         share = torch.cat([torch.diag(1 / std), (-2 * mean / std**2 / 3)[None]]) / CELL**2
         self.means.weight.data = share[:, :, None, None].repeat(1, 1, CELL, CELL)
-        self.means.bias.data = torch.cat([-mean / std, ((mean / std) ** 2).mean()[None]])
+        beside = torch.cat([-mean / std, ((mean / std) ** 2).mean()[None]])
+        self.means.bias = nn.Parameter(beside)
         self.squares = nn.Conv2d(3, 1, CELL, CELL, bias=False)
         share = (1 / std**2 / 3 / CELL**2)[None, :, None, None]
         self.squares.weight.data = share.repeat(1, 1, CELL, CELL)
@@ -77,7 +78,8 @@ class _Surroundings(nn.Module):
         means, squares = self.means(pixels), self.squares(pixels * pixels)
         cells = torch.cat([means[:, :3], means[:, 3:] + squares], 1)
         mean, spread = surroundings(functional.avg_pool2d(cells, SQUARE // CELL))
-        return (first - self.bias - self.of_mean(mean)) / (spread + FLAT) + self.bias
+        found: Tensor = (first - self.bias - self.of_mean(mean)) / (spread + FLAT) + self.bias
+        return found
 
 
 def _folded(blocks: nn.Sequential) -> nn.Sequential:

@@ -67,9 +67,10 @@ def by_surroundings(x: Tensor) -> Tensor:
     pixels = torch.cat([x, (x * x).mean(1, keepdim=True)], 1)
     mean, spread = surroundings(functional.avg_pool2d(pixels, SQUARE))
     height, width = x.shape[2:]
-    cells = x.unflatten(3, (width // CELL, CELL)).unflatten(2, (height // CELL, CELL))
+    by_cell = len(x), -1, height // CELL, CELL, width // CELL, CELL
     mean, spread = mean[:, :, :, None, :, None], spread[:, :, :, None, :, None]
-    return ((cells - mean) / (spread + FLAT)).flatten(4, 5).flatten(2, 3)
+    normalised = (x.reshape(by_cell) - mean) / (spread + FLAT)
+    return normalised.flatten(4, 5).flatten(2, 3)
 
 
 def surroundings(squares: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,8 +10,8 @@ from statistics import median
 
 from PIL import Image
 
-from surface_crack.packing import UNREADABLE, is_want
-from surface_crack.photos import Photo, Reader
+from surface_crack.packing import UNREADABLE
+from surface_crack.photos import Photo, Reader, is_want
 
 RATIO = 2.0  # of two sides, from which photos are of another size than those learnt from
 COARSE = 8.0  # photo pixels that become one in training, from which thin cracks are lost

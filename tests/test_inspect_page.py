@@ -42,7 +42,7 @@ def record(out: Path, name: str, peak: float, verdict: str, *flags: str) -> Reco
     grid = Cells(probability, np.linspace(0, 1500, 31), np.linspace(0, 2000, 41))
     regions = find_regions(grid, 0.5)
     share = float((probability >= 0.5).mean())
-    found = Inspection(2000, 1500, grid, regions, share, peak, list(flags), verdict, None)
+    found = Inspection(2000, 1500, grid, regions, share, peak, list(flags), verdict, None, [64.0])
     pictures = draw(found, Image.new("RGB", (1000, 750), (140, 140, 140)), SETTINGS)
     made = inspected(item, "", found, pictures)
     write_record(out, made, pictures)

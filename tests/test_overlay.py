@@ -18,7 +18,7 @@ def found(probability: NDArray[np.float32], width: int, height: int) -> Inspecti
     regions = find_regions(grid, 0.5)
     flagged = float((probability >= 0.5).mean())
     peak = float(probability.max())
-    return Inspection(width, height, grid, regions, flagged, peak, [], "crack", None)
+    return Inspection(width, height, grid, regions, flagged, peak, [], "crack", None, [64.0])
 
 
 def example() -> NDArray[np.float32]:

@@ -1,18 +1,23 @@
 """Photos that must not be called clean, and those that must not be held back."""
 
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from matplotlib import get_data_path
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance, ImageFilter
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
+from sklearn.datasets import load_sample_image
 
+from surface_crack import paths
 from surface_crack.inspection.photo import Settings, inspect_photo
-from surface_crack.inspection.quality import detail, flags
+from surface_crack.inspection.quality import flags, survey
 from surface_crack.sample import draw
-from surface_crack.scorer import Scorer
+from surface_crack.scorer import Scorer, load_scorer
+from tests.makers import encoded
 from tests.odd_files import png
 from tests.test_inspect import SCORER, quiet
 
@@ -61,18 +66,19 @@ def test_what_decoding_found_faint_is_flagged_and_not_clean() -> None:
 
 
 def test_contrast_that_no_training_photo_had_is_unlike() -> None:
-    board = np.indices((64, 64)).sum(axis=0) // 8 % 2 * 255
+    board = np.indices((64, 64)).sum(axis=0) // 8 % 2 * 250 + np.arange(64) % 5  # not drawn
     pixels = np.repeat(board[..., None], 3, axis=2).astype(np.uint8)
     assert flags(pixels, 64, (128, 128, 128), (50, 50, 50)) == ["unlike"]
     assert flags(pixels, 64, (128, 128, 128), (60, 60, 60)) == []
 
 
 def test_one_sharp_edge_does_not_make_a_photo_sharp() -> None:
-    grey = np.full((256, 256), 100, np.float32)
+    grey = np.full((256, 256, 3), 100, np.uint8)
     grey[:, 128:] = 200
-    assert detail(grey, 64) == 0
-    noise = np.random.default_rng(0).normal(100, 5, (256, 256)).astype(np.float32)
-    assert detail(noise, 64) == pytest.approx(5 * 20**0.5, rel=0.05)  # 4 * 4 + 4 of the variance
+    assert np.median(survey(grey, 64).detail) == 0
+    noise = np.random.default_rng(0).normal(100, 5, (256, 256, 1)).round().astype(np.uint8)
+    found = survey(noise.repeat(3, axis=2), 64).detail
+    assert np.median(found) == pytest.approx(5 * 20**0.5, rel=0.05)  # 4 * 4 + 4 of the variance
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 300), (300, 1)])
@@ -96,3 +102,72 @@ def test_real_photos_are_hardly_ever_flagged(real_data: Path, name: str, most: f
             blurred += "blurred" in flags(seen(soft), 64, mean, std)
     assert flagged <= most * 600
     assert blurred >= 0.5 * 600  # the rest: cracks and joints so strong that they are still seen
+
+
+def lawn() -> Image.Image:
+    draw = np.random.default_rng(0)
+    blades = draw.normal(0, 1, (600, 800, 1)) * (25, 30, 20) + (60, 110, 40)
+    pixels = (blades + draw.normal(0, 12, (600, 800, 3))).clip(0, 255)
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def web_page() -> Image.Image:
+    page = Image.new("RGB", (1280, 900), (248, 248, 248))
+    pen = ImageDraw.Draw(page)
+    pen.rectangle((0, 0, 1280, 70), fill=(30, 60, 120))
+    for line in range(36):
+        pen.text((60, 90 + 22 * line), "No cracks were found in this text. " * 5, (30, 30, 30))
+    return page
+
+
+def face() -> Image.Image:
+    """Of Grace Hopper, a public-domain photo that comes with matplotlib."""
+    with Image.open(Path(get_data_path()) / "sample_data/grace_hopper.jpg") as photo:
+        return photo.convert("RGB")
+
+
+def temple() -> Image.Image:
+    return Image.fromarray(load_sample_image("china.jpg"))
+
+
+def flower() -> Image.Image:
+    return Image.fromarray(load_sample_image("flower.jpg"))
+
+
+@pytest.mark.parametrize("picture", [lawn, web_page, face, temple, flower])
+@pytest.mark.parametrize("model", ["default", "general"])
+def test_what_is_no_surface_is_unlike_and_never_called(
+    picture: Callable[[], Image.Image], model: str
+) -> None:
+    scorer = load_scorer(paths.GENERAL) if model == "general" else SCORER
+    found, _ = inspect_photo(scorer, encoded(picture(), "PNG"), Settings(scorer.threshold))
+    assert "unlike" in found.flags
+    assert found.verdict == "cannot tell"
+
+
+def certain(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A crack in every patch."""
+    return np.ones((len(pixels), *((side - 64) // 8 + 1 for side in pixels.shape[1:3])), np.float32)
+
+
+@pytest.mark.parametrize("side", [64, 300, 1200])
+def test_of_a_black_photo_nothing_is_said(side: int) -> None:
+    scorer = Scorer(**{**vars(SCORER), "run": certain})
+    noise = np.random.default_rng(0).integers(0, 20, (side, side, 3), np.uint8)
+    found, _ = inspect_photo(scorer, png(noise), Settings(0.5))
+    assert "dark" in found.flags
+    assert found.verdict == "cannot tell"
+
+
+def test_a_clear_crack_in_a_part_that_is_fit_counts() -> None:
+    """Half of the photo is in the dark, and most of the other half is overexposed."""
+    pixels = np.random.default_rng(0).integers(0, 20, (512, 512, 3), np.uint8)
+    pixels[:200] = 255
+    scorer = Scorer(**{**vars(SCORER), "run": certain})
+    found, _ = inspect_photo(scorer, png(pixels), Settings(0.5))
+    assert found.flags
+    assert found.verdict == "cannot tell"
+    pixels[200:328, 192:320] = np.random.default_rng(1).integers(120, 180, (128, 128, 1))
+    found, _ = inspect_photo(scorer, png(pixels), Settings(0.5))
+    assert found.flags
+    assert found.verdict == "crack"

@@ -72,8 +72,8 @@ def cut(
         if not count[0] + count[1]:
             first = f"; the first photo left out: {left_out[0]}" if left_out else ""
             raise DataError(f"no tile of {side} pixels comes out of these photos{first}")
-    for reason in left_out[:NAMED]:
-        log.warning("left out: %s", reason)
+    for name in left_out[:NAMED]:
+        log.warning("left out: %s", name)
     if len(left_out) > NAMED:
         log.warning("... and %s more", counted(len(left_out) - NAMED, "photo"))
     log.info(

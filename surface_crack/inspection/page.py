@@ -32,7 +32,8 @@ MEANING = {
     "crack": "a region's peak is {high:.4g} or more, half-way from the threshold to 1",
     "unsure": "a region's peak is {low:.4g} or more, half the threshold, or a single patch reaches "
     "the threshold: look at it",
-    "cannot tell": "the photo is not good enough to be called clean",
+    "cannot tell": "the photo is not good enough to be called anything, or scales contradict each "
+    "other: its remarks say why",
     UNREADABLE: "the file could not be read",
     "clean": "nothing was found, which is no proof that there is nothing",
 }
@@ -227,8 +228,10 @@ patches around it, from none (the grey photo) over yellow to dark red. At the ph
 patches lie around a place, so there the heat of a crack reaches out to the edge. Solid lines
 surround regions that are surely above the threshold, dashes those near it; their numbers are those
 of regions.csv.
-Photos that are too dark, too bright, without fine detail, too small or unlike those that the model
-learnt from are never called clean.</p>"""
+Photos that are too dark, too bright, without fine detail or too small are never called clean, and
+called a crack only for one in a part that is none of this; photos of other things than the model
+learnt from are not called anything. A small photo is scored on several scales, as it may have been
+made smaller: a place then has the mean of all.</p>"""
 
 
 def _model(facts: Facts) -> str:

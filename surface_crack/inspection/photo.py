@@ -11,13 +11,18 @@ print(found.verdict, found.regions.found)
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from surface_crack.decode import MAX_WHOLE, NotAPhoto, Whole, whole
 from surface_crack.inspection.gps import position
-from surface_crack.inspection.quality import flags
-from surface_crack.inspection.regions import Cells, Regions, cells, find_regions
-from surface_crack.photo_scores import ScoreMap, scale_of, scaled, score_pixels
+from surface_crack.inspection.quality import flags, survey
+from surface_crack.inspection.regions import Cells, Regions, cells, doubt, find_regions, joined
+from surface_crack.photo_scores import scaled, score_pixels
 from surface_crack.scorer import Scorer
 
+LARGEST = 20_000_000  # pixels: as many as a small photo is taken to have had
+ENLARGED = 3  # times as many pixels as a photo has, the network may see
 VERDICTS = ("crack", "unsure", "cannot tell", "clean")  # as the report sorts them
 
 
@@ -43,11 +48,12 @@ class Inspection:
     flags: list[str]  # keys of quality.REASONS
     verdict: str  # one of VERDICTS
     position: tuple[float, float] | None  # longitude, latitude
+    patch_sides: list[float]  # photo pixels, the model's own scale first
 
 
 def inspect_photo(scorer: Scorer, content: bytes, settings: Settings) -> tuple[Inspection, Whole]:
     """Bytes of an image file -> what was found, and the photo. Raises NotAPhoto."""
-    photo = whole(content, scale_of(scorer, settings.patch_px))
+    photo = whole(content, lambda pixels: scorer.patch / patch_sides(scorer, settings, pixels)[-1])
     found = inspect_whole(scorer, photo, settings, position(content))
     return found, photo
 
@@ -59,14 +65,25 @@ def inspect_whole(
     position: tuple[float, float] | None = None,
 ) -> Inspection:
     """The same for a photo that is decoded already. Raises NotAPhoto if --patch-px is too small."""
-    scale = scale_of(scorer, settings.patch_px)
     _check_area(photo, scorer, settings)
-    pixels = scaled(photo.image, scale, (photo.width, photo.height))
-    scores = score_pixels(scorer, pixels, scale)
-    grid = cells(scores, photo.height, photo.width)
+    size = photo.width, photo.height
+    sides = patch_sides(scorer, settings, photo.width * photo.height)
+    pixels = scaled(photo.image, scorer.patch / sides[0], size)  # on the model's own scale
+    scores = score_pixels(scorer, pixels, scorer.patch / sides[0])
+    grids = [cells(scores, photo.height, photo.width)]
+    for side in sides[1:]:
+        scale = scorer.patch / side
+        finer = score_pixels(scorer, scaled(photo.image, scale, size), scale)
+        grids.append(cells(finer, photo.height, photo.width))
+    grid = joined(grids)
     regions = find_regions(grid, settings.threshold)
     over = grid.probability >= settings.threshold
-    reasons = flags(pixels, scorer.patch, scorer.mean, scorer.std, photo.faint)
+    parts = survey(pixels, scorer.patch)
+    reasons = flags(pixels, scorer.patch, scorer.mean, scorer.std, photo.faint, parts)
+    high = doubt(settings.threshold)[1]
+    if not over.any() and max(float(one.probability.max()) for one in grids) >= high:
+        reasons.append("scales")
+    fit = _at(grid, parts.fit(scorer.mean), sides[0])
     return Inspection(
         width=photo.width,
         height=photo.height,
@@ -75,9 +92,40 @@ def inspect_whole(
         flagged=float((grid.areas * over).sum() / (photo.width * photo.height)),
         peak=float(grid.probability.max()),
         flags=reasons,
-        verdict=verdict(scores, regions, reasons, settings.threshold),
+        verdict=verdict(
+            clear=any(region.sure for region in regions.found),
+            clear_where_fit=bool((fit & (grid.probability >= high)).any()),
+            hint=bool(regions.found) or float(scores.probability.max()) >= settings.threshold,
+            flags=reasons,
+        ),
         position=position,
+        patch_sides=sides,
     )
+
+
+def patch_sides(scorer: Scorer, settings: Settings, pixels: int) -> list[float]:
+    """Sides of the patches that a photo of so many pixels is scored in, photo pixels.
+
+    A photo may have been made smaller on its way here, by a messenger say, and shows no sign of it:
+    on the model's own scale its cracks are then too thin to be seen. So a small photo is scored as
+    it is, and as if it had 2, 4, ... times as many pixels a side: up to LARGEST, what a camera
+    makes, and until the network sees ENLARGED times what there is. All of that together takes
+    about as long as one photo of a camera. --patch-px is the scale itself.
+    """
+    sides = [settings.patch_px or scorer.photo_side]
+    if settings.patch_px is None:
+        while pixels * 4 ** len(sides) <= LARGEST and scorer.patch <= ENLARGED * sides[-1] / 2:
+            sides.append(sides[-1] / 2)
+    return sides
+
+
+def _at(grid: Cells, parts: NDArray[np.bool_], side: float) -> NDArray[np.bool_]:
+    """What is known of parts of `side` photo pixels, at the cells' middles."""
+    rows, columns = (
+        np.minimum(((edges[1:] + edges[:-1]) / 2 / side).astype(int), count - 1)
+        for edges, count in zip((grid.ys, grid.xs), parts.shape, strict=True)
+    )
+    return parts[np.ix_(rows, columns)]
 
 
 def _check_area(photo: Whole, scorer: Scorer, settings: Settings) -> None:
@@ -91,20 +139,23 @@ def _check_area(photo: Whole, scorer: Scorer, settings: Settings) -> None:
         )
 
 
-def verdict(scores: ScoreMap, regions: Regions, flags: list[str], threshold: float) -> str:
+def verdict(*, clear: bool, clear_where_fit: bool, hint: bool, flags: list[str]) -> str:
     """One of VERDICTS, for the photo as a whole.
 
-    A flag takes no alarm back: bad photos hide cracks and do not make them. It does turn "clean"
-    and "unsure" into "cannot tell". Only of a faint photo no answer counts: its pixels were read
-    in a range that can hardly be theirs. A photo is clean only if not even one patch reaches the
-    threshold by itself: the mean of many may hide what a single one saw.
+    `clear` is a region that is surely above the threshold, `clear_where_fit` one in a part of the
+    photo that is fit to be judged, `hint` anything that reaches half the threshold, or a single
+    patch that reaches it: the mean of many may hide what a single one saw.
+
+    Where light, blur or size make a photo unfit, what the network says of it counts only in a part
+    that is fit. Of a photo that is no surface like those learnt from, or was read in a range that
+    can hardly be its own, nothing counts: the grey parts of a lawn or a face are fit, too.
     """
-    if "faint" not in flags and any(region.sure for region in regions.found):
-        return "crack"
     if flags:
-        return "cannot tell"
-    alarm = float(scores.probability.max()) >= threshold
-    return "unsure" if regions.found or alarm else "clean"
+        counts = clear_where_fit and not {"faint", "unlike"} & set(flags)
+        return "crack" if counts else "cannot tell"
+    if clear:
+        return "crack"
+    return "unsure" if hint else "clean"
 
 
 def smallest_crack(patch: int, settings: Settings, photo_side: float) -> tuple[float, float]:

@@ -75,6 +75,7 @@ def inspected(item: Item, made_from: str, found: Inspection, pictures: Pictures)
         "flags": found.flags,
         "regions": regions,
         "position": found.position,
+        "patch_sides": [round(side, 2) for side in found.patch_sides],
         "picture": pictures.overlay.size,
     }
 

@@ -6,6 +6,7 @@ a crack has the crack in all of its patches, a cell beside it in fewer the furth
 What is left is as wide as a patch, whatever the crack: nothing here measures a crack's width.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -64,6 +65,20 @@ def cells(scores: ScoreMap, height: int, width: int) -> Cells:
     )
     mean = total / ((bottom - top)[:, None] * (right - left))
     return Cells(np.clip(mean, 0, 1).astype(np.float32), ys, xs)
+
+
+def joined(grids: Sequence[Cells]) -> Cells:
+    """The mean probability of grids over one photo, in the cells of the last, the finest."""
+    finest = grids[-1]
+    middles = [(edges[1:] + edges[:-1]) / 2 for edges in (finest.ys, finest.xs)]
+    total = finest.probability.astype(np.float64)
+    for grid in grids[:-1]:
+        rows, columns = (
+            np.searchsorted(edges, at, "right") - 1
+            for edges, at in zip((grid.ys, grid.xs), middles, strict=True)
+        )
+        total = total + grid.probability[np.ix_(rows, columns)]
+    return Cells((total / len(grids)).astype(np.float32), finest.ys, finest.xs)
 
 
 def _covering(
