@@ -107,7 +107,7 @@ def validate_photos(
     if out:
         check_out(out, path)
         make_folder(out)
-    listing = listed(path, p, own=own)
+    listing = listed(path, p, own=own)  # `exclude` is about the photos of one's own params.yaml
     with TemporaryDirectory(prefix="surface-crack-") as folder:
         packed = Path(folder) / "images.npy"
         found = unpacked(path, listing, scorer.patch, packed, Limits(p.max_pixels, p.max_bytes))
@@ -179,7 +179,7 @@ def settings() -> Settings:
 def listed(path: Path, p: Params, *, own: bool) -> Listing:
     """`list_photos`; where there is no params.yaml, a message about it says what holds instead."""
     try:
-        return list_photos(path, class_labels(p.negative, p.positive), p.exclude)
+        return list_photos(path, class_labels(p.negative, p.positive), p.exclude if own else "")
     except DataError as error:
         if own or str(PARAMS) not in str(error):
             raise

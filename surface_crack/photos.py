@@ -145,7 +145,7 @@ def _sort_in(
     in_class_folder = len(parts) > 1 or looks_like_a_photo(file.path)
     if _is_clutter(file.path):
         listing.clutter.append(Rejected(source, file.path, "a file of the operating system's"))
-    elif drop and drop.search(file.path):
+    elif drop and (drop.search(file.path) or drop.search(f"{source}/{file.path}")):
         listing.excluded += 1
     elif file.problem and file.path.endswith("/"):  # however many photos it may hold
         mend = "remove it" if "link" in file.problem else "make it readable"
