@@ -228,7 +228,7 @@ def test_what_dvc_does_not_see_is_told(tmp_path: Path) -> None:
 
 
 def test_a_photo_is_left_out_by_its_path_or_by_its_source(tmp_path: Path) -> None:
-    files = {name: b"" for name in ("Cracked/1.jpg", "Cracked/2.jpg", "Non-cracked/1.jpg")}
+    files = dict.fromkeys(("Cracked/1.jpg", "Cracked/2.jpg", "Non-cracked/1.jpg"), b"")
     for name in ("one", "two"):
         write_zip(tmp_path / f"{name}.zip", files)
     for exclude, left in (("/1", 2), ("^Cracked/1", 4), ("^one/Cracked/1", 5), ("^one/", 3)):
