@@ -82,6 +82,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="1..64",
         help="photos at once (default: one per core)",
     )
+    inspect.add_argument(
+        "--validated",
+        type=path,
+        metavar="REPORT.JSON",
+        help="what `validate --out` wrote about this model, for the report to quote",
+    )
     inspect.add_argument("--fresh", action="store_true", help="do finished photos again")
     validate = add("validate", "may the model be used on these photos?")
     validate.epilog = "Exit code 0 whatever the verdict; with --json a program reads verdict.use."

@@ -1,5 +1,6 @@
 """report.html in a real browser without a network: photos flip, tables sort, nothing is wide."""
 
+import csv
 import html
 import json
 import re
@@ -26,7 +27,12 @@ pytestmark = pytest.mark.skipif(browser.CHROMIUM is None, reason="no chromium on
 
 EVIL = '<script>document.title="gone"</script>"><img src=x onerror=alert(1)>.jpg'
 LONG = "a-name-without-any-place-to-break-it-" * 6 + ".jpg"
-FACTS = Facts([("threshold", "0.5 <b>")], ["It does not measure cracks."])
+FACTS = Facts(
+    [("threshold", "0.5 <b>")],
+    ["It does not measure cracks."],
+    ["Model: <b>. It learnt from metu."],
+    ["Drawings <i>only</i>."],
+)
 SETTINGS = Settings(0.5, None, 0.4)
 
 
@@ -61,7 +67,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         record(out, "a-crack.jpg", 0.9, "crack"),
     ]
     path = out / "report.html"
-    path.write_text(page(out, records, FACTS, SETTINGS), encoding="utf-8")
+    path.write_text(page(out, records, FACTS, SETTINGS, "2026-12-01"), encoding="utf-8")
     return path
 
 
@@ -192,7 +198,7 @@ def test_only_the_first_photos_are_inside_the_page(
     monkeypatch.setattr(module, "CARDS", 3)
     out = report.parent
     records = [json.loads(path.read_text()) for path in sorted((out / "results").glob("*.json"))]
-    text = page(out, records, FACTS, SETTINGS)
+    text = page(out, records, FACTS, SETTINGS, "2026-12-01")
     assert text.count("data:image/jpeg;base64,") == 2
     assert text.count('class="photo"') == 3
     assert text.count('loading="lazy"') == 4
@@ -200,3 +206,69 @@ def test_only_the_first_photos_are_inside_the_page(
     assert len(sources) == 4
     assert all((out / source).exists() for source in sources)
     assert "3 photos are shown; all 6 are in the table below." in text
+
+
+REVIEW = """
+const fields = [...document.querySelectorAll(".review")];
+const shown = () =>
+  [...document.querySelectorAll("article:not([hidden])")].map(e => e.dataset.verdict);
+function answer(found) {
+  document.body.innerHTML = "<pre id=answer></pre>";
+  document.getElementById("answer").textContent = JSON.stringify(found);
+}
+if (!sessionStorage.getItem("again")) {
+  sessionStorage.setItem("again", "yes");
+  fields[0].querySelector("select").value = "no crack";
+  fields[0].querySelector("input").value = '=a "joint"';
+  fields[0].querySelector("input").dispatchEvent(new Event("input", { bubbles: true }));
+  location.reload();
+} else {
+  const found = { kept: [fields[0].querySelector("select").value,
+                         fields[0].querySelector("input").value],
+                  visible: fields.every(field => field.offsetHeight > 0), all: shown() };
+  const box = document.querySelector('#filter input[value="crack"]');
+  box.click();
+  found.filtered = shown();
+  found.rows = [...document.querySelectorAll("#photos tbody tr:not([hidden])")].length;
+  box.click();
+  found.back = shown().length;
+  URL.createObjectURL = blob => {
+    blob.text().then(text => answer({ ...found, text }));
+    return "#";
+  };
+  document.getElementById("save").click();
+}
+"""
+
+
+def test_a_reviewers_notes_survive_a_reload_and_come_out_as_a_table(report: Path) -> None:
+    page_ = report.with_name("review.html")
+    added = f"<script>{{{REVIEW}}}</script></body>"
+    text = report.read_text(encoding="utf-8").replace("</body>", added)
+    page_.write_text(text, encoding="utf-8")
+    shown = browser.render(page_)
+    assert shown.console == []
+    answer = re.search('<pre id="answer">(.*)</pre>', shown.dom, re.DOTALL)
+    assert answer, shown.dom[-500:]
+    found = json.loads(html.unescape(answer[1]))
+    assert found["kept"] == ["no crack", '=a "joint"']
+    assert found["visible"]
+    assert found["all"] == ["crack", "crack", "unsure", "cannot tell", "clean"]
+    assert found["filtered"] == ["unsure", "cannot tell", "clean"]
+    assert found["rows"] == 4
+    assert found["back"] == 5
+    rows = list(csv.reader(found["text"].removeprefix("\ufeff").splitlines()))
+    assert rows[0] == ["photo", "verdict", "your verdict", "note"]
+    assert rows[1][1:] == ["crack", "no crack", '\'=a "joint"']
+    assert rows[2] == ["a-crack.jpg", "crack", "", ""]
+    assert len(rows) == 6
+
+
+def test_what_must_be_known_stands_above_the_first_photo(report: Path) -> None:
+    text = report.read_text(encoding="utf-8")
+    above = text.split('<article class="photo"')[0]
+    assert "Inspected on 2026-12-01." in above
+    assert "Model: &lt;b&gt;. It learnt from metu." in above
+    assert '<p class="warning">Drawings &lt;i&gt;only&lt;/i&gt;.</p>' in above
+    first = re.findall('<article class="photo" id="([^"]+)"', text)[0]
+    assert f'<a href="#{first}"><b>2</b> <span class="verdict crack">' in above

@@ -1,13 +1,15 @@
 """What a report says about the model: its own numbers, and what it cannot do."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from surface_crack import paths
 from surface_crack.artifacts import read_json
-from surface_crack.errors import DataError
+from surface_crack.errors import DataError, one_line
 from surface_crack.inspection.photo import Settings, smallest_crack
 from surface_crack.scorer import Scorer
+from surface_crack.validation import USES, percent
 from surface_crack.wording import DRAWINGS, SHARES, only_drawings, shortened_list
 
 SHOWN = ("recall", "specificity", "precision", "accuracy")
@@ -21,15 +23,25 @@ LIMITS = (
 )
 
 
+FEW_PHOTOS = 1000  # in all, below which a model has seen little
+NOT_USABLE = ("no", "cannot tell")  # verdicts of `validate`
+
+
 @dataclass(frozen=True)
 class Facts:
     rows: list[tuple[str, str]]  # what, and its value
     limits: list[str]  # sentences
+    first: list[str]  # sentences that stand above the first photo
+    warnings: list[str]  # likewise, and louder
 
 
-def model_facts(model: Path, scorer: Scorer, settings: Settings, name: str) -> Facts:
+def model_facts(
+    model: Path, scorer: Scorer, settings: Settings, name: str, validated: Path | None = None
+) -> Facts:
     """`name` is what the report calls it. Scores and source come from beside the model's folder, if
-    they are this very model's.
+    they are this very model's; `validated` is a report.json of `validate` about it.
+
+    Raises DataError if that is about another model.
     """
     patch = settings.patch_px or scorer.photo_side
     rows = [
@@ -40,11 +52,75 @@ def model_facts(model: Path, scorer: Scorer, settings: Settings, name: str) -> F
         ("which it sees as", f"{scorer.patch} x {scorer.patch} pixels"),
         ("threshold", f"{settings.threshold:.4g}{_whose(scorer, settings)}"),
     ]
-    scores = score_rows(run_of(model) / paths.METRICS, scorer) or [
+    metrics = run_of(model) / paths.METRICS
+    scores = score_rows(metrics, scorer)
+    first = [
+        f"Model: {name}. It learnt from {shortened_list(scorer.sources)}.",
+        _on_test_photos(scores)
+        or "How many cracks it finds, and how often it is wrong, is not known here: see metrics/ "
+        "and docs/model_card.md of its run.",
+    ]
+    warnings = [DRAWINGS] if only_drawings(scorer.sources) else []
+    count = _photos(metrics) if scores else None
+    if count is not None and count < FEW_PHOTOS:
+        warnings.append(f"The model has {count} photos behind it, test set and all: that is few.")
+    if validated:
+        sentence, is_bad = quoted(validated, scorer)
+        (warnings if is_bad else first).append(sentence)
+    rows += scores or [
         ("its scores", "not known here: see metrics/ and docs/model_card.md of its run")
     ]
-    first = DRAWINGS if only_drawings(scorer.sources) else _other_surfaces(scorer)
-    return Facts(rows + scores, [first, *LIMITS, _finest(scorer, settings)])
+    about = DRAWINGS if only_drawings(scorer.sources) else _other_surfaces(scorer)
+    return Facts(rows, [about, *LIMITS, _finest(scorer, settings)], first, warnings)
+
+
+def quoted(report: Path, scorer: Scorer) -> tuple[str, bool]:
+    """(what `validate` found, in a sentence; whether it speaks against using the model).
+
+    Raises DataError for a file that is no report.json of `validate`, or is about another model.
+    """
+    try:
+        found = read_json(report)
+        use, suggested = found["verdict"]["use"], found["suggested"]
+        same = (found["training_data"], found["temperature"], found["threshold"]) == (
+            *(scorer.data_digest, scorer.temperature, scorer.threshold),
+        )
+        scores = [
+            f"{SHARES[name]} {percent(found['scores'][name]['value'])}"
+            for name in ("recall", "specificity")
+            if found["scores"][name]
+        ]
+        verdict = USES[use].format(suggested and suggested["threshold"])
+        text = f"{found['photos']} photos of {found['path']}: {verdict} ({'; '.join(scores)})."
+    except (KeyError, TypeError, AttributeError, OSError) as error:
+        raise DataError(
+            f"--validated {report} is no report.json of `surface-crack validate --out` "
+            f"({one_line(error)})"
+        ) from None
+    if not same:
+        raise DataError(
+            f"--validated {report} is about another model ({found['model']}): validate this one, "
+            "or leave it out"
+        )
+    return f"surface-crack validate, on {text}", use in NOT_USABLE
+
+
+def _on_test_photos(rows: Sequence[tuple[str, str]]) -> str:
+    """Recall and false positives of `score_rows`, in a sentence; '' of none."""
+    known = dict(rows)
+    if not known:
+        return ""
+    return (
+        f"On {known['judged on']} it finds {known[SHARES['recall']]} of the cracks, and calls "
+        f"{known['false positives']} of the others cracked. On other surfaces it may do far worse."
+    )
+
+
+def _photos(metrics: Path) -> int | None:
+    try:
+        return int(read_json(metrics / "data.json")["photos"])
+    except (DataError, KeyError, TypeError, ValueError):
+        return None
 
 
 def run_of(model: Path) -> Path:
@@ -72,6 +148,9 @@ def score_rows(metrics: Path, scorer: Scorer) -> list[tuple[str, str]]:
             value, ends = 100 * scores[name], scores["interval"][name]
             low, high = 100 * ends["low"], 100 * ends["high"]
             rows.append((SHARES[name], f"{value:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"))
+            if name == "specificity":
+                ends = f"95 % interval {100 - high:.1f} to {100 - low:.1f} %"
+                rows.append(("false positives", f"{100 - value:.1f} % ({ends})"))
     except (DataError, KeyError, TypeError, ValueError):
         return []
     return rows

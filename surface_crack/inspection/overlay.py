@@ -19,6 +19,7 @@ SIDE = 1600  # longest side of a picture, pixels
 LEAST = 480  # a smaller photo is enlarged to this, so that the legend fits
 NUMBERED = 40  # regions whose number is drawn; more would hide the photo
 HIDE = 0.62  # how much of the photo the hottest colour hides
+MANY = 9  # patches of a photo: one of fewer is all of one colour, which must not hide the crack
 QUALITY = 82  # of the JPEGs
 STOPS = np.array(  # yellow to dark red, ever darker: also told apart in black and white
     [(255, 237, 130), (254, 190, 75), (252, 128, 40), (226, 45, 28), (150, 0, 38)], np.float64
@@ -48,7 +49,8 @@ def draw(found: Inspection, image: Image.Image, settings: Settings) -> Pictures:
     )
     level = np.rint(255 * found.cells.probability).astype(np.uint8)[np.ix_(rows, columns)]
     labels = found.regions.labels[np.ix_(rows, columns)]
-    hot = heated(photo, level)
+    patches = found.width * found.height / found.patch_sides[0] ** 2
+    hot = heated(photo, level, HIDE if patches >= MANY else HIDE / 3)
     outline(hot, labels, found.regions.found)
     write_numbers(hot, found, scale)
     legend = _legend(max(size[0], LEAST), scale, settings)
@@ -61,13 +63,15 @@ def colours(probability: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.stack([np.interp(probability, at, channel) for channel in STOPS.T], axis=-1)
 
 
-def heated(photo: Image.Image, level: NDArray[np.uint8]) -> Image.Image:
-    """A photo in grey under the colours of (H, W), 0 to 255: the likelier, the less of it."""
+def heated(photo: Image.Image, level: NDArray[np.uint8], hide: float = HIDE) -> Image.Image:
+    """A photo in grey under the colours of (H, W), 0 to 255: the likelier, the less of it, of which
+    `hide` is hidden at most.
+    """
     table = np.rint(colours(np.linspace(0, 1, 256, dtype=np.float32))).astype(np.uint8)
     heat = Image.fromarray(level)
     colour = heat.copy()
     colour.putpalette(table.tobytes())
-    hidden = heat.point([round(HIDE * value) for value in range(256)])
+    hidden = heat.point([round(hide * value) for value in range(256)])
     return Image.composite(colour.convert("RGB"), photo.convert("L").convert("RGB"), hidden)
 
 

@@ -11,15 +11,62 @@ for (const button of flips) {
   button.hidden = false;
   button.addEventListener("click", () => flip(button, button.getAttribute("aria-pressed") !== "true"));
 }
+for (const tools of document.querySelectorAll(".tools, .review")) tools.hidden = false;
 const all = document.getElementById("flip-all");
-if (all) {
-  all.hidden = false;
-  all.addEventListener("click", () => {
-    const original = all.getAttribute("aria-pressed") !== "true";
-    all.setAttribute("aria-pressed", String(original));
-    for (const button of flips) flip(button, original);
+all.addEventListener("click", () => {
+  const original = all.getAttribute("aria-pressed") !== "true";
+  all.setAttribute("aria-pressed", String(original));
+  for (const button of flips) flip(button, original);
+});
+const boxes = [...document.querySelectorAll("#filter input")];
+for (const box of boxes) {
+  box.addEventListener("change", () => {
+    const wanted = new Set(boxes.filter((other) => other.checked).map((other) => other.value));
+    for (const item of document.querySelectorAll("article[data-verdict], tr[data-verdict]")) {
+      item.hidden = !wanted.has(item.dataset.verdict);
+    }
   });
 }
+// What a person says of a photo: kept in this browser for this very report, and saved as a file.
+const key = document.documentElement.dataset.reviews;
+function kept() {
+  try {
+    return JSON.parse(localStorage.getItem(key) ?? "{}");
+  } catch {
+    return {}; // a browser that keeps nothing
+  }
+}
+const said = kept();
+const fields = [...document.querySelectorAll(".review")];
+for (const field of fields) {
+  const [choice, note] = [field.querySelector("select"), field.querySelector("input")];
+  [choice.value, note.value] = said[field.dataset.name] ?? ["", ""];
+  field.addEventListener("input", () => {
+    said[field.dataset.name] = [choice.value, note.value];
+    try {
+      localStorage.setItem(key, JSON.stringify(said));
+    } catch {
+      document.getElementById("save").textContent = "Save (CSV): this browser keeps nothing";
+    }
+  });
+}
+function table() {
+  const quoted = (text) => `"${text.replaceAll('"', '""')}"`;
+  const plain = (text) => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text); // no formula
+  const rows = fields.map((field) => [
+    field.dataset.name, field.closest(".photo").dataset.verdict,
+    ...(said[field.dataset.name] ?? ["", ""]),
+  ]);
+  const lines = [["photo", "verdict", "your verdict", "note"], ...rows];
+  return lines.map((row) => row.map((text) => quoted(plain(text))).join(",")).join("\r\n") + "\r\n";
+}
+document.getElementById("save").addEventListener("click", () => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob(["\ufeff", table()], { type: "text/csv" }));
+  link.download = "review.csv";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+});
 const body = document.querySelector("#photos tbody");
 const heads = [...document.querySelectorAll("#photos thead th")];
 function value(row, column) {

@@ -7,6 +7,7 @@ the table only.
 """
 
 import base64
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
@@ -37,6 +38,7 @@ MEANING = {
     UNREADABLE: "the file could not be read",
     "clean": "nothing was found, which is no proof that there is nothing",
 }
+REVIEWS = ("crack", "no crack", "look at it on site")  # what a person may say
 COLUMNS = (
     *(("photo", "text"), ("verdict", "number"), ("surface flagged", "number"), ("peak", "number")),
     *(("regions", "number"), ("width", "number"), ("height", "number"), ("remarks", "text")),
@@ -46,15 +48,16 @@ STYLE, SCRIPT = (
 )
 
 
-def page(out: Path, records: Sequence[Record], facts: Facts, settings: Settings) -> str:
+def page(out: Path, records: Sequence[Record], facts: Facts, settings: Settings, date: str) -> str:
     """The HTML of all records; pictures are read from `out`."""
     ranked = sorted(records, key=worst_first)
     shown = [record for record in ranked if record["verdict"] != UNREADABLE][:CARDS]
     cards = "\n".join(
         _card(out, record, settings, embed=place < EMBEDDED) for place, record in enumerate(shown)
     )
+    reviews = hashlib.sha256("".join(record["made_from"] for record in ranked).encode()).hexdigest()
     return f"""<!DOCTYPE html>
-<html lang="en">
+<html lang="en" data-reviews="surface-crack {reviews[:16]}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -66,17 +69,23 @@ def page(out: Path, records: Sequence[Record], facts: Facts, settings: Settings)
 <a class="skip" href="#photos">To the table of all photos</a>
 <header>
 <h1>Photos inspected for cracks</h1>
-{_totals(ranked)}
-<p>A program looked at these photos and says where it takes something for a crack. Regions are made
-of patches that hold a crack: their width is not the crack's. Each verdict is a person's to make.
-<a href="#model">What the model can and cannot do</a></p>
+<p class="note">Inspected on {date}.</p>
+{_first(facts)}
+{_totals(ranked, shown)}
 </header>
 <main>
 <h2>Photos, worst first</h2>
-<p class="note">Yellow to dark red: the probability of a crack in the patches around. Outlines are
-solid where it is clear, dashed where it is unsure.</p>
+<p class="scale"><span>0</span><span class="bar" role="img" \
+aria-label="From yellow, unlikely, to dark red, certain"></span><span>1</span> \
+<span>probability of a crack in the patches around</span></p>
+<p class="note">Outlines are solid where it is clear, dashed where it is unsure. Your verdicts and
+notes stay in this browser; save them as a file before you hand the report on.</p>
 {_beside(shown, ranked)}
-<p><button type="button" id="flip-all" aria-pressed="false" hidden>Show all originals</button></p>
+<div class="row tools" hidden>
+<button type="button" id="flip-all" aria-pressed="false">Show all originals</button>
+<button type="button" id="save">Save your verdicts and notes (CSV)</button>
+<fieldset id="filter"><legend>Show</legend>{_filters(ranked)}</fieldset>
+</div>
 {cards}
 <h2>All photos</h2>
 {_table(ranked, {record["key"] for record in shown})}
@@ -91,17 +100,44 @@ solid where it is clear, dashed where it is unsure.</p>
 """
 
 
-def _totals(records: Sequence[Record]) -> str:
+def _first(facts: Facts) -> str:
+    """What must be known before the first photo is looked at."""
+    warnings = "".join(f'<p class="warning">{escape(text)}</p>\n' for text in facts.warnings)
+    sentences = " ".join(map(escape, facts.first))
+    return f"""<section class="first" aria-label="What to know first">
+{warnings}<p>{sentences}</p>
+<p>A program looked at these photos and says where it takes something for a crack. Regions are made
+of patches that hold a crack: their width is not the crack's. Each verdict is a person's to make.
+<a href="#model">What the model can and cannot do</a></p>
+</section>"""
+
+
+def _totals(records: Sequence[Record], shown: Sequence[Record]) -> str:
+    """How many photos have which verdict, as links to the first of them."""
     count = Counter(record["verdict"] for record in records)
-    parts = [f"<li><b>{len(records)}</b> photos</li>"]
+    parts = [f'<li><a href="#photos"><b>{len(records)}</b> photos</a></li>']
     for verdict in ORDER:
         if count[verdict]:
-            parts.append(f"<li><b>{count[verdict]}</b> {_badge(verdict)}</li>")
+            keys = [record["key"] for record in shown if record["verdict"] == verdict]
+            target = keys[0] if keys else "photos"
+            parts.append(
+                f'<li><a href="#{target}"><b>{count[verdict]}</b> {_badge(verdict)}</a></li>'
+            )
     return f'<ul class="totals">\n{"".join(parts)}\n</ul>'
 
 
 def _badge(verdict: str) -> str:
     return f'<span class="verdict {verdict.replace(" ", "-")}">{verdict}</span>'
+
+
+def _filters(records: Sequence[Record]) -> str:
+    """A box to tick for each verdict that some photo has."""
+    there = {record["verdict"] for record in records}
+    return " ".join(
+        f'<label><input type="checkbox" value="{verdict}" checked> {_badge(verdict)}</label>'
+        for verdict in ORDER
+        if verdict in there
+    )
 
 
 def _beside(shown: Sequence[Record], records: Sequence[Record]) -> str:
@@ -122,20 +158,29 @@ def _card(out: Path, record: Record, settings: Settings, *, embed: bool) -> str:
     width, height = record["picture"]
     sources = _embedded(out, key) if embed else (f"{OVERLAYS}/{key}.jpg", f"{ORIGINALS}/{key}.jpg")
     size = f'width="{width}" height="{height}"{"" if embed else LAZY}'
-    regions = "; ".join(_region(region, settings) for region in record["regions"][:LISTED])
-    more = len(record["regions"]) - LISTED
-    if more > 0:
-        regions += f"; and {more} more in regions.csv"
-    found = f"Regions: {regions}." if regions else "No region."
-    return f"""<article class="photo" id="{key}" aria-labelledby="name-{key}">
-<div class="row"><h3 id="name-{key}"><bdi>{name}</bdi></h3> {_badge(record["verdict"])}
+    verdict = record["verdict"]
+    return f"""<article class="photo" id="{key}" data-verdict="{verdict}" \
+aria-labelledby="name-{key}">
+<div class="row"><h3 id="name-{key}"><bdi>{name}</bdi></h3> {_badge(verdict)}
 <button type="button" class="flip" aria-pressed="false" hidden>Show original</button>
 <a href="{OVERLAYS}/{key}.jpg">Overlay file</a></div>
 <img class="overlay" {size} alt="Heat map and regions over {name}: {escape(_summary(record))}" \
 src="{sources[0]}">
 <img class="original" {size} alt="Original photo {name}" src="{sources[1]}" hidden>
-<p class="note">{escape(_summary(record))} {found} {escape(_remarks(record))}</p>
+<p class="note">{escape(_summary(record))} {escape(_remarks(record))}</p>
+{_regions(record, settings)}
+{_review(record)}
 </article>"""
+
+
+def _review(record: Record) -> str:
+    """Where a person says what it is; the script keeps it, and without it there is no field."""
+    name = escape(record["name"])
+    choices = "".join(f"<option>{choice}</option>" for choice in ("", *REVIEWS))
+    return f"""<div class="row review" data-name="{name}" hidden>
+<label>Your verdict <select>{choices}</select></label>
+<label class="wide">Note <input type="text" maxlength="500"></label>
+</div>"""
 
 
 def _embedded(out: Path, key: str) -> tuple[str, ...]:
@@ -156,13 +201,39 @@ def _summary(record: Record) -> str:
     )
 
 
-def _region(region: Record, settings: Settings) -> str:
-    box = f"x {region['left']} to {region['right']}, y {region['top']} to {region['bottom']}"
-    area = f"{region['area']:.0f} px"
+def _regions(record: Record, settings: Settings) -> str:
+    """The first LISTED of them as a table."""
+    regions = record["regions"]
+    if not regions:
+        return '<p class="note">No region.</p>'
+    unit, size = "px", 1.0
     if settings.mm_per_px is not None:
-        area = f"{region['area'] * settings.mm_per_px**2:.0f} mm²"
-    kind = "" if region["sure"] else "unsure, "
-    return f"{region['number']} ({kind}peak {region['peak']:.3f}, {area}, {box})"
+        unit, size = "mm²", settings.mm_per_px**2
+    rows = "\n".join(_region(region, size) for region in regions[:LISTED])
+    more = len(regions) - LISTED
+    rest = f'<p class="note">And {more} more in regions.csv.</p>' if more > 0 else ""
+    return f"""<div class="scroll" role="region" aria-label="Regions of {escape(record["name"])}" \
+tabindex="0">
+<table class="regions">
+<thead><tr><th scope="col">region</th><th scope="col">verdict</th><th scope="col">peak</th>\
+<th scope="col">area, {unit}</th><th scope="col">x</th><th scope="col">y</th></tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+</div>{rest}"""
+
+
+def _region(region: Record, size: float) -> str:
+    numbers = (
+        f"{region['peak']:.3f}",
+        f"{region['area'] * size:.0f}",
+        f"{region['left']} to {region['right']}",
+        f"{region['top']} to {region['bottom']}",
+    )
+    cells = "".join(f'<td class="number">{text}</td>' for text in numbers)
+    kind = "crack" if region["sure"] else "unsure"
+    return f'<tr><td class="number">{region["number"]}</td><td>{_badge(kind)}</td>{cells}</tr>'
 
 
 def _remarks(record: Record) -> str:
@@ -182,7 +253,8 @@ def _table(records: Sequence[Record], shown: set[str]) -> str:
     rows = "\n".join(_row(record, record["key"] in shown) for record in records)
     return f"""<div class="scroll" role="region" aria-label="Table of all photos" tabindex="0">
 <table id="photos">
-<caption>Worst first; a column's button sorts by it. <span id="sorted" aria-live="polite"></span>\
+<caption>Worst first; a column's button sorts by it. Where it is wider than the window, it scrolls \
+sideways. <span id="sorted" aria-live="polite"></span>\
 </caption>
 <thead><tr>{heads}</tr></thead>
 <tbody>
@@ -206,7 +278,8 @@ def _row(record: Record, shown: bool) -> str:
         ]
     cells = "".join(f'<td class="number" data-value="{v}">{text}</td>' for v, text in numbers)
     return (
-        f'<tr><td class="name" data-value="{escape(record["name"])}">{name}</td>'
+        f'<tr data-verdict="{verdict}">'
+        f'<td class="name" data-value="{escape(record["name"])}">{name}</td>'
         f'<td data-value="{-ORDER[verdict]}">{_badge(verdict)}</td>{cells}'
         f"<td>{escape(_remarks(record))}</td></tr>"
     )

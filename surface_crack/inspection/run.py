@@ -1,13 +1,14 @@
 """`surface-crack inspect`: many photos, a few at a time, each once even if the run is killed.
 
 All that is written depends on photos, model and settings alone, not on their order, on the number
-of jobs, or on how often the run was interrupted. times.csv is the exception, and says how long each
-photo took in this run.
+of jobs, or on how often the run was interrupted. times.csv, which says how long each photo took in
+this run, and the date in report.html are the exceptions.
 """
 
 import hashlib
 import json
 import logging
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -23,7 +24,7 @@ from surface_crack.decode import NotAPhoto, is_heic
 from surface_crack.errors import DataError
 from surface_crack.inspection.folder import MADE, Record, has_record
 from surface_crack.inspection.inputs import Item, list_inputs
-from surface_crack.inspection.model_facts import model_facts
+from surface_crack.inspection.model_facts import Facts, model_facts
 from surface_crack.inspection.overlay import Pictures, draw
 from surface_crack.inspection.page import page
 from surface_crack.inspection.photo import Settings, inspect_photo
@@ -42,7 +43,7 @@ from surface_crack.photos import Reader
 from surface_crack.scorer import Scorer
 from surface_crack.threads import cores, in_order
 from surface_crack.which_model import called, choose_model
-from surface_crack.wording import DRAWINGS, counted, only_drawings
+from surface_crack.wording import counted
 
 PACKAGE = Path(__file__).resolve().parent.parent
 LIBRARIES = ("numpy", "pillow", "simplejpeg", "onnxruntime", "torch")  # torch may be missing
@@ -62,6 +63,7 @@ class Request:
     mm_per_px: float | None = None
     jobs: int | None = None  # None: as many as there are cores
     fresh: bool = False  # do photos again that are done
+    validated: Path | None = None  # report.json of `validate`, which the report quotes
 
 
 def inspect(request: Request) -> None:
@@ -71,11 +73,13 @@ def inspect(request: Request) -> None:
     # One thread per photo: with more, rounding would depend on their number.
     model, scorer, why = choose_model(request.model, threads=1)
     log.info("model: %s (%s)", called(model), why)
-    if only_drawings(scorer.sources):
-        log.warning(DRAWINGS)
-    make_folder(request.out)
     threshold = scorer.threshold if request.threshold is None else request.threshold
     settings = Settings(threshold, request.patch_px, request.mm_per_px)
+    name = f"{called(model)} ({why})"
+    facts = model_facts(model, scorer, settings, name, request.validated)
+    for warning in facts.warnings:
+        log.warning(warning)
+    make_folder(request.out)
     with Reader() as reader:
         worker = Worker(scorer, settings, digest_of(model), reader, request)
         jobs = request.jobs or cores()
@@ -88,7 +92,7 @@ def inspect(request: Request) -> None:
     if removed := remove_others(request.out, items):
         log.info("%s of earlier runs removed, not asked for now", counted(removed, "photo"))
     log.info("%s, %d of them done before", counted(len(items), "photo"), len(items) - len(times))
-    report(request.out, items, scorer, settings, model, why)
+    report(request.out, items, facts, settings, name)
     log.info("see %s", request.out / "report.html")
 
 
@@ -154,10 +158,8 @@ class Worker:
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
-def report(
-    out: Path, items: Sequence[Item], scorer: Scorer, settings: Settings, model: Path, why: str
-) -> None:
-    """Tables and page, from the records on disk.
+def report(out: Path, items: Sequence[Item], facts: Facts, settings: Settings, name: str) -> None:
+    """Tables and page, from the records on disk; `name` is what they call the model.
 
     Raises DataError if a photo could not be read, or another run has removed a record.
     """
@@ -165,10 +167,8 @@ def report(
     located = any(record.get("position") for record in records)
     write_photos(out / "photos.csv", records)
     write_regions(out / "regions.csv", records, settings.mm_per_px)
-    name = f"{called(model)} ({why})"
     write_geojson(out / "regions.geojson", records, settings.mm_per_px, located, name)
-    facts = model_facts(model, scorer, settings, name)
-    write_text(out / "report.html", page(out, records, facts, settings))
+    write_text(out / "report.html", page(out, records, facts, settings, today()))
     if faint := [record["name"] for record in records if "faint" in record["flags"]]:
         log.warning("%s", faint_warning(len(faint), faint[0]))
     broken = [record for record in records if record["verdict"] == UNREADABLE]
@@ -178,6 +178,16 @@ def report(
             f"{out / 'photos.csv'}; "
             f"the first is {broken[0]['name']!r} ({broken[0]['reason']})"
         )
+
+
+def today() -> str:
+    """The date, in UTC; SOURCE_DATE_EPOCH sets it for reports that are to be the same bytes.
+
+    https://reproducible-builds.org/specs/source-date-epoch/
+    """
+    seconds = os.environ.get("SOURCE_DATE_EPOCH", "")
+    at = float(seconds) if seconds.isdigit() else time.time()
+    return time.strftime("%Y-%m-%d", time.gmtime(at))
 
 
 def _record(out: Path, item: Item) -> Record:
