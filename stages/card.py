@@ -5,13 +5,14 @@ reads   metrics/data.json, split.json, train.json, calibrate.json, evaluate.json
         plots/classes.csv            photos per source and class
         models/decision.json         the rule that chose the threshold
 writes  docs/model_card.md           the same bytes for the same run
+        plots/run.csv                params and headline scores, for the top of the plots page
 """
 
 import logging
 
 from surface_crack import paths
-from surface_crack.artifacts import read_json, write_text
-from surface_crack.card import card
+from surface_crack.artifacts import read_json, write_csv, write_text
+from surface_crack.card import card, run_rows
 from surface_crack.dataset import read_classes, read_folders
 from surface_crack.params import read_params
 from surface_crack.stage import run_stage
@@ -25,6 +26,7 @@ def main() -> None:
     numbers = {name: read_json(paths.METRICS / f"{name}.json") for name in METRICS}
     rule = read_json(paths.DECISION)["rule"]
     write_text(paths.CARD, card(numbers, read_classes(), read_folders(), rule, vars(p)))
+    write_csv(paths.PLOTS / "run.csv", ("kind", "name", "value"), run_rows(numbers, vars(p)))
     log.info("%s", paths.CARD)
 
 

@@ -25,6 +25,14 @@ USES = {
     "val": "chose epoch, temperature and threshold",
     "test": "judged the model, once",
 }
+HEADLINES = {
+    "validation loss": ("train", "val_loss"),
+    "validation accuracy": ("train", "val_accuracy"),
+    "test accuracy": ("evaluate", "accuracy"),
+    "test recall": ("evaluate", "recall"),
+    "test specificity": ("evaluate", "specificity"),
+    "test ROC AUC": ("evaluate", "roc_auc"),
+}
 RESULTS = (
     "Numbers from real photos over several seeds, with their commits, are in "
     "[results.md](results.md)."
@@ -54,6 +62,20 @@ def card(
         *_remaking(),
     ]
     return "\n\n".join(paragraphs) + "\n"
+
+
+def run_rows(
+    numbers: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]
+) -> list[tuple[str, str, str]]:
+    """(kind, name, value) of a run's params and headline scores: those that choose come first."""
+    rows = [("param", name, _listed(value)) for name, value in params.items()]
+    for name, (file, key) in HEADLINES.items():
+        rows.append(("score", name, f"{numbers[file][key]:.4f}"))
+    return rows
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _opening(sources: list[str], photos: int) -> list[str]:

@@ -28,6 +28,10 @@ no_chromium = pytest.mark.skipif(browser.CHROMIUM is None, reason="no chromium o
 CONFUSION = {1: (7_101, 13, 0, 0), 2: (7_090, 24, 6_999, 61), 3: (7_114, 0, 7_048, 12)}
 
 
+LR = {1: 0.01, 2: 0.005, 3: 0.0025}
+NAMES = ["run-1: lr 0.01", "run-2: lr 0.005", "workspace: lr 0.0025"]  # in `plots diff`
+
+
 def confusion_rows(run: int) -> list[str]:
     """Four rows of plots/confusion.csv."""
     sound, false_alarm, found, missed = CONFUSION[run]
@@ -55,16 +59,23 @@ def made_up(name: str, run: int) -> list[str]:
         "confusion.csv": confusion_rows(run),
         "classes.csv": [
             "source,class,photos",
-            f"metu,no_crack,{7_800 + run}",
-            "metu,crack,7801",
-            "sdnet,no_crack,5200",
-            "sdnet,crack,1442",
+            f"metu,negative,{7_800 + run}",
+            "metu,positive,7801",
+            "sdnet,negative,5200",
+            "sdnet,positive,1442",
         ],
         "reliability.csv": [
             "predicted,observed,photos",
             f"0.02,{0.01 * run},10000",
             f"0.4,{0.2 * run},9",  # as text, 9 comes after 10000
             "1.0,1.0,400",
+        ],
+        "run.csv": [
+            "kind,name,value",
+            f"param,lr,{LR[run]}",
+            "param,epochs,16",
+            f"score,validation loss,{0.1 * run:.4f}",
+            "score,test accuracy,0.9900",
         ],
         "roc.csv": [
             "false_positive_rate,true_positive_rate,threshold",
@@ -92,7 +103,7 @@ def chart_titles() -> list[str]:
     top, staged = project_plots()
     charts = [props for entry in top for props in entry.values()]
     charts += [p for entry in staged for path, p in entry.items() if path.endswith(".csv")]
-    return [chart["title"] for chart in charts]
+    return [chart["title"] for chart in charts if chart["template"] != "run"]
 
 
 def dvc(repo: Path, *arguments: str) -> str:
@@ -223,10 +234,49 @@ def test_every_chart_is_drawn(name: str, request: pytest.FixtureRequest) -> None
     page: browser.Page = request.getfixturevalue(name)
     assert page.console == []
     drawn = {title: card for title, card in cards(page.dom).items() if "<img" not in card}
+    del drawn["Runs"]  # a table
     assert sorted(drawn) == sorted(chart_titles())
     for title, card in drawn.items():
         assert card.count('class="marks"') == 1, title
         assert re.search(r"<path[^>]*aria-roledescription", card), title
+
+
+@no_chromium
+def test_one_runs_numbers_stand_on_top(shown: browser.Page) -> None:
+    (title, card), *_ = cards(shown.dom).items()
+    assert title == "Runs"
+    cells = re.findall("<t[hd][^>]*>([^<]*)</t[hd]>", card)
+    assert cells == [
+        *("", "workspace", "lr", "0.0025", "epochs", "16"),
+        *("validation loss", "0.3000", "test accuracy", "0.9900"),
+    ]
+
+
+@no_chromium
+def test_runs_are_called_by_what_differs(compared: browser.Page) -> None:
+    (title, card), *others = cards(compared.dom).items()
+    assert title == "Runs"
+    cells = re.findall("<t[hd][^>]*>([^<]*)</t[hd]>", card)
+    assert cells[:8] == ["", "workspace", "run-1", "run-2", "lr", "0.0025", "0.01", "0.005"]
+    assert "epochs" not in cells
+    pictures = [card for _, card in others if "<img" in card]
+    assert pictures
+    for card in pictures:
+        assert [name for name in NAMES if f"<figcaption>{name}</figcaption>" in card] == NAMES
+
+
+@no_chromium
+def test_pictures_have_captions_and_no_chart_comes_twice(shown: browser.Page) -> None:
+    pictures = {title: card for title, card in cards(shown.dom).items() if "<img" in card}
+    assert sorted(pictures) == ["Crack", "Heat maps", "Mistakes", "No crack", "Predictions"]
+    for card in pictures.values():
+        assert re.search(r'<p class="note">[A-Z][^<]*\. \(plots/\w+\.png\)</p>', card)
+
+
+@no_chromium
+def test_classes_are_called_as_people_call_them(shown: browser.Page) -> None:
+    (chart,) = (texts(card) for title, card in cards(shown.dom).items() if "class" in title)
+    assert {"metu: crack", "metu: no crack"} <= set(chart)
 
 
 @no_chromium
@@ -251,7 +301,7 @@ def test_confusion_matrix_shows_counts_and_row_shares(shown: browser.Page) -> No
 @pytest.mark.slow
 def test_confusion_matrices_of_runs_stand_side_by_side(compared: browser.Page) -> None:
     (matrix,) = (texts(card) for title, card in cards(compared.dom).items() if "onfusion" in title)
-    assert {"run-1", "run-2", "workspace"} <= set(matrix)
+    assert set(NAMES) <= set(matrix)
     assert {"7,101", "13", "99.82%", "7,090", "24", "99.14%", "7,114"} <= set(matrix)
     assert matrix.count("no photos") == 2  # the row of run 1 without a photo divides by nothing
 
@@ -260,7 +310,7 @@ def test_confusion_matrices_of_runs_stand_side_by_side(compared: browser.Page) -
 @pytest.mark.slow
 def test_curves_tell_runs_and_parts_apart(compared: browser.Page) -> None:
     curves = next(card for card in cards(compared.dom).values() if "validation" in texts(card))
-    assert {"run-1", "run-2", "workspace", "training", "validation"} <= set(texts(curves))
+    assert {*NAMES, "training", "validation"} <= set(texts(curves))
     lines = re.findall(r"<path[^>]*line mark[^>]*>", curves)
     looks = {tuple(re.findall(r'stroke(?:-dasharray)?="[^"]*"', line)) for line in lines}
     assert len(lines) == len(looks) == 6
@@ -306,7 +356,7 @@ def test_reliability_has_a_diagonal_and_dots_as_large_as_their_bins(shown: brows
 def test_reliability_of_runs_is_told_apart(compared: browser.Page) -> None:
     card = next(card for title, card in cards(compared.dom).items() if "eliability" in title)
     assert len(dots(card)) == 9
-    assert {"run-1", "run-2", "workspace"} <= set(texts(card))
+    assert set(NAMES) <= set(texts(card))
     assert len(set(re.findall(r'<path[^>]*"circle"[^>]*fill="([^"]*)"', card))) == 3
 
 
@@ -323,6 +373,10 @@ def test_run_without_history_leaves_a_note_and_the_other_charts(repo: Path) -> N
     dom, console = browser.render(repo / "partial" / "index.html")
     assert console == []
     for card in cards(dom).values():
-        assert "<img" in card or ("No data yet" in card) != ('class="marks"' in card)
+        assert (
+            "<img" in card
+            or "<table" in card
+            or ("No data yet" in card) != ('class="marks"' in card)
+        )
     left = sum('class="marks"' in card for card in cards(dom).values())
     assert 0 < left < len(chart_titles())
