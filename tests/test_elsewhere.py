@@ -17,8 +17,10 @@ from PIL import Image
 from surface_crack import paths
 from surface_crack.elsewhere import unfit, validate_photos
 from surface_crack.errors import DataError
+from surface_crack.inspection.run import Request, inspect
 from surface_crack.sample import write_sample
-from tests.makers import DISGUISES, encoded, write_folder, write_zip
+from surface_crack.validation import percent
+from tests.makers import DISGUISES, encoded, picture, write_folder, write_zip
 from tests.project import ROOT, Project
 
 HERE = Path("data/sample/synthetic.zip")  # what the model was trained on
@@ -410,3 +412,46 @@ def test_names_that_occur_twice_in_a_zip_are_photos_of_their_own(
     for patch_px in (None, 48.0):
         found, _ = judged(archive, patch_px=patch_px)
         assert found["photos"] + found["rejected"] == 3
+
+
+def test_a_report_quotes_the_verdict_on_its_model(
+    finished: Project, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above the first photo; and not one on another model, or another file."""
+    monkeypatch.chdir(finished.root)
+    found, _ = judged(site, tmp_path / "verdict")
+    report = tmp_path / "verdict/report.json"
+    photo = write_folder(tmp_path / "photos", {"wall.jpg": encoded(Image.new("RGB", (99, 99)))})
+    inspect(Request([photo], tmp_path / "report", paths.MODEL, validated=report))
+    page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    recall = percent(found["scores"]["recall"]["value"])
+    quote = f"surface-crack validate, on 80 photos of {site}: "
+    assert quote in page.split('<article class="photo"')[0]
+    assert f"(recall: cracks found {recall}; specificity: sound spared " in page
+    assert found["verdict"]["use"] == "no"
+    assert f'<p class="warning">{quote}do not use the model here' in page
+
+    request = Request([photo], tmp_path / "report", validated=report)  # the general model answers
+    with pytest.raises(DataError, match=r"report.json is about another model \(models/crack"):
+        inspect(request)
+    other = tmp_path / "other.json"
+    for content_ in ("{}", "[]", '{"verdict": {"use": "perhaps"}}'):
+        other.write_text(content_)
+        with pytest.raises(DataError, match="other.json"):
+            inspect(Request([photo], tmp_path / "report", paths.MODEL, validated=other))
+    with pytest.raises(DataError, match="nowhere.json"):
+        inspect(Request([photo], tmp_path / "report", validated=Path("nowhere.json")))
+
+
+def test_photos_of_another_size_are_told_first(finished: Project, tmp_path: Path) -> None:
+    """Before the verdict; not where --patch-px says the scale."""
+    files = {
+        f"{folder}/{number}.jpg": encoded(picture(number, 600))
+        for number in range(4)
+        for folder in ("Positive", "Negative")
+    }
+    large = write_folder(tmp_path / "large", files)
+    code, out, _ = validate(finished.root, str(large), *OWN)
+    assert code == 0
+    assert out.startswith("Sizes: These photos have 600 pixels a side, those that the model learnt")
+    assert "Sizes:" not in validate(finished.root, str(large), *OWN, "--patch-px", "227")[1]

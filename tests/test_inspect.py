@@ -30,7 +30,7 @@ from surface_crack.inspection.folder import picture_paths, record_path
 from surface_crack.inspection.gps import position
 from surface_crack.inspection.inputs import Item, list_inputs
 from surface_crack.inspection.model_facts import score_rows
-from surface_crack.inspection.photo import Settings, inspect_photo
+from surface_crack.inspection.photo import Settings, inspect_photo, patch_sides
 from surface_crack.inspection.records import remove_others
 from surface_crack.model_file import load_model
 from surface_crack.scorer import Scorer, load_scorer
@@ -301,6 +301,54 @@ def test_a_crack_is_found_at_every_edge(size: tuple[int, int], place: tuple[floa
     assert region.left <= x + 3 <= region.right
     assert region.top <= y + 3 <= region.bottom
     assert region.area <= 192 * 192  # cells at the rim have only patches that reach further in
+
+
+@pytest.mark.parametrize(
+    ("size", "sides"),
+    [
+        ((2600, 2000), [128]),  # 5.2 megapixels: a camera's own
+        ((2500, 2000), [128, 64]),
+        ((1250, 1000), [128, 64, 32]),
+        ((100, 100), [128, 64, 32]),  # 16 would be enlarged fourfold
+    ],
+)
+def test_a_small_photo_is_looked_at_on_finer_scales(
+    size: tuple[int, int], sides: list[float]
+) -> None:
+    assert patch_sides(SCORER, Settings(0.5), size[0] * size[1]) == sides
+    assert patch_sides(SCORER, Settings(0.5, patch_px=99), size[0] * size[1]) == [99]
+
+
+class Fine:
+    """Sees a crack where a patch has pixels of 200 alone: as large as `side`, not smaller."""
+
+    def __init__(self, side: int) -> None:
+        self.side = side
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        height, width = pixels.shape[1:3]
+        found = [
+            [
+                float((pixels[0, y : y + 64, x : x + 64] > 180).mean() > self.side)
+                for x in range(0, width - 63, 8)
+            ]
+            for y in range(0, height - 63, 8)
+        ]
+        return np.array([found], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("side", "verdict", "flags"),
+    [(0.01, "crack", []), (0.3, "unsure", []), (0.7, "cannot tell", ["scales"]), (1, "clean", [])],
+)
+def test_what_one_scale_sees_is_not_clean(side: float, verdict: str, flags: list[str]) -> None:
+    """A bright square of 64 pixels, of which the scales see a quarter, one patch, and many."""
+    pixels = np.random.default_rng(0).integers(120, 160, (512, 512, 1), np.uint8).repeat(3, axis=2)
+    pixels[192:256, 192:256] = np.random.default_rng(1).integers(190, 230, (64, 64, 1))
+    scorer = Scorer(**{**vars(SCORER), "run": Fine(side)})
+    found, _ = inspect_photo(scorer, encoded(Image.fromarray(pixels), "PNG"), Settings(0.45))
+    assert (found.verdict, found.flags) == (verdict, flags)
+    assert found.patch_sides == [128, 64, 32]
 
 
 def test_a_patch_of_next_to_no_pixels_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
