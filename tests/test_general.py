@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from numpy.typing import NDArray
+from PIL import Image
 
 from surface_crack import paths
 from surface_crack.calibration import read_decision
@@ -18,7 +19,7 @@ from surface_crack.inspection.photo import Settings, inspect_photo
 from surface_crack.model import CrackNet
 from surface_crack.model_file import OFF, load_model
 from surface_crack.scorer import load_scorer
-from tests.makers import write_zip
+from tests.makers import encoded, write_zip
 
 HERE = paths.GENERAL.parent
 CARD = HERE / "README.md"
@@ -126,6 +127,21 @@ def whole_photo(folder: Path, name: str) -> tuple[NDArray[np.float64], NDArray[n
 def test_most_cracked_tiles_of_a_whole_photo_are_found(real_data: Path, name: str) -> None:
     flagged, cracked = whole_photo(real_data, name)
     assert (flagged[cracked] > 0).mean() > 0.6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [2304, 1152, 800, 576])
+@pytest.mark.parametrize("name", ["Decks_7018", "Pavements_001", "Walls_7070"])
+def test_a_photo_made_smaller_is_not_clean(real_data: Path, name: str, width: int) -> None:
+    """As a messenger does it."""
+    scorer = load_scorer(paths.GENERAL, threads=1)
+    with Image.open(real_data / f"photos/{name}.jpg") as photo:
+        size = width, round(photo.height * width / photo.width)
+        small = photo.resize(size, Image.Resampling.LANCZOS)
+    content = encoded(small, quality=80)
+    found, _ = inspect_photo(scorer, content, Settings(scorer.threshold))
+    assert found.verdict == "crack"
+    assert found.flags == []
 
 
 @pytest.mark.slow
