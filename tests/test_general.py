@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from surface_crack.inspection.photo import Settings, inspect_photo
 from surface_crack.model import CrackNet
 from surface_crack.model_file import OFF, load_model
 from surface_crack.scorer import load_scorer
-from tests.makers import encoded, write_zip
+from tests.makers import encoded
 
 HERE = paths.GENERAL.parent
 CARD = HERE / "README.md"
@@ -92,13 +91,10 @@ def test_bridges_that_it_never_saw(real_data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_metu(real_data: Path, tmp_path: Path) -> None:
-    """Most of these it learnt from: whether the file that was given on is the one that was made."""
-    with zipfile.ZipFile(real_data / "metu.zip") as every:
-        names = [name for name in every.namelist() if name.endswith(".jpg")][::10]
-        archive = write_zip(tmp_path / "some.zip", {name: every.read(name) for name in names})
-    found, _ = validate_photos(archive, model=Path("general"))
-    assert found["photos"] == len(names)
+def test_metu(real_data: Path) -> None:
+    """Half of these it learnt from: whether the file that was given on is the one that was made."""
+    found, _ = validate_photos(real_data / "metu.zip", model=Path("general"))
+    assert found["photos"] == 15_601
     assert found["scores"]["accuracy"]["value"] > 0.99
 
 
@@ -147,14 +143,7 @@ def test_a_photo_made_smaller_is_not_clean(real_data: Path, name: str, width: in
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    [
-        "Decks_7018",
-        "Pavements_001",
-        pytest.param(
-            "Walls_7070",
-            marks=pytest.mark.xfail(strict=True, reason="21 % flagged, along a formwork joint"),
-        ),
-    ],
+    ["Decks_7018", "Pavements_001", "Walls_7070"],
 )
 def test_a_report_is_worth_reading(real_data: Path, name: str) -> None:
     """Most of what is sound stays unflagged."""
