@@ -320,16 +320,16 @@ def test_a_small_photo_is_looked_at_on_finer_scales(
 
 
 class Fine:
-    """Sees a crack where a patch has pixels of 200 alone: as large as `side`, not smaller."""
+    """Sees a crack where more than `share` of a patch is bright."""
 
-    def __init__(self, side: int) -> None:
-        self.side = side
+    def __init__(self, share: float) -> None:
+        self.share = share
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         height, width = pixels.shape[1:3]
         found = [
             [
-                float((pixels[0, y : y + 64, x : x + 64] > 180).mean() > self.side)
+                float((pixels[0, y : y + 64, x : x + 64] > 180).mean() > self.share)
                 for x in range(0, width - 63, 8)
             ]
             for y in range(0, height - 63, 8)
