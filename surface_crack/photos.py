@@ -329,10 +329,13 @@ def open_to_git(raw: Path) -> str:
     folder = raw
     if raw == Path("data/raw"):  # which has a place in git: what lies in it is to be tracked
         folder = Path(*Path(files[0]).parts[: len(raw.parts) + 1])
-    count = f"{len(files)} files in {raw} are" if len(files) > 1 else f"{files[0]} is"
+    several = len(files) > 1
+    count, them = (
+        (f"{len(files)} files in {raw} are", "them") if several else (f"{files[0]} is", "it")
+    )
     return (
-        f"{count} neither tracked by DVC nor ignored by git, so that `dvc exp run` would put them "
-        f"into git: run `dvc add {folder.as_posix()}` first"
+        f"{count} neither tracked by DVC nor ignored by git, so that `dvc exp run` would put "
+        f"{them} into git: run `dvc add {folder.as_posix()}` first"
     )
 
 

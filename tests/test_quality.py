@@ -167,7 +167,7 @@ def test_a_clear_crack_in_a_part_that_is_fit_counts() -> None:
     found, _ = inspect_photo(scorer, png(pixels), Settings(0.5))
     assert found.flags
     assert found.verdict == "cannot tell"
-    pixels[200:328, 192:320] = np.random.default_rng(1).integers(120, 180, (128, 128, 1))
+    pixels[256:384, 256:384] = np.random.default_rng(1).integers(120, 180, (128, 128, 1))
     found, _ = inspect_photo(scorer, png(pixels), Settings(0.5))
     assert found.flags
     assert found.verdict == "crack"

@@ -61,8 +61,9 @@ def files(*folders: Path) -> dict[Path, bytes]:
 @pytest.fixture(scope="module")
 def few(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Twelve photos; nothing ran so far."""
-    project = new_project(tmp_path_factory.mktemp("few") / "project", raw="few.zip")
-    write_zip(project.root / "few.zip", metu_like(6))
+    project = new_project(tmp_path_factory.mktemp("few") / "project", raw="data/raw/few.zip")
+    (project.root / "data/raw").mkdir(exist_ok=True)  # whose zips git ignores
+    write_zip(project.root / "data/raw/few.zip", metu_like(6))
     return project
 
 
