@@ -92,7 +92,7 @@ def test_a_signal_ends_a_stage_in_the_middle_of_a_file(
     word, code = SIGNALS[signal.Signals(number)]
     photos = {f"{kind}/{n}.jpg": jpeg(n) for kind in ("Negative", "Positive") for n in range(8000)}
     if name == "prepare":
-        (project.root / "data/raw").mkdir(exist_ok=True)  # whose zips git ignores
+        (project.root / "data/raw").mkdir(parents=True, exist_ok=True)  # whose zips git ignores
         write_zip(project.root / "data/raw/many.zip", photos)
     project.set(sample_photos=100_000, raw="data/raw/many.zip")
     with started(project.root, *stage(name)) as process:

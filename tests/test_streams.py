@@ -62,7 +62,7 @@ def files(*folders: Path) -> dict[Path, bytes]:
 def few(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Twelve photos; nothing ran so far."""
     project = new_project(tmp_path_factory.mktemp("few") / "project", raw="data/raw/few.zip")
-    (project.root / "data/raw").mkdir(exist_ok=True)  # whose zips git ignores
+    (project.root / "data/raw").mkdir(parents=True, exist_ok=True)  # whose zips git ignores
     write_zip(project.root / "data/raw/few.zip", metu_like(6))
     return project
 

@@ -133,15 +133,16 @@ def flags(
     parts = known or survey(pixels, patch)
     few = pixels[::EVERY, ::EVERY].reshape(-1, 3).astype(np.float32)
     light = few @ GREY
+    dark, bright = np.percentile(light, 95) < DARK, np.median(light) > BRIGHT
     away = np.abs(few.mean(axis=0) - mean) / std
+    other = away.max() > FAR or (few.std(axis=0) / std).mean() > SPREAD
     found = {
         "faint": faint,
-        "dark": np.percentile(light, 95) < DARK,
-        "bright": np.median(light) > BRIGHT,
+        "dark": dark,
+        "bright": bright,
         "blurred": np.median(parts.detail) < DETAIL,
         "small": min(pixels.shape[:2]) < MIRRORED * patch,
-        "unlike": away.max() > FAR
-        or (few.std(axis=0) / std).mean() > SPREAD
+        "unlike": (other and not dark and not bright)  # which says why
         or parts.strange(mean).mean() > 0.5
         or np.median(parts.drawn) > DRAWN,
     }
