@@ -61,9 +61,10 @@ def files(*folders: Path) -> dict[Path, bytes]:
 @pytest.fixture(scope="module")
 def few(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Twelve photos; nothing ran so far."""
-    project = new_project(tmp_path_factory.mktemp("few") / "project", raw="data/raw/few.zip")
-    (project.root / "data/raw").mkdir(parents=True, exist_ok=True)  # whose zips git ignores
-    write_zip(project.root / "data/raw/few.zip", metu_like(6))
+    project = new_project(tmp_path_factory.mktemp("few") / "project", raw="few.zip")
+    write_zip(project.root / "few.zip", metu_like(6))
+    with (project.root / ".gitignore").open("a", encoding="utf-8") as ignored:
+        ignored.write("/few.zip\n")
     return project
 
 
