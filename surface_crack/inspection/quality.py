@@ -1,8 +1,8 @@
 """What makes a photo, or a part of it, unfit to be called anything: too dark, too bright, without
 detail, too small, no surface of the kind that was learnt, or of a range that is not known.
 
-A network answers whatever it is shown. These measures are simple and err towards silence: of 300
-photos each of METU, SDNET2018, drone and bridges, at most 2 % are flagged (docs/decisions.md).
+A network answers whatever it is shown. These measures are simple and err towards silence:
+docs/decisions.md has the shares of real photos that they flag.
 """
 
 from collections.abc import Sequence
