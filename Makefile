@@ -58,12 +58,12 @@ slow: $(VENV)/.test ## the tests that take longer, on real photos where DATA has
 	OMP_NUM_THREADS=1 SURFACE_CRACK_DATA="$(DATA)" $(VENV)/bin/python $(PYTEST) -m slow
 
 reproduce: $(VENV)/.test ## run the pipeline twice, in two clones, and compare every byte
-	$(VENV)/bin/python -m tests.reproduce
+	$(VENV)/bin/python -m tests.support.reproduce
 
 fuzz: $(VENV)/.test ## look for crashes in the reading of params.yaml and zips, a minute each
 	$(PIP) atheris
-	$(VENV)/bin/python -m tests.fuzz params 60
-	$(VENV)/bin/python -m tests.fuzz archive 60
+	$(VENV)/bin/python -m tests.support.fuzz params 60
+	$(VENV)/bin/python -m tests.support.fuzz archive 60
 
 bench: install ## measure speed, RAW=archive or on the sample; WRITE=1 puts it into docs/performance.md
 	@[ -e "$(RAW)" ] || dvc repro sample

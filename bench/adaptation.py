@@ -25,17 +25,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from surface_crack import paths
-from surface_crack.artifacts import read_json, write_json
-from surface_crack.calibration import read_decision
-from surface_crack.console import run
+from surface_crack.audit.folds import Photos, train_and_val
+from surface_crack.audit.refit import judge, refit
 from surface_crack.dataset import Part, read_groups, read_images, read_index
-from surface_crack.folds import Photos, train_and_val
-from surface_crack.manifest import digest_of
-from surface_crack.model_file import load_model
-from surface_crack.params import Params, check_params
-from surface_crack.refit import judge, refit
-from surface_crack.training import predict
+from surface_crack.evaluation.calibration import read_decision
+from surface_crack.network.model_file import load_model
+from surface_crack.network.training import predict
+from surface_crack.project import paths
+from surface_crack.project.console import run
+from surface_crack.project.files import read_json, write_json
+from surface_crack.project.manifest import digest_of
+from surface_crack.project.params import Params, check_params
 
 
 class Way(NamedTuple):

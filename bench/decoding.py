@@ -25,10 +25,11 @@ import simplejpeg
 from PIL import Image
 
 from bench.machine import arguments, in_turn, machine, publish, ratio, spread, table
-from surface_crack.decode import decode
-from surface_crack.packing import CHUNK, pack
-from surface_crack.params import check_params
-from surface_crack.photos import Limits, Photo, Reader, class_labels, list_photos
+from surface_crack.photos.decode import decode
+from surface_crack.photos.listing import Photo, class_labels, list_photos
+from surface_crack.photos.packing import CHUNK, pack
+from surface_crack.photos.reader import Limits, Reader
+from surface_crack.project.params import check_params
 from surface_crack.threads import cores
 
 P = check_params()

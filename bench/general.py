@@ -26,28 +26,29 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from surface_crack import paths
-from surface_crack.artifacts import read_json
-from surface_crack.calibration import (
+from surface_crack.audit.refit import refit
+from surface_crack.dataset import Part, read_groups, read_images, read_index
+from surface_crack.evaluation.calibration import (
     Decision,
     choose_threshold,
     fit_temperature,
     probabilities,
     write_decision,
 )
-from surface_crack.console import run
-from surface_crack.dataset import Part, read_groups, read_images, read_index
-from surface_crack.decode import original
 from surface_crack.inspection.regions import cells
-from surface_crack.manifest import digest_of
-from surface_crack.model_file import load_model
-from surface_crack.params import Params, check_params
-from surface_crack.patterns import pattern_keys
-from surface_crack.photo_scores import score_photo
-from surface_crack.photos import Reader, class_labels, list_photos
-from surface_crack.refit import refit
-from surface_crack.scorer import load_scorer
-from surface_crack.training import predict
+from surface_crack.network.model_file import load_model
+from surface_crack.network.training import predict
+from surface_crack.photos.decode import original
+from surface_crack.photos.listing import class_labels, list_photos
+from surface_crack.photos.reader import Reader
+from surface_crack.project import paths
+from surface_crack.project.console import run
+from surface_crack.project.files import read_json
+from surface_crack.project.manifest import digest_of
+from surface_crack.project.params import Params, check_params
+from surface_crack.scoring.score_map import score_photo
+from surface_crack.scoring.scorer import load_scorer
+from surface_crack.splitting.groups import pattern_keys
 
 COMPLETE, OTHER = ("sdnet", 9, 6), ("sdnet-more", 36, 24)  # source, photos that judge, that choose
 APART = {"metu": (0.05, 0.2), "drone": (0.1, 0.0)}  # shares of groups that choose, that judge

@@ -28,14 +28,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.machine import arguments, in_turn, machine, publish, ratio, spread, table
-from surface_crack import paths
-from surface_crack.decode import resized, whole
 from surface_crack.inspection.inputs import list_inputs
 from surface_crack.inspection.overlay import draw
 from surface_crack.inspection.photo import Settings, inspect_photo, inspect_whole
 from surface_crack.inspection.records import inspected, write_record
-from surface_crack.photo_scores import mirrored, scale_of, scaled, score_photo
-from surface_crack.scorer import Scorer, load_scorer
+from surface_crack.photos.decode import resized, whole
+from surface_crack.project import paths
+from surface_crack.scoring.score_map import mirrored, scale_of, scaled, score_photo
+from surface_crack.scoring.scorer import Scorer, load_scorer
 
 LARGE = (11_600, 8_700)  # pixels: 100.9 million
 ALL, DENSE, TILES = "file to overlay and rows", "file to scores, densely", "tiles of the photo"

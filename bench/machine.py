@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-from surface_crack.artifacts import write_text
+from surface_crack.project.files import write_text
 from surface_crack.threads import cores
 
 PAGE = Path("docs/performance.md")

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import yaml
 
 from bench.machine import arguments, in_turn, machine, publish, ratio, spread, table
-from tests.project import BIN, ROOT, Project, new_project
+from tests.support.project import BIN, ROOT, Project, new_project
 
 OURS, EMPTY = "`dvc repro`, nothing to do", "the same of as many empty stages"
 

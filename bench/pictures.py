@@ -12,14 +12,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from surface_crack import paths, sample
 from surface_crack.inspection.overlay import draw
 from surface_crack.inspection.photo import Settings, inspect_photo
-from surface_crack.scorer import load_scorer
-from tests.browser import screenshot
+from surface_crack.project import paths
+from surface_crack.sample import chance, cracks, marks, photo, shapes
+from surface_crack.sample import wall as surface
+from surface_crack.scoring.scorer import load_scorer
+from tests.support.browser import screenshot
 
 FOLDER = Path("docs/images")
-SIDE, SEED = 6 * sample.SIZE, 2
+SIDE, SEED = 6 * chance.SIZE, 2
 SHOWN = (0, 462, 1362, 1362)  # left, upper, right, lower: without the emptier part
 
 
@@ -28,19 +30,22 @@ def main() -> None:
     Image.fromarray(wall()).crop(SHOWN).save(content, "PNG")
     scorer = load_scorer(paths.MODEL, paths.DECISION)
     settings = Settings(scorer.threshold)
-    found, photo = inspect_photo(scorer, content.getvalue(), settings)
-    draw(found, photo.image, settings).overlay.save(FOLDER / "inspect.jpg", quality=80)
+    found, whole = inspect_photo(scorer, content.getvalue(), settings)
+    draw(found, whole.image, settings).overlay.save(FOLDER / "inspect.jpg", quality=80)
     screenshot(Path("dvc_plots/index.html"), FOLDER / "plots_page.png", 1280, 1132)
 
 
 def wall() -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
-    sample.SIZE = SIDE
-    sample.Y, sample.X = np.mgrid[:SIDE, :SIDE].astype(np.int32)
-    drawn = sample.concrete(sample.stream_of(SEED, 0, 0))
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.int32)
+    for module in (chance, cracks, marks, photo, shapes, surface):
+        for name, value in {"SIZE": SIDE, "Y": y, "X": x}.items():
+            if hasattr(module, name):
+                setattr(module, name, value)
+    drawn = surface.concrete(photo.stream_of(SEED, 0, 0))
     for number in range(2):
-        sample.crack(sample.stream_of(SEED, number, 1), drawn)
+        cracks.crack(photo.stream_of(SEED, number, 1), drawn)
     drawn.light[:] = 256 + (drawn.light - 256) // 8  # corners so far out would be black
-    return sample.photograph(sample.stream_of(SEED, 0, 3), drawn)
+    return photo.photograph(photo.stream_of(SEED, 0, 3), drawn)
 
 
 if __name__ == "__main__":

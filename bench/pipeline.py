@@ -27,8 +27,8 @@ import yaml
 
 from bench.machine import arguments, machine, publish, seconds, spread, table
 from bench.windows import make_archives
-from surface_crack.artifacts import read_json
-from tests.project import OWN, Project, new_project
+from surface_crack.project.files import read_json
+from tests.support.project import OWN, Project, new_project
 
 EPOCHS = 2  # with --photos; another epoch costs what the second one does
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from surface_crack.params import PARAMS, PIPELINE
+from surface_crack.project.params import PARAMS, PIPELINE
 
 
 def new_folder(folder: Path, raw: Path, changed: Mapping[str, object]) -> None:

@@ -18,9 +18,9 @@ import yaml
 
 from bench.machine import machine, table
 from bench.runs import inside, new_folder, run_stages, set_params
-from surface_crack import paths
-from surface_crack.artifacts import read_json
-from surface_crack.params import RULES
+from surface_crack.project import paths
+from surface_crack.project.files import read_json
+from surface_crack.project.params import RULES
 
 COLUMNS = (
     *("seed", "accuracy", "mistakes", "recall", "precision", "at 0.5", "area under ROC"),

@@ -19,12 +19,13 @@ import torch
 from bench.machine import arguments, machine, publish, seconds, spread, table
 from bench.runs import inside, new_folder, run_stages, set_params
 from stages import train
-from surface_crack import paths
 from surface_crack.dataset import Part, load_part
-from surface_crack.model import build_model
-from surface_crack.model_file import load_model
-from surface_crack.params import NOTEBOOK_SIZE, check_params
-from surface_crack.training import make_optimizer, predict, score, train_epoch
+from surface_crack.network.model import build_model
+from surface_crack.network.model_file import load_model
+from surface_crack.network.training import make_optimizer, predict, score, train_epoch
+from surface_crack.project import paths
+from surface_crack.project.geometry import NOTEBOOK_SIZE
+from surface_crack.project.params import check_params
 
 EPOCHS = 15  # of the notebook
 ROUNDS = 3  # of measuring its rate; the seeds of ours are spread between them

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from bench.machine import arguments, machine, publish, seconds, spread, table
-from surface_crack.augment import augment
 from surface_crack.dataset import Part
-from surface_crack.model import build_model
-from surface_crack.params import Params, check_params
-from surface_crack.training import make_optimizer, pick_device, pick_precision, train_epoch
+from surface_crack.network.augment import augment
+from surface_crack.network.model import build_model
+from surface_crack.network.training import make_optimizer, pick_device, pick_precision, train_epoch
+from surface_crack.project.params import Params, check_params
 
 PHOTOS = 4096
 STEPS = 40  # per round, on the ready batch

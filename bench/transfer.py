@@ -35,14 +35,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from surface_crack import paths
-from surface_crack.artifacts import read_json
-from surface_crack.console import run
+from surface_crack.audit.folds import Photos, Rows, deal_folds, train_and_val
+from surface_crack.audit.refit import judge, refit
 from surface_crack.dataset import Part, read_groups, read_images, read_index, write_frame
-from surface_crack.folds import Photos, Rows, deal_folds, train_and_val
-from surface_crack.params import Params, check_params
-from surface_crack.patterns import pattern_keys
-from surface_crack.refit import judge, refit
+from surface_crack.project import paths
+from surface_crack.project.console import run
+from surface_crack.project.files import read_json
+from surface_crack.project.params import Params, check_params
+from surface_crack.splitting.groups import pattern_keys
 
 FOLDS = 5
 ALL = "all"

@@ -22,13 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from surface_crack import twins
-from surface_crack.decode import decode
-from surface_crack.packing import Row, pack
-from surface_crack.params import check_params
-from surface_crack.photos import Limits, Photo, Reader, class_labels, list_photos
-from surface_crack.twins import find_twins
-from tests.makers import DISGUISES
+from surface_crack.photos.decode import decode
+from surface_crack.photos.listing import Photo, class_labels, list_photos
+from surface_crack.photos.packing import Row, pack
+from surface_crack.photos.reader import Limits, Reader
+from surface_crack.project.params import check_params
+from surface_crack.splitting import twins
+from surface_crack.splitting.twins import find_twins
+from tests.support.makers import DISGUISES
 
 SIZE = 64
 PLANTED = 200  # photos per disguise

@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from surface_crack.decode import original
-from surface_crack.params import check_params
-from surface_crack.photos import Limits, Photo, Reader, class_labels, list_photos
+from surface_crack.photos.decode import original
+from surface_crack.photos.listing import Photo, class_labels, list_photos
+from surface_crack.photos.reader import Limits, Reader
+from surface_crack.project.params import check_params
 from surface_crack.threads import cores
 
 CHUNK = 100  # windows per turn of a process

@@ -2,8 +2,8 @@
 
 import sys
 
-from surface_crack.signals import guard
-from surface_crack.streams import steady
+from surface_crack.project.signals import guard
+from surface_crack.project.streams import steady
 
 if sys.argv[0] == "-m":  # `python -m stages.train` comes here first, seconds before torch is there
     steady()  # before anything is opened that stays open

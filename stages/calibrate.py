@@ -15,20 +15,21 @@ photo counts as cracked. Both are fitted to these photos, so `evaluate` judges t
 
 import logging
 
-from surface_crack import metrics, paths
-from surface_crack.artifacts import write_json
-from surface_crack.calibration import (
+from surface_crack.dataset import read_logits, read_val_sources
+from surface_crack.evaluation import scores
+from surface_crack.evaluation.calibration import (
     Decision,
     choose_threshold,
     fit_temperature,
     probabilities,
     write_decision,
 )
-from surface_crack.dataset import read_logits, read_val_sources
-from surface_crack.manifest import VAL, check_one_run, made_by
-from surface_crack.params import read_params
-from surface_crack.stage import run_stage
-from surface_crack.wording import on_purpose
+from surface_crack.evaluation.terms import on_purpose
+from surface_crack.project import paths
+from surface_crack.project.files import write_json
+from surface_crack.project.manifest import VAL, check_one_run, made_by
+from surface_crack.project.params import read_params
+from surface_crack.project.stage import run_stage
 
 log = logging.getLogger("calibrate")
 
@@ -54,9 +55,9 @@ def main() -> None:
         decision = Decision(temperature, threshold, rule, weights)
     write_decision(paths.DECISION, decision)
 
-    before = metrics.probability_scores(labels, probabilities(logits, 1))
-    after = metrics.probability_scores(labels, probability)
-    decided = metrics.decision_scores(labels, decision.decide(probability))
+    before = scores.probability_scores(labels, probabilities(logits, 1))
+    after = scores.probability_scores(labels, probability)
+    decided = scores.decision_scores(labels, decision.decide(probability))
     write_json(
         paths.METRICS / "calibrate.json",
         {

@@ -10,12 +10,12 @@ writes  docs/model_card.md           the same bytes for the same run
 
 import logging
 
-from surface_crack import paths
-from surface_crack.artifacts import read_json, write_csv, write_text
-from surface_crack.card import card, run_rows
 from surface_crack.dataset import read_classes, read_folders
-from surface_crack.params import read_params
-from surface_crack.stage import run_stage
+from surface_crack.evaluation.card import card, run_rows
+from surface_crack.project import paths
+from surface_crack.project.files import read_json, write_csv, write_text
+from surface_crack.project.params import read_params
+from surface_crack.project.stage import run_stage
 
 log = logging.getLogger("card")
 METRICS = ("data", "split", "train", "calibrate", "evaluate")

@@ -23,9 +23,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from surface_crack import figures, metrics, paths
-from surface_crack.artifacts import write_csv, write_json, write_text
-from surface_crack.calibration import read_decision
 from surface_crack.dataset import (
     Part,
     load_part,
@@ -34,15 +31,19 @@ from surface_crack.dataset import (
     read_index,
     write_frame,
 )
-from surface_crack.folders import Folder, Judged, folder_table
-from surface_crack.heatmap import heat_maps
-from surface_crack.intervals import intervals
-from surface_crack.model import Model
-from surface_crack.model_file import load_model
-from surface_crack.report import report
-from surface_crack.stage import run_stage
-from surface_crack.training import pick_device, predict
-from surface_crack.wording import shortened
+from surface_crack.evaluation import curves, figures, scores
+from surface_crack.evaluation.calibration import read_decision
+from surface_crack.evaluation.folders import Folder, Judged, folder_table
+from surface_crack.evaluation.heatmap import heat_maps
+from surface_crack.evaluation.intervals import intervals
+from surface_crack.evaluation.report import report
+from surface_crack.evaluation.terms import shortened
+from surface_crack.network.model import Model
+from surface_crack.network.model_file import load_model
+from surface_crack.network.training import pick_device, predict
+from surface_crack.project import paths
+from surface_crack.project.files import write_csv, write_json, write_text
+from surface_crack.project.stage import run_stage
 
 log = logging.getLogger("evaluate")
 SHOWN = 18  # photos in a picture
@@ -69,7 +70,7 @@ def main() -> None:
 
     bounds = intervals(test.labels, probability, decided, groups.tolist())
     numbers = {
-        **metrics.summary(test.labels, probability, decided),
+        **scores.summary(test.labels, probability, decided),
         "interval": {
             name: {"low": round(low, 6), "high": round(high, 6)}
             for name, (low, high) in bounds.items()
@@ -77,7 +78,7 @@ def main() -> None:
         "threshold": decision.threshold,
     }
     write_json(paths.METRICS / "evaluate.json", numbers)
-    write_frame(paths.METRICS / "report.csv", metrics.report_table(test.labels, decided).round(6))
+    write_frame(paths.METRICS / "report.csv", scores.report_table(test.labels, decided).round(6))
     judged = table.assign(decided=decided)[list(Judged._fields)]
     folders = folder_table(map(Judged._make, judged.itertuples(index=False)))
     write_csv(paths.METRICS / "folders.csv", Folder._fields, folders)
@@ -99,10 +100,10 @@ def draw_plots(
     table: pd.DataFrame,
 ) -> None:
     for name, frame in (
-        ("confusion", metrics.confusion_table(test.labels, decided)),
-        ("roc", metrics.roc_table(test.labels, probability)),
-        ("precision_recall", metrics.precision_recall_table(test.labels, probability)),
-        ("reliability", metrics.reliability_table(test.labels, probability)),
+        ("confusion", scores.confusion_table(test.labels, decided)),
+        ("roc", curves.roc_table(test.labels, probability)),
+        ("precision_recall", curves.precision_recall_table(test.labels, probability)),
+        ("reliability", curves.reliability_table(test.labels, probability)),
     ):
         write_frame(paths.PLOTS / f"{name}.csv", frame.set_index(frame.columns[0]))
     figures.curves(read_history(), paths.PLOTS / "curves.png")

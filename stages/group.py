@@ -13,16 +13,16 @@ The seed has no part here.
 import logging
 from collections import Counter
 
-from surface_crack import paths
-from surface_crack.artifacts import write_csv
 from surface_crack.dataset import read_images, read_index
-from surface_crack.grouping import Grouped, equals, group_photos, lone_groups
-from surface_crack.looks import look_features, looks
-from surface_crack.manifest import write_manifest
-from surface_crack.params import read_params
-from surface_crack.patterns import pattern_keys
-from surface_crack.stage import run_stage
-from surface_crack.twins import find_relatives
+from surface_crack.project import paths
+from surface_crack.project.files import write_csv
+from surface_crack.project.manifest import write_manifest
+from surface_crack.project.params import read_params
+from surface_crack.project.stage import run_stage
+from surface_crack.splitting.groups import Grouped, group_photos, lone_groups, pattern_keys
+from surface_crack.splitting.looks import look_features, looks
+from surface_crack.splitting.ties import equals
+from surface_crack.splitting.twins import find_relatives
 
 log = logging.getLogger("group")
 

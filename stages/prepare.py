@@ -19,14 +19,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from surface_crack import paths
-from surface_crack.artifacts import write_csv, write_json
-from surface_crack.errors import DataError
-from surface_crack.manifest import write_manifest
-from surface_crack.packing import Row, pack_all
-from surface_crack.params import read_params
-from surface_crack.photos import (
-    Limits,
+from surface_crack.photos.contact_sheet import contact_sheet
+from surface_crack.photos.listing import (
     Listing,
     Rejected,
     check_classes,
@@ -35,13 +29,19 @@ from surface_crack.photos import (
     open_to_git,
     unseen_by_dvc,
 )
-from surface_crack.sheet import contact_sheet
-from surface_crack.sizes import made_small, typical_side
-from surface_crack.stage import run_stage
-from surface_crack.unchanged import check_unchanged, stamps
+from surface_crack.photos.packing import Row, pack_all
+from surface_crack.photos.reader import Limits
+from surface_crack.photos.sizes import made_small, typical_side
+from surface_crack.photos.unchanged import check_unchanged, stamps
+from surface_crack.project import paths
+from surface_crack.project.errors import DataError
+from surface_crack.project.files import write_csv, write_json
+from surface_crack.project.labels import CLASSES, NEGATIVE, POSITIVE
+from surface_crack.project.manifest import write_manifest
+from surface_crack.project.params import read_params
+from surface_crack.project.stage import run_stage
 
 log = logging.getLogger("prepare")
-CLASSES = {0: "negative", 1: "positive"}
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def main() -> None:
         [(source, name, photos) for (source, name), photos in sorted(count.items())],
     )
     used = {(row.source, row.path) for row in rows}
-    for label, name in CLASSES.items():
+    for label, name in enumerate(CLASSES):
         photos = [x for x in listing.photos if x.label == label and (x.source, x.path) in used]
         contact_sheet(photos, paths.PLOTS / f"{name}.png", limits)
     check_unchanged(raw, before)
@@ -89,7 +89,7 @@ def check(rows: Sequence[Row], rejected: Sequence[Rejected], max_rejected: float
             f"max_rejected {max_rejected:g}; the first is {first.path!r} ({first.reason}); "
             f"all are in {paths.REJECTED}"
         )
-    for label, name in CLASSES.items():
+    for label, name in enumerate(CLASSES):
         if all(row.label != label for row in rows):
             raise DataError(f"no {name} photo can be read, see {paths.REJECTED}")
 
@@ -105,8 +105,8 @@ def summary(rows: Sequence[Row], listing: Listing) -> dict[str, object]:
         digest.update(f"{row.sha256} {row.label}\n".encode())
     return {
         "photos": len(rows),
-        "negative": sum(row.label == 0 for row in rows),
-        "positive": sum(row.label == 1 for row in rows),
+        "negative": sum(row.label == NEGATIVE for row in rows),
+        "positive": sum(row.label == POSITIVE for row in rows),
         "sources": len({row.source for row in rows}),
         "rejected": len(listing.rejected),
         "excluded": listing.excluded,

@@ -8,10 +8,10 @@ These are drawings, not photographs: results on them say that the pipeline works
 
 import logging
 
-from surface_crack import paths
-from surface_crack.params import read_params
-from surface_crack.sample import write_sample
-from surface_crack.stage import run_stage
+from surface_crack.project import paths
+from surface_crack.project.params import read_params
+from surface_crack.project.stage import run_stage
+from surface_crack.sample.photo import write_sample
 
 log = logging.getLogger("sample")
 

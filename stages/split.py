@@ -19,17 +19,19 @@ Photos are normalised inside the model, with the numbers of statistics.json.
 import logging
 from collections import Counter
 
-from surface_crack import paths
-from surface_crack.artifacts import read_json, write_csv, write_json
 from surface_crack.dataset import read_groups, read_images, read_index, read_twins
-from surface_crack.grouping import components, lone_groups
-from surface_crack.manifest import write_manifest
-from surface_crack.params import read_params
-from surface_crack.splitting import count_parted, photo_side, pixel_statistics, split_rows
-from surface_crack.stage import run_stage
+from surface_crack.project import paths
+from surface_crack.project.files import read_json, write_csv, write_json
+from surface_crack.project.labels import CLASSES
+from surface_crack.project.manifest import write_manifest
+from surface_crack.project.params import read_params
+from surface_crack.project.stage import run_stage
+from surface_crack.splitting.groups import lone_groups
+from surface_crack.splitting.parts import count_parted, split_rows
+from surface_crack.splitting.statistics import photo_side, pixel_statistics
+from surface_crack.splitting.ties import components
 
 log = logging.getLogger("split")
-CLASSES = ("negative", "positive")
 FAR_OFF = 0.02  # difference between a share that was asked for and the one reached
 
 

@@ -16,7 +16,7 @@ after `patience` epochs without a better one, training stops. With `keep: last` 
 the last one's weights are kept.
 
 A run that was cut off goes on after its last whole epoch, with the same bytes in the end: see
-surface_crack/resume.py. `surface-crack fresh` starts over.
+surface_crack/network/resume.py. `surface-crack fresh` starts over.
 """
 
 import logging
@@ -28,19 +28,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from surface_crack import paths
-from surface_crack.artifacts import read_json, write_csv, write_json
-from surface_crack.augment import augment
 from surface_crack.dataset import load_part
-from surface_crack.errors import TrainingError
-from surface_crack.init import begin_with, start_file
-from surface_crack.manifest import digest_of, write_manifest
-from surface_crack.model import build_model
-from surface_crack.model_file import load_model, save_model
-from surface_crack.params import NOTEBOOK_SIZE, read_params
-from surface_crack.resume import Training, load_state, save_state, training_key
-from surface_crack.stage import run_stage
-from surface_crack.training import (
+from surface_crack.network.augment import augment
+from surface_crack.network.init import begin_with, start_file
+from surface_crack.network.model import build_model
+from surface_crack.network.model_file import load_model, save_model
+from surface_crack.network.resume import Training, load_state, save_state, training_key
+from surface_crack.network.training import (
     check_finite,
     lr_factor,
     make_optimizer,
@@ -51,6 +45,14 @@ from surface_crack.training import (
     steps_per_epoch,
     train_epoch,
 )
+from surface_crack.project import paths
+from surface_crack.project.errors import TrainingError
+from surface_crack.project.files import read_json, write_csv, write_json
+from surface_crack.project.geometry import NOTEBOOK_SIZE
+from surface_crack.project.labels import CLASSES
+from surface_crack.project.manifest import digest_of, write_manifest
+from surface_crack.project.params import read_params
+from surface_crack.project.stage import run_stage
 
 log = logging.getLogger("train")
 COLUMNS = ("epoch", "train_loss", "val_loss", "train_accuracy", "val_accuracy", "lr")
@@ -117,7 +119,7 @@ def main() -> None:
 
     config = {
         **vars(p),
-        "classes": ["negative", "positive"],
+        "classes": list(CLASSES),
         "data_digest": statistics["data_digest"],
         "image_size": image_size,
         "photo_side": statistics["photo_side"],

@@ -8,7 +8,6 @@ import argparse
 import io
 import json
 import logging
-import os
 import re
 import sys
 from collections.abc import Callable
@@ -16,9 +15,9 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from surface_crack.console import run
-from surface_crack.errors import SurfaceCrackError
-from surface_crack.streams import steady
+from surface_crack.project.console import run
+from surface_crack.project.errors import SurfaceCrackError
+from surface_crack.project.streams import steady
 
 log = logging.getLogger("surface-crack")
 
@@ -254,64 +253,9 @@ def dispatch(arguments: argparse.Namespace) -> None:
 
 def check() -> None:
     """Raises ParamsError or DataError for what would stop the pipeline, before DVC deletes."""
-    from surface_crack import paths
-    from surface_crack.init import changed_since, learnt_side
-    from surface_crack.params import check_params
-    from surface_crack.patterns import pattern_keys
-    from surface_crack.photos import (
-        Reader,
-        check_classes,
-        class_labels,
-        list_photos,
-        open_to_git,
-        unseen_by_dvc,
-    )
-    from surface_crack.rwlock import mend_rwlock
-    from surface_crack.sizes import made_small, other_size, sizes_of, typical_side
+    from surface_crack.checks.inputs import check
 
-    mend_rwlock()
-    p = check_params()
-    raw = Path(p.raw)
-    check_places(raw)
-    if raw == paths.SAMPLE and not raw.exists():  # the first stage will draw it
-        log.info("params.yaml is fine; data: the synthetic sample")
-        return
-    labels = class_labels(p.negative, p.positive)
-    listing = list_photos(raw, labels, p.exclude)
-    check_classes(raw, listing, p.negative, p.positive)
-    names = [photo.path for photo in listing.photos]
-    pattern_keys(p.group_pattern, [photo.source for photo in listing.photos], names)
-    with Reader(p.max_bytes) as reader:
-        side = typical_side(sizes_of(listing.photos, reader))
-    warnings = [changed_since(p.init), unseen_by_dvc(raw, listing), open_to_git(raw)]
-    warnings.append(made_small(side, p.image_size) or other_size(side, learnt_side(p.init)))
-    for warning in filter(None, warnings):
-        log.warning(warning)
-    positive = sum(photo.label for photo in listing.photos)
-    log.info(
-        "params.yaml is fine; %s: %d photos, %d of them in folders of cracks",
-        *(raw, len(listing.photos), positive),
-    )
-
-
-def check_places(raw: Path) -> None:
-    """Raises DataError for places at which DVC would stop, in words of its own."""
-    from surface_crack import paths
-    from surface_crack.errors import DataError
-
-    here, photos, packed = (Path(os.path.realpath(x)) for x in (".", raw, paths.IMAGES))
-    if packed.is_relative_to(photos):  # not resolve(), which fails on a link to itself
-        raise DataError(
-            f"raw {str(raw)!r} holds {paths.IMAGES.parent}, which the stage prepare writes: set "
-            "raw to a folder of photos alone, such as data/raw"
-        )
-    for folder in ("data", "models", "metrics", "plots", "docs"):
-        if not Path(os.path.realpath(folder)).is_relative_to(here):
-            raise DataError(
-                f"{folder} is a link to a place outside of the project, where DVC writes no "
-                "output: make it a folder, and to save room keep DVC's cache there (`dvc cache dir "
-                "FOLDER`, `dvc config cache.type symlink`)"
-            )
+    check()
 
 
 def inspect(arguments: argparse.Namespace) -> None:
@@ -324,7 +268,7 @@ def inspect(arguments: argparse.Namespace) -> None:
 
 def judge(arguments: argparse.Namespace) -> None:
     """Print scores and a verdict. Raises ParamsError or DataError; no verdict is an error."""
-    from surface_crack.elsewhere import validate_photos
+    from surface_crack.validation.run import validate_photos
 
     found, text = validate_photos(
         arguments.path,
@@ -347,16 +291,16 @@ def cut(arguments: argparse.Namespace) -> None:
 
 def doubt(out: Path, folds: int) -> None:
     """List labels, the most doubtful first. Raises ParamsError, DataError or TrainingError."""
-    from surface_crack.audit import audit
+    from surface_crack.audit.run import audit
 
     audit(out, folds)
 
 
 def verify() -> None:
     """Raises DataError for a lock file that cannot be used, and if anything is damaged."""
-    from surface_crack import verify as module
-    from surface_crack.errors import DataError
-    from surface_crack.wording import counted
+    from surface_crack.checks import verify as module
+    from surface_crack.evaluation.terms import counted
+    from surface_crack.project.errors import DataError
 
     found = module.verify()
     for damage in found.damaged:
@@ -373,10 +317,10 @@ def verify() -> None:
 
 def forget() -> None:
     """The next training starts over. Raises StageError while one runs."""
-    from surface_crack import paths
-    from surface_crack.errors import StageError
-    from surface_crack.params import PIPELINE
-    from surface_crack.stage import alone
+    from surface_crack.project import paths
+    from surface_crack.project.errors import StageError
+    from surface_crack.project.params import PIPELINE
+    from surface_crack.project.stage import alone
 
     if not PIPELINE.exists():
         raise StageError(f"{PIPELINE} is missing here: run from the project's root folder")
@@ -387,7 +331,7 @@ def forget() -> None:
 
 def fetch(name: str, folder: Path, url: str | None) -> None:
     """Download, and say what comes next. Raises DownloadError."""
-    from surface_crack.download import download
+    from surface_crack.download.archive import download
 
     archive = download(name, folder, url)
     log.info("%s is ready. To use it, set in params.yaml:", archive)

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from surface_crack import paths
-from surface_crack.artifacts import write_text
-from surface_crack.errors import DataError, one_line
+from surface_crack.project import paths
+from surface_crack.project.errors import DataError, one_line
+from surface_crack.project.files import write_text
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.project import ROOT, Project, new_project
-from tests.server import Site
+from tests.support.project import ROOT, Project, new_project
+from tests.support.server import Site
 
 # The same examples in every run, however slow the machine: who looks for others runs `make fuzz`.
 settings.register_profile("fixed", derandomize=True, deadline=None)
@@ -18,33 +18,13 @@ settings.load_profile("fixed")
 
 if find_spec("torch") is None:  # `make pythons` tests all the rest on other versions of Python
     collect_ignore = [
-        f"test_{name}.py"
-        for name in (
-            "audit",
-            "augment",
-            "disk",
-            "init",
-            "inspect",
-            "elsewhere",
-            "export",
-            "general",
-            "heatmap",
-            "kills",
-            "leaks",
-            "model",
-            "model_file",
-            "photo_scores",
-            "pipeline",
-            "real_photos",
-            "refit",
-            "resume",
-            "signals",
-            "scorer",
-            "training",
-            "two_runs",
-            "verify",
-            "which_model",
-        )
+        "network",
+        "scoring",
+        *("audit/test_refit.py", "audit/test_run.py", "checks/test_verify.py"),
+        *("evaluation/test_heatmap.py", "inspection/test_run.py", "project/test_signals.py"),
+        *("pipeline/test_disk.py", "pipeline/test_kills.py", "pipeline/test_leaks.py"),
+        *("pipeline/test_pipeline.py", "pipeline/test_real_photos.py"),
+        *("pipeline/test_two_runs.py", "validation/test_run.py"),
     ]
 
 

@@ -16,8 +16,8 @@ from bench import adaptation, general, machine
 from bench.pipeline import run
 from bench.transfer import area_within
 from bench.windows import make_archives
-from tests.makers import metu_like, write_zip
-from tests.project import ROOT
+from tests.support.makers import metu_like, write_zip
+from tests.support.project import ROOT
 
 
 def test_a_table_goes_between_its_marks_and_replaces_the_last(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from surface_crack.cli import parser
-from tests.makers import metu_like, write_folder, write_zip
-from tests.project import ROOT, SHIPPED, Project, new_project
+from tests.support.makers import metu_like, write_folder, write_zip
+from tests.support.project import ROOT, SHIPPED, Project, new_project
 
 
 def surface_crack(folder: Path, *arguments: str) -> tuple[int, str]:

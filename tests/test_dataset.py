@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from surface_crack import paths
-from surface_crack.artifacts import write_bytes
 from surface_crack.dataset import read_images, read_index
-from surface_crack.errors import DataError
+from surface_crack.project import paths
+from surface_crack.project.errors import DataError
+from surface_crack.project.files import write_bytes
 
 
 @pytest.mark.parametrize("content", [b"", b"pickle", b"\x93NUMPY\x01\x00"])

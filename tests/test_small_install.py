@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from surface_crack import paths
-from surface_crack.sample import write_sample
-from tests.makers import write_folder
-from tests.project import ROOT
+from surface_crack.project import paths
+from surface_crack.sample.photo import write_sample
+from tests.support.makers import write_folder
+from tests.support.project import ROOT
 
 MISSING = (
     *("dvc", "filelock", "matplotlib", "onnx", "pandas", "psutil", "safetensors", "scipy"),
@@ -118,7 +118,7 @@ def test_a_class_folder_of_another_name_is_one_line_that_says_which_are_known(
 
 
 def test_what_trains_names_what_is_missing(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "tests/params.yaml", tmp_path / "params.yaml")
+    shutil.copy(ROOT / "tests/support/params.yaml", tmp_path / "params.yaml")
     code, _, errors = small(tmp_path, "audit")
     assert code == 1
     assert re.fullmatch(r".*: error: audit takes \w+, which is not installed: run .*\n", errors)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from surface_crack.dataset import read_images
-from surface_crack.errors import DataError
-from tests.project import ROOT
+from surface_crack.project.errors import DataError
+from tests.support.project import ROOT
 
 TREES = (".dvc/plots", "bench", "stages", "surface_crack", "tests")
 MODULES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "jsonpickle"}

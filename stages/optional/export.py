@@ -18,18 +18,18 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from surface_crack import paths
-from surface_crack.artifacts import write_bytes, write_json
-from surface_crack.calibration import read_decision
 from surface_crack.dataset import Part, load_part
-from surface_crack.dense import Patches
-from surface_crack.errors import DataError
-from surface_crack.manifest import check_one_run
-from surface_crack.model import CrackNet
-from surface_crack.model_file import load_model
-from surface_crack.scorer import Scorer, load_scorer, refuse_notebook, step_of
-from surface_crack.stage import run_stage
-from surface_crack.training import EVAL_BATCH, predict
+from surface_crack.evaluation.calibration import read_decision
+from surface_crack.network.cracknet import CrackNet
+from surface_crack.network.model_file import load_model
+from surface_crack.network.training import EVAL_BATCH, predict
+from surface_crack.project import paths
+from surface_crack.project.errors import DataError
+from surface_crack.project.files import write_bytes, write_json
+from surface_crack.project.manifest import check_one_run
+from surface_crack.project.stage import run_stage
+from surface_crack.scoring.dense import Patches
+from surface_crack.scoring.scorer import Scorer, load_scorer, refuse_notebook, step_of
 
 log = logging.getLogger("export")
 for exporter in ("onnx_ir", "onnxscript"):  # which tell of each node they remove
@@ -41,7 +41,7 @@ FAR_OFF = 1e-3  # difference of two probabilities that rounding does not explain
 
 def main() -> None:
     try:
-        from surface_crack.export import metadata_of, onnx_bytes
+        from surface_crack.scoring.onnx_file import metadata_of, onnx_bytes
     except ModuleNotFoundError as error:
         raise DataError(
             f"{error.name} is missing: run `pip install -e .[pipeline,export]`"

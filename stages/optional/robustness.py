@@ -23,19 +23,23 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from surface_crack import figures, paths
-from surface_crack.artifacts import write_json, write_text
-from surface_crack.calibration import Decision, read_decision
 from surface_crack.dataset import Part, read_index, read_part
-from surface_crack.decode import NotAPhoto, original, resized
-from surface_crack.disturbances import DISTURBANCES, views
-from surface_crack.errors import DataError
-from surface_crack.model import Model
-from surface_crack.model_file import load_model
-from surface_crack.packing import read_file
-from surface_crack.params import read_params
-from surface_crack.photos import Photo, Reader, class_labels, list_photos
-from surface_crack.robustness import (
+from surface_crack.evaluation import figures
+from surface_crack.evaluation.calibration import Decision, read_decision
+from surface_crack.evaluation.terms import shortened_list
+from surface_crack.network.model import Model
+from surface_crack.network.model_file import load_model
+from surface_crack.network.training import pick_device, predict
+from surface_crack.photos.decode import NotAPhoto, original, resized
+from surface_crack.photos.listing import Photo, class_labels, list_photos
+from surface_crack.photos.reader import Reader, read_file
+from surface_crack.project import paths
+from surface_crack.project.errors import DataError
+from surface_crack.project.files import write_json, write_text
+from surface_crack.project.params import read_params
+from surface_crack.project.stage import run_stage
+from surface_crack.robustness.disturbances import DISTURBANCES, views
+from surface_crack.robustness.scores import (
     LEVELS,
     UNDISTURBED,
     Level,
@@ -44,10 +48,7 @@ from surface_crack.robustness import (
     robustness_text,
     scores,
 )
-from surface_crack.stage import run_stage
 from surface_crack.threads import cores, in_order
-from surface_crack.training import pick_device, predict
-from surface_crack.wording import shortened_list
 
 log = logging.getLogger("robustness")
 AT_ONCE = 8  # photos, of 28 views each, that wait to be scored: bounds memory

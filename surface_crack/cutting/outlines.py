@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from surface_crack.decode import NotAPhoto
-from surface_crack.errors import DataError, one_line
+from surface_crack.photos.decode import NotAPhoto
+from surface_crack.project.errors import DataError, one_line
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, pixels
 Polygon = list[tuple[float, float]]

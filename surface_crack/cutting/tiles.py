@@ -16,15 +16,14 @@ from typing import NamedTuple
 from PIL import Image
 from tqdm import tqdm
 
-from surface_crack.artifacts import make_folder, replacing
 from surface_crack.cutting.outlines import Labels, read_labels
 from surface_crack.cutting.rule import label_of
-from surface_crack.decode import NotAPhoto, original
-from surface_crack.errors import DataError
+from surface_crack.evaluation.terms import counted
 from surface_crack.inspection.inputs import Item, list_inputs
-from surface_crack.packing import read_file
-from surface_crack.photos import Reader
-from surface_crack.wording import counted
+from surface_crack.photos.decode import NotAPhoto, original
+from surface_crack.photos.reader import Reader, read_file
+from surface_crack.project.errors import DataError
+from surface_crack.project.files import make_folder, replacing
 
 log = logging.getLogger("surface-crack")
 FOLDERS = {1: "Cracked", 0: "Non-cracked"}

@@ -1,4 +1,6 @@
-"""From the scores of a photo to a report: `surface-crack inspect`.
+"""Whole photos to a report: `surface-crack inspect`.
 
-No stage of the pipeline imports anything from here.
+Each photo is scored patch by patch. Scores become cells and regions, with sizes; a quality check
+keeps a photo from being called clean that cannot be judged. What comes out are tables, overlays and
+a page. No stage of the pipeline imports anything from here.
 """

@@ -5,7 +5,7 @@ from io import BytesIO
 
 from PIL import ExifTags, Image
 
-from surface_crack.decode import formats_of
+from surface_crack.photos.decode import formats_of
 
 LATITUDE, LATITUDE_SIGN = ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef
 STATUS, DATUM = ExifTags.GPS.GPSStatus, ExifTags.GPS.GPSMapDatum

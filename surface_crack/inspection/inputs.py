@@ -9,21 +9,19 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from surface_crack.artifacts import readable
-from surface_crack.errors import DataError
 from surface_crack.inspection.folder import is_drawn, picture_paths
-from surface_crack.photos import (
-    CLUTTER,
+from surface_crack.photos.containers import (
     PART,
     READ_ALREADY,
     File,
-    Photo,
     file_problem,
     folder_files,
     is_part,
-    looks_like_a_photo,
     zip_files,
 )
+from surface_crack.photos.listing import CLUTTER, Photo, looks_like_a_photo
+from surface_crack.project.errors import DataError
+from surface_crack.project.names import readable
 
 PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 LONGEST = 60  # letters that a file name keeps of the photo's

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from surface_crack import paths
-from surface_crack.artifacts import read_json
-from surface_crack.errors import DataError, one_line
+from surface_crack.evaluation.terms import DRAWINGS, SHARES, only_drawings, shortened_list
 from surface_crack.inspection.photo import Settings, smallest_crack
-from surface_crack.scorer import Scorer
-from surface_crack.validation import USES, percent
-from surface_crack.wording import DRAWINGS, SHARES, only_drawings, shortened_list
+from surface_crack.project import paths
+from surface_crack.project.errors import DataError, one_line
+from surface_crack.project.files import read_json
+from surface_crack.scoring.scorer import Scorer
+from surface_crack.validation.verdict import USES, percent
 
 SHOWN = ("recall", "specificity", "precision", "accuracy")
 LIMITS = (

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from surface_crack.decode import MAX_WHOLE, NotAPhoto, Whole, whole
 from surface_crack.inspection.gps import position
 from surface_crack.inspection.quality import flags, survey
 from surface_crack.inspection.regions import Cells, Regions, cells, doubt, find_regions, joined
-from surface_crack.photo_scores import scaled, score_pixels
-from surface_crack.scorer import Scorer
+from surface_crack.photos.decode import MAX_WHOLE, NotAPhoto, Whole, whole
+from surface_crack.scoring.score_map import scaled, score_pixels
+from surface_crack.scoring.scorer import Scorer
 
 LARGEST = 20_000_000  # pixels: as many as a small photo is taken to have had
 ENLARGED = 3  # times as many pixels as a photo has, the network may see

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from surface_crack.artifacts import write_bytes, write_json
 from surface_crack.inspection.folder import (
     RESULTS,
     Record,
@@ -21,6 +20,7 @@ from surface_crack.inspection.folder import (
 from surface_crack.inspection.inputs import Item
 from surface_crack.inspection.overlay import QUALITY, Pictures
 from surface_crack.inspection.photo import Inspection
+from surface_crack.project.files import write_bytes, write_json
 
 UNREADABLE = "unreadable"  # the verdict on what could not be opened
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surface_crack.photo_scores import ScoreMap
+from surface_crack.scoring.score_map import ScoreMap
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from surface_crack import paths
-from surface_crack.artifacts import check_free, make_folder, write_csv, write_text
-from surface_crack.decode import NotAPhoto, is_heic
-from surface_crack.errors import DataError
+from surface_crack.evaluation.terms import counted
 from surface_crack.inspection.folder import MADE, Record, has_record
 from surface_crack.inspection.inputs import Item, list_inputs
 from surface_crack.inspection.model_facts import Facts, model_facts
@@ -38,12 +35,15 @@ from surface_crack.inspection.records import (
     write_record,
 )
 from surface_crack.inspection.tables import write_geojson, write_photos, write_regions
-from surface_crack.packing import faint_warning, read_file
-from surface_crack.photos import Reader
-from surface_crack.scorer import Scorer
+from surface_crack.photos.decode import NotAPhoto, is_heic
+from surface_crack.photos.packing import faint_warning
+from surface_crack.photos.reader import Reader, read_file
+from surface_crack.project import paths
+from surface_crack.project.errors import DataError
+from surface_crack.project.files import check_free, make_folder, write_csv, write_text
+from surface_crack.scoring.scorer import Scorer
+from surface_crack.scoring.which_model import called, choose_model
 from surface_crack.threads import cores, in_order
-from surface_crack.which_model import called, choose_model
-from surface_crack.wording import counted
 
 PACKAGE = Path(__file__).resolve().parent.parent
 LIBRARIES = ("numpy", "pillow", "simplejpeg", "onnxruntime", "torch")  # torch may be missing

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from surface_crack.artifacts import replacing, write_csv
 from surface_crack.inspection.folder import Record
 from surface_crack.inspection.photo import VERDICTS
 from surface_crack.inspection.records import UNREADABLE
+from surface_crack.project.files import replacing, write_csv
 
 PHOTOS = (
     *("name", "width", "height", "verdict", "flagged_share", "peak", "regions", "flags"),

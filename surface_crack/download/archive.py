@@ -1,0 +1,246 @@
+"""Fetch a public data set as one zip, checked before it is kept.
+
+writes  <folder>/<name>.zip                  <anything>/<class folder>/<image>
+        <folder>/<name>-<8 hex digits>.part  a broken download; the next run goes on from it
+
+Where they are: data_sets.py. How one address is fetched: http.py.
+"""
+
+import hashlib
+import logging
+import shutil
+import subprocess
+import zipfile
+import zlib
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from tqdm import tqdm
+
+from surface_crack.download.data_sets import ALLOWED_HOSTS, DATA_SETS, DataSet, RemoteFile
+from surface_crack.download.http import Rules, StatusError, discard, fetch_url, leftovers, short_url
+from surface_crack.photos.listing import Photo, class_labels, list_photos
+from surface_crack.photos.reader import Reader
+from surface_crack.project.errors import DataError, DownloadError
+from surface_crack.project.files import replacing
+
+MAX_BYTES = 100 * 2**20  # of one image; theirs have some 20 KB
+RAR, ZIP = b"Rar!\x1a\x07", b"PK\x03\x04"  # how such files begin
+UNPACKERS = {  # in this order: Debian's free 7zz opens no RAR
+    "bsdtar": "-x -f {archive} -C {folder}",
+    "unar": "-quiet -no-directory -force-overwrite -output-directory {folder} {archive}",
+    "7zz": "x -y -bd -o{folder} {archive}",
+    "7z": "x -y -bd -o{folder} {archive}",
+}
+# What zipfile raises for a damaged archive; RuntimeError for one with a password.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+
+log = logging.getLogger("download")
+
+
+class _ContentError(DownloadError):
+    """It came whole and is not the data set, so it is no use to keep it."""
+
+
+def download(name: str, folder: Path, url: str | None = None) -> Path:
+    """Fetch data set `name` ("metu" or "sdnet") and return its archive, `<folder>/<name>.zip`.
+
+    An archive that lies there already is checked and returned, a RAR as the zip made of it. `url`
+    replaces the known addresses and may lead to any host; it must still give the right number of
+    images per class. Raises DownloadError with the reason of each address; then no archive and no
+    unpacked folder is left, at most `.part` files that the next call goes on from. So does
+    KeyboardInterrupt.
+    """
+    if name not in DATA_SETS:
+        raise DownloadError(f"the data set must be one of {', '.join(DATA_SETS)}, got {name!r}")
+    if url is None:
+        return fetch(DATA_SETS[name], folder, Rules(ALLOWED_HOSTS))
+    dataset = replace(DATA_SETS[name], mirrors=((RemoteFile((url,)),),))
+    schemes = ("https", "http") if url.lower().startswith("http:") else ("https",)
+    return fetch(dataset, folder, Rules(hosts=None, schemes=schemes))
+
+
+def fetch(dataset: DataSet, folder: Path, rules: Rules) -> Path:
+    """`download` for any data set and any rules. Raises DownloadError, see there."""
+    archive = folder / f"{dataset.name}.zip"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if archive.is_file() and _is_rar(archive):  # saved by hand, as the original is
+            _as_zip([archive], dataset, archive)
+        elif archive.exists():
+            _check_contents(archive, dataset)
+            log.info("%s is there already, with the right number of images", archive)
+        else:
+            _fetch_from_any(dataset, archive, rules)
+            for leftover in leftovers(archive):
+                leftover.unlink()
+    except _ContentError as error:
+        raise DownloadError(f"{archive} lies there but {error}: delete it and run again") from None
+    except (FileExistsError, NotADirectoryError):
+        raise DownloadError(f"{folder} is a file, or lies below one: give another folder") from None
+    except OSError as error:  # those of the network have become DownloadErrors further down
+        reason = f"cannot write to {folder} ({error.strerror or error})"
+        fix = f"{dataset.name} needs about {dataset.room} MB of disk there while it is fetched"
+        raise DownloadError(f"{reason}: {fix}") from None
+    return archive
+
+
+def _fetch_from_any(dataset: DataSet, archive: Path, rules: Rules) -> None:
+    reasons = []
+    for mirror in dataset.mirrors:
+        try:
+            return _fetch_from(mirror, dataset, archive, rules)
+        except DownloadError as error:
+            reasons.append(str(error))
+            if mirror is not dataset.mirrors[-1]:
+                log.warning("%s: trying the next address", error)
+    kept = ", ".join(path.name for path in leftovers(archive) if path.suffix == ".part")
+    raise DownloadError(
+        f"{dataset.name} could not be fetched: {'; '.join(reasons)}. "
+        + (f"Run again to go on from {kept} in {archive.parent}. " if kept else "")
+        + f"By hand: save the zip from {dataset.by_hand} as {archive} and run again to check it"
+    )
+
+
+def _fetch_from(
+    mirror: tuple[RemoteFile, ...], dataset: DataSet, archive: Path, rules: Rules
+) -> None:
+    parts = [_fetch_file(remote, archive, rules) for remote in mirror]
+    try:
+        if len(parts) == 1 and not _is_rar(parts[0]):
+            _check_contents(parts[0], dataset)
+            if mirror[0].sha256 is None:
+                _check_checksums(parts[0])
+            parts[0].replace(archive)
+            return
+        _as_zip(parts, dataset, archive)
+    except _ContentError as error:
+        for part in parts:
+            discard(part)
+        raise DownloadError(f"{short_url(mirror[0].urls[0])} {error}") from None
+
+
+def _as_zip(parts: list[Path], dataset: DataSet, archive: Path) -> None:
+    temporary = TemporaryDirectory(prefix=f".{dataset.name}-", dir=archive.parent)
+    with temporary as folder, replacing(archive) as merged:
+        _merge(parts, dataset, Path(folder), merged)
+        _check_contents(merged, dataset)
+
+
+def _fetch_file(remote: RemoteFile, archive: Path, rules: Rules) -> Path:
+    """The whole file, as a `.part` beside `archive`, with the size and hash it should have."""
+    for url in remote.urls:
+        try:
+            part = fetch_url(url, remote.size, archive, rules, _check_head)
+        except StatusError as error:
+            if error.code == 404 and url != remote.urls[-1]:
+                continue
+            raise
+        with part.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        for what, got, want in (
+            ("size in bytes", part.stat().st_size, remote.size),
+            ("SHA-256", digest, remote.sha256),
+        ):
+            if want is not None and got != want:
+                discard(part)
+                raise DownloadError(f"{short_url(url)} has the {what} {got} instead of {want}")
+        return part
+    raise AssertionError("a remote file without an address")
+
+
+def _check_head(head: bytes, source: str) -> None:
+    """Raises DownloadError unless an archive begins with `head`, and one that can be unpacked."""
+    if head.startswith(RAR):
+        _unpackers(source)  # fail now and not after the download
+    elif not head.startswith(ZIP):
+        page = head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<")
+        got = "an HTML page (a login or a robot check?)" if page else f"a file that begins {head!r}"
+        raise DownloadError(f"{source} gave {got} instead of a zip or RAR archive")
+
+
+def _check_contents(archive: Path, dataset: DataSet) -> None:
+    """Raises _ContentError unless it is a zip with the right number of images per class."""
+    found = Counter(photo.label for photo in _photos(archive, dataset))
+    for label, folders in enumerate((dataset.negative, dataset.positive)):
+        if found[label] != dataset.counts[label]:
+            want = f"{dataset.counts[label]:,}"
+            raise _ContentError(f"has {found[label]:,} image(s) in {'/'.join(folders)}, not {want}")
+
+
+def _check_checksums(archive: Path) -> None:
+    try:
+        with zipfile.ZipFile(archive) as file:
+            damaged = file.testzip()
+    except UNREADABLE as error:
+        damaged = str(error)
+    if damaged:
+        raise _ContentError(f"is damaged ({damaged})")
+
+
+def _photos(source: Path, dataset: DataSet) -> list[Photo]:
+    try:
+        return list_photos(source, class_labels(dataset.negative, dataset.positive)).photos
+    except DataError as error:
+        raise _ContentError(f"does not hold the data set ({error})") from None
+
+
+def _merge(parts: list[Path], dataset: DataSet, folder: Path, target: Path) -> None:
+    """All images of `parts` as one zip, with `folder` to unpack in.
+
+    Stored, sorted, all of 1 January 1980 and named <class folder>/<image>, so that every mirror
+    with the same images gives the same bytes. Names that occur twice keep their whole path.
+    """
+    named: list[tuple[str, str, Photo]] = []  # short name, long name, photo
+    for number, part in enumerate(parts, start=1):
+        source = _unpack(part, folder) if _is_rar(part) else part
+        for photo in _photos(source, dataset):
+            short = "/".join(PurePosixPath(photo.path).parts[-2:])
+            named.append((short, f"{number}/{photo.path}", photo))
+    unique = len({short for short, _, _ in named}) == len(named)
+    members = sorted((short if unique else long, photo) for short, long, photo in named)
+    with zipfile.ZipFile(target, "w") as merged, Reader(MAX_BYTES) as reader:
+        for name, photo in tqdm(members, desc=dataset.name, unit=" images", disable=None):
+            try:
+                content = reader.read(photo)
+            except (DataError, *UNREADABLE) as error:
+                raise _ContentError(f"is damaged ({photo.path}: {error})") from None
+            merged.writestr(zipfile.ZipInfo(name), content)
+
+
+def _unpack(archive: Path, folder: Path) -> Path:
+    """A new folder in `folder` with what the RAR holds. Links are removed: they may lead out."""
+    reasons = []
+    for tool in _unpackers(str(archive)):
+        target = folder / tool
+        target.mkdir()
+        filled = {"archive": archive.resolve(), "folder": target.resolve()}
+        command = [word.format(**filled) for word in f"{tool} {UNPACKERS[tool]}".split()]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+        )
+        if done.returncode == 0:
+            for path in target.rglob("*"):
+                if path.is_symlink():
+                    path.unlink()
+            return target
+        said = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
+        reasons.append(f"{tool}: {said[-1].strip()}")
+    raise DownloadError(f"{archive} could not be unpacked ({'; '.join(reasons)})")
+
+
+def _unpackers(archive: str) -> list[str]:
+    found = [tool for tool in UNPACKERS if shutil.which(tool)]
+    if not found:
+        raise DownloadError(
+            f"{archive} is a RAR archive and none of {', '.join(UNPACKERS)} is installed: "
+            "install one (e.g. `apt install libarchive-tools`) and run again"
+        )
+    return found
+
+
+def _is_rar(part: Path) -> bool:
+    with part.open("rb") as file:
+        return file.read(len(RAR)) == RAR

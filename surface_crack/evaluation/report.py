@@ -1,0 +1,88 @@
+"""metrics/report.txt, what a reader sees first, in 80 columns."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surface_crack.evaluation.calibration import Decision
+from surface_crack.evaluation.folders import WIDTH, Folder, folder_lines
+from surface_crack.evaluation.intervals import REPLICATES
+from surface_crack.evaluation.scores import report_text
+from surface_crack.evaluation.terms import CHANCE, FEW, SCORES, shortened
+
+HEADLINES = ("accuracy", "recall", "precision", "f1")
+
+
+def report(
+    labels: NDArray[np.int64],
+    decided: NDArray[np.int64],
+    numbers: Mapping[str, Any],
+    decision: Decision,
+    folders: Sequence[Folder],
+    groups: int,
+) -> str:
+    """The text of report.txt. `numbers` are those of evaluate.json, `groups` counts the test's."""
+    sources = shortened(", ".join(dict.fromkeys(folder.source for folder in folders)), 36)
+    found = int((labels & decided).sum())
+    cracks, alarms = int(labels.sum()), int(decided.sum())
+    lines = [
+        f"Test part of {sources}: {len(labels)} photos, {cracks} with a crack",
+        "",
+        *_scores(numbers, decision),
+        "",
+        *textwrap.wrap(
+            f"In brackets: 95 % intervals, {REPLICATES} draws of {groups} groups of photos that "
+            f"belong together{' (few: take them as rough)' if groups < FEW else ''}.",
+            WIDTH,
+        ),
+        *_no_better_than_chance(numbers),
+        *textwrap.wrap(f"Threshold: {decision.rule}.", WIDTH),
+        *textwrap.wrap(
+            f"Probabilities are calibrated: logits divided by {decision.temperature:.4g}.", WIDTH
+        ),
+        "",
+        f"{'':33}{'says crack':>12}{'says none':>12}",
+        f"{'photos with a crack':33}{found:12}{cracks - found:12}",
+        f"{'photos without':33}{alarms - found:12}{len(labels) - cracks - alarms + found:12}",
+        "",
+    ]
+    if len(folders) > 1:
+        lines += [*folder_lines(folders, "metrics/folders.csv"), ""]
+    return "\n".join([*lines, report_text(labels, decided)])
+
+
+def _scores(numbers: Mapping[str, Any], decision: Decision) -> list[str]:
+    """Scores with their intervals at the chosen threshold; beside them those at 0.5, if other."""
+    half, interval = numbers["at_half"], numbers["interval"]
+    same = decision.threshold == 0.5
+
+    def line(name: str, value: str, brackets: str = "", at_half: str = "") -> str:
+        beside = "" if same else at_half
+        return f"{name:33}{value:>12}  {brackets:19}{beside:>12}".rstrip()
+
+    def percent(name: str) -> tuple[str, str]:
+        low, high = 100 * interval[name]["low"], 100 * interval[name]["high"]
+        return f"{100 * numbers[name]:.2f} %", f"({low:.2f} to {high:.2f})"
+
+    def plain(name: str) -> tuple[str, str]:
+        low, high = interval[name]["low"], interval[name]["high"]
+        return f"{numbers[name]:.4f}", f"({low:.4f} to {high:.4f})"
+
+    return [
+        line("crack from probability", f"{decision.threshold:.4g}", "", "0.5"),
+        *(line(SCORES[name], *percent(name), f"{100 * half[name]:.2f} %") for name in HEADLINES),
+        line("mistakes", str(numbers["mistakes"]), "", str(half["mistakes"])),
+        "",
+        *(line(SCORES[name], *plain(name)) for name in ("roc_auc", "average_precision")),
+        line(SCORES["ece"], *percent("ece")),
+        line(SCORES["brier"], *plain("brier")),
+    ]
+
+
+def _no_better_than_chance(numbers: Mapping[str, Any]) -> list[str]:
+    if numbers["interval"]["roc_auc"]["low"] > CHANCE:
+        return []
+    return ["The area under ROC may be 0.5: no better than chance, or too few groups to tell."]

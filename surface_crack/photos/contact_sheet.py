@@ -1,0 +1,33 @@
+"""A contact sheet: what the photos of a class look like at a glance."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from surface_crack.photos.decode import NotAPhoto
+from surface_crack.photos.listing import Photo
+from surface_crack.photos.reader import Limits, Reader, open_photo
+from surface_crack.project.files import replacing
+
+COLUMNS, ROWS = 8, 4
+SIDE, GAP = 128, 4  # of a thumbnail and between them, pixels
+
+
+def contact_sheet(photos: Sequence[Photo], target: Path, limits: Limits) -> None:
+    """Write COLUMNS x ROWS photos, taken evenly from all, as a PNG."""
+    wanted = min(len(photos), COLUMNS * ROWS)
+    step = SIDE + GAP
+    rows = -(-wanted // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * step - GAP, rows * step - GAP), "white")
+    with Reader(limits.max_bytes) as reader:
+        for place in range(wanted):
+            photo = photos[place * len(photos) // wanted]
+            try:
+                decoded, _ = open_photo(reader, photo, SIDE, limits.max_pixels)
+            except NotAPhoto:  # readable a moment ago; a gap tells enough
+                continue
+            corner = place % COLUMNS * step, place // COLUMNS * step
+            sheet.paste(Image.fromarray(decoded.pixels), corner)
+    with replacing(target) as temporary:
+        sheet.save(temporary, format="PNG")

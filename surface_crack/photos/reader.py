@@ -1,0 +1,95 @@
+"""The bytes of a photo, from a folder or from a zip read in place, and its pixels."""
+
+import hashlib
+import os
+import threading
+import zipfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from surface_crack.photos.containers import is_want, open_zip
+from surface_crack.photos.decode import Decoded, NotAPhoto, decode
+from surface_crack.photos.listing import Photo
+from surface_crack.project.errors import DataError, one_line
+
+MAX_FILE = 500_000_000  # bytes of a photo's file to be inspected; a larger one is not read
+# What zipfile lets through for damaged, encrypted or oddly packed entries, and the disk for files.
+UNREADABLE = (
+    *(OSError, DataError, RuntimeError, EOFError, ValueError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
+
+class Limits(NamedTuple):
+    """How large a photo may be; more is no photo but a bomb."""
+
+    max_pixels: int
+    max_bytes: int  # of the file, out of its zip
+
+
+class Reader:
+    """Reads photos from several threads.
+
+    A ZipFile shared by threads waits for its own lock, so each thread opens one of its own. Photos
+    come sorted by source, so each keeps only the last one open: a system allows few open files.
+    """
+
+    def __init__(self, max_bytes: int | None = None) -> None:
+        """No file may have more than `max_bytes`, or MAX_FILE."""
+        self._max_bytes = max_bytes
+        self._archives: dict[int, zipfile.ZipFile] = {}  # by thread
+
+    def read(self, photo: Photo) -> bytes:
+        """The file's bytes, no more than folder or zip say that it has.
+
+        Raises DataError if these are too many, OSError or what zipfile raises if there are none.
+        """
+        if photo.container.is_dir():
+            with (photo.container / photo.path).open("rb") as file:
+                return file.read(self._checked(os.fstat(file.fileno()).st_size))
+        archive = self._opened(photo.container)
+        try:
+            info = archive.infolist()[photo.entry]
+        except IndexError:
+            raise DataError(f"{photo.container} changed while it was read") from None
+        with archive.open(info) as entry:
+            return entry.read(self._checked(info.file_size))
+
+    def _opened(self, path: Path) -> zipfile.ZipFile:
+        thread = threading.get_ident()
+        archive = self._archives.pop(thread, None)
+        if archive and archive.filename != str(path):
+            archive.close()
+            archive = None
+        self._archives[thread] = archive = archive or open_zip(path)
+        return archive
+
+    def _checked(self, size: int) -> int:
+        if size > (self._max_bytes or MAX_FILE):
+            limit = f"max_bytes ({self._max_bytes:,})" if self._max_bytes else f"{MAX_FILE:,}"
+            raise DataError(f"{size:,} bytes, more than {limit}")
+        return size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for archive in list(self._archives.values()):
+            archive.close()
+
+
+def open_photo(reader: Reader, photo: Photo, size: int, max_pixels: int) -> tuple[Decoded, str]:
+    """(pixels, SHA-256 of the file). Raises NotAPhoto with the reason if there are no pixels."""
+    content = read_file(reader, photo)
+    return decode(content, size, max_pixels), hashlib.sha256(content).hexdigest()
+
+
+def read_file(reader: Reader, photo: Photo) -> bytes:
+    """The file's bytes. Raises NotAPhoto with the reason if the file is why they cannot be had."""
+    try:
+        return reader.read(photo)
+    except UNREADABLE as error:
+        if is_want(error):
+            raise
+        raise NotAPhoto(f"cannot be read: {one_line(error)}") from None

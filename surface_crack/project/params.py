@@ -1,0 +1,357 @@
+"""params.yaml, parsed and checked: every knob of the pipeline as one frozen, typed object.
+
+A stage gets only the parameters that its dvc.yaml declares. Reading another one is a bug of
+ours that DVC would turn into stale results, so it fails at once.
+
+DVC reads params.yaml by YAML 1.2 (`1e-05` is a number, `off` a word), PyYAML by YAML 1.1
+(the other way round), so the core schema of 1.2 is set up here: https://yaml.org/spec/1.2.2/#103-core-schema
+"""
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn, get_type_hints
+
+import yaml
+
+from surface_crack.project.errors import ParamsError
+from surface_crack.project.geometry import (
+    MIN_SIZE,
+    NORMALISE,
+    NOTEBOOK_SIZE,
+    SQUARE,
+    STRIDE,
+    min_size,
+)
+from surface_crack.project.names import folder_key
+
+PARAMS = Path("params.yaml")
+PIPELINE = Path("dvc.yaml")
+OPTIONAL = Path("stages/optional/dvc.yaml")  # stages that plain `dvc repro` does not run
+
+
+class Rule(NamedTuple):
+    """What a value may be: `parse` raises ValueError for anything that `allowed` does not name."""
+
+    allowed: str
+    parse: Callable[[Any], Any]
+
+
+def number(low: float, high: float, *, above: bool = False, below: bool = False) -> Rule:
+    """A finite int or float in [low, high], without `low` if `above`, without `high` if `below`."""
+
+    def parse(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError
+        if not (math.isfinite(value) and low <= value <= high) or (above and value == low):
+            raise ValueError
+        if below and value == high:
+            raise ValueError
+        return float(value)
+
+    ends = "(" if above else "[", ")" if below else "]"
+    return Rule(f"a number in {ends[0]}{low:g}, {high:g}{ends[1]}", parse)
+
+
+def integer(low: int, high: int, *, multiple_of: int = 1) -> Rule:
+    def parse(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError
+        if not low <= value <= high or value % multiple_of:
+            raise ValueError
+        return value
+
+    kind = "an integer" if multiple_of == 1 else f"a multiple of {multiple_of}"
+    return Rule(f"{kind} from {low} to {high}", parse)
+
+
+def choice(*words: str) -> Rule:
+    def parse(value: Any) -> str:
+        if value not in words:
+            raise ValueError
+        return str(value)
+
+    return Rule("one of " + ", ".join(words), parse)
+
+
+def word_or(word: str, rule: Rule) -> Rule:
+    def parse(value: Any) -> Any:
+        return word if value == word else rule.parse(value)
+
+    return Rule(f"{word} or {rule.allowed}", parse)
+
+
+def switch() -> Rule:
+    def parse(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
+
+    return Rule("true or false", parse)
+
+
+def _refuse_number(value: Any) -> None:
+    """Of what is meant as text, YAML makes a number, true or false where it looks like one."""
+    if isinstance(value, int | float):  # a bool is an int
+        raise ValueError("put a name that looks like a number, true or false in quotes: '0'")
+
+
+def _path(value: Any) -> str:
+    _refuse_number(value)
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError
+    return value
+
+
+def _pattern(value: Any) -> str:
+    _refuse_number(value)
+    if not isinstance(value, str):
+        raise ValueError
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+def _folder_names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError
+    for name in value:
+        _refuse_number(name)
+        if not isinstance(name, str) or not name or "/" in name:
+            raise ValueError
+    return tuple(value)
+
+
+def _init(value: Any) -> str:
+    return "" if value == "" else _path(value)
+
+
+PATH = Rule("a path", _path)
+INIT = Rule("general, a path of a .safetensors file, or '' for none", _init)
+PATTERN = Rule("a regular expression, or '' for none", _pattern)
+FOLDER_NAMES = Rule("a list of folder names", _folder_names)
+
+
+@dataclass(frozen=True)
+class Params:
+    """The knobs, in the order of params.yaml, which explains each."""
+
+    # data
+    raw: Annotated[str, PATH]
+    exclude: Annotated[str, PATTERN]
+    negative: Annotated[tuple[str, ...], FOLDER_NAMES]
+    positive: Annotated[tuple[str, ...], FOLDER_NAMES]
+    image_size: Annotated[int, integer(MIN_SIZE, 512, multiple_of=STRIDE)]
+    max_rejected: Annotated[float, number(0, 1)]
+    max_pixels: Annotated[int, integer(64, 10**9)]
+    max_bytes: Annotated[int, integer(1, 10**12)]
+    sample_photos: Annotated[int, integer(20, 100_000, multiple_of=2)]
+    sample_seed: Annotated[int, integer(0, 2**31 - 1)]
+    # split
+    group_by: Annotated[str, choice("nothing", "twins", "look")]
+    group_pattern: Annotated[str, PATTERN]
+    seed: Annotated[int, integer(0, 2**31 - 1)]
+    val_share: Annotated[float, number(0.01, 0.8)]
+    test_share: Annotated[float, number(0.01, 0.8)]
+    # model
+    model: Annotated[str, choice("cracknet", "notebook")]
+    width: Annotated[int, integer(4, 256, multiple_of=4)]
+    normalise: Annotated[str, choice(*NORMALISE)]
+    context: Annotated[int, integer(0, 4)]
+    dropout: Annotated[float, number(0, 0.9)]
+    # training
+    init: Annotated[str, INIT]
+    lr: Annotated[float, number(0, 1, above=True)]
+    epochs: Annotated[int, integer(1, 10_000)]
+    batch_size: Annotated[int, integer(2, 65_536)]
+    weight_decay: Annotated[float, number(0, 10)]
+    label_smoothing: Annotated[float, number(0, 0.5)]
+    warmup: Annotated[float, number(0, 0.9)]
+    keep: Annotated[str, choice("best", "last")]
+    patience: Annotated[int, integer(1, 10_000)]
+    turns: Annotated[bool, switch()]
+    brightness: Annotated[float, number(0, 0.9)]
+    contrast: Annotated[float, number(0, 0.9)]
+    gamma: Annotated[float, number(0, 2)]
+    precision: Annotated[str, choice("auto", "fp32", "bf16")]
+    # decision
+    threshold: Annotated[
+        float | Literal["auto"], word_or("auto", number(0, 1, above=True, below=True))
+    ]
+    min_recall: Annotated[float, number(0, 1)]
+    max_false_positives: Annotated[float, number(0, 1, above=True)]
+    # optional stages
+    robustness_images: Annotated[int, integer(2, 100_000)]
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Only reached for a field that `read_params` left out."""
+        raise AttributeError(f"{PIPELINE} does not declare the parameter {name!r} for this stage")
+
+
+RULES: Mapping[str, Rule] = {
+    name: hint.__metadata__[0]
+    for name, hint in get_type_hints(Params, include_extras=True).items()
+    if hasattr(hint, "__metadata__")
+}
+
+
+class _Yaml12(yaml.SafeLoader):
+    """SafeLoader with the scalars of YAML 1.2's core schema instead of 1.1's."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own way)
+
+
+def _constructor(make: Callable[[str], Any]) -> Callable[[Any, yaml.ScalarNode], Any]:
+    return lambda _, node: make(node.value)
+
+
+for _tag, _regex, _first, _make in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""], lambda _: None),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF"), lambda text: text[0] in "tT"),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789"), int),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        list("-+.0123456789"),
+        lambda text: float(text.lower().replace(".inf", "inf").replace(".nan", "nan")),
+    ),
+):
+    _Yaml12.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_regex})$"), _first
+    )
+    _Yaml12.add_constructor(f"tag:yaml.org,2002:{_tag}", _constructor(_make))
+
+
+class Entry(NamedTuple):
+    """One `key: value` of params.yaml."""
+
+    line: int  # counted from 1
+    value: Any
+
+
+def _entries(text: str, file: Path) -> dict[str, Entry]:
+    """The top-level keys. Raises ParamsError on broken YAML, duplicate keys, and non-mappings."""
+    try:
+        loader = _Yaml12(text)
+        node = loader.get_single_node()
+        if not isinstance(node, yaml.MappingNode):
+            raise ParamsError(f"{file} must hold `key: value` lines, got something else")
+        entries: dict[str, Entry] = {}
+        for key_node, value_node in node.value:
+            key, line = str(key_node.value), key_node.start_mark.line + 1
+            if key in entries:
+                first = entries[key].line
+                raise ParamsError(
+                    f"duplicate key {key!r} ({file} lines {first} and {line}): keep one of them"
+                )
+            try:
+                entries[key] = Entry(line, loader.construct_object(value_node, deep=True))
+            except (ValueError, OverflowError, AttributeError):
+                raise ParamsError(
+                    f"{key} has a value that is no value ({file} line {line})"
+                ) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        problem = getattr(error, "problem", None) or "a character it cannot hold"
+        raise ParamsError(f"{file} line {line} is not valid YAML: {problem}") from None
+    return entries
+
+
+def _parse(key: str, entry: Entry, file: Path) -> Any:
+    rule = RULES[key]
+    try:
+        return rule.parse(entry.value)
+    except (ValueError, OverflowError) as error:
+        reason = f" ({error})" if str(error) else ""
+        raise ParamsError(
+            f"{key} must be {rule.allowed}, got {entry.value!r}{reason} ({file} line {entry.line})"
+        ) from None
+
+
+def _check_together(values: Mapping[str, Any], entries: Mapping[str, Entry], file: Path) -> None:
+    """Rules over several keys, each applied where all its keys are at hand."""
+
+    def fail(key: str, message: str) -> NoReturn:
+        raise ParamsError(f"{message} ({file} line {entries[key].line})")
+
+    if {"val_share", "test_share"} <= values.keys():
+        total = values["val_share"] + values["test_share"]
+        if total > 0.9:
+            fail(
+                "test_share",
+                f"val_share + test_share must leave 0.1 or more for training, got {total:g}",
+            )
+    if {"negative", "positive"} <= values.keys():
+        negative = {folder_key(name) for name in values["negative"]}
+        both = sorted(negative & {folder_key(name) for name in values["positive"]})
+        if both:
+            fail("positive", f"positive and negative must share no folder name, got {both[0]!r}")
+    if {"model", "image_size"} <= values.keys():
+        size = values["image_size"]
+        if values["model"] == "notebook" and size != NOTEBOOK_SIZE:
+            fail("image_size", f"image_size must be {NOTEBOOK_SIZE} for model notebook, got {size}")
+    if values.get("normalise") == "local" and values.get("image_size", 0) % SQUARE:
+        size = values["image_size"]
+        fail("image_size", f"normalise local takes a multiple of {SQUARE}, got image_size {size}")
+    if values.get("context") and "image_size" in values:
+        size, least = values["image_size"], min_size(values["context"])
+        if size < least:
+            fail(
+                "context",
+                f"context {values['context']} takes an image_size of {least} or more, got {size}",
+            )
+
+
+def parse_params(text: str, keys: Collection[str] | None = None, file: Path = PARAMS) -> Params:
+    """Parse the text of a params.yaml: all of it, or only `keys` (the others stay unread).
+
+    Raises ParamsError, naming key, line, value and what is allowed.
+    """
+    entries = _entries(text, file)
+    wanted = [field.name for field in fields(Params) if keys is None or field.name in keys]
+    if keys is None:
+        for key in entries.keys() - RULES.keys():
+            near = difflib.get_close_matches(key, RULES, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else "remove it"
+            raise ParamsError(f"unknown key {key!r} ({file} line {entries[key].line}): {hint}")
+    for key in wanted:
+        if key not in entries:
+            raise ParamsError(f"key {key!r} is missing in {file}: it must be {RULES[key].allowed}")
+    values = {key: _parse(key, entries[key], file) for key in wanted}
+    _check_together(values, entries, file)
+    params = object.__new__(Params)  # without the fields that were not asked for
+    params.__dict__.update(values)
+    return params
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ParamsError(f"{path} is missing here: run from the project's root folder") from None
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
+
+
+def declared_params(stage: str) -> list[str]:
+    """The parameters that its dvc.yaml declares for `stage`."""
+    stages = yaml.safe_load(_read(PIPELINE))["stages"]
+    if stage not in stages:
+        stages = yaml.safe_load(_read(OPTIONAL))["stages"]
+    return list(stages[stage].get("params", []))
+
+
+def read_params(stage: str) -> Params:
+    """params.yaml of the current folder, cut down to what its dvc.yaml declares for `stage`."""
+    return parse_params(_read(PARAMS), declared_params(stage))
+
+
+def check_params() -> Params:
+    """All of params.yaml, so that a mistake shows before DVC has deleted any output."""
+    return parse_params(_read(PARAMS))

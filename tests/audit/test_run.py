@@ -1,0 +1,123 @@
+"""`surface-crack audit`: labels that were made wrong come first."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from surface_crack.audit.run import COLUMNS, audit, contradictions, originals
+from surface_crack.dataset import read_index
+from surface_crack.project.errors import DataError, TrainingError
+from surface_crack.project.manifest import write_manifest
+from tests.support.makers import jpeg, write_folder
+from tests.support.project import Project, new_project
+
+
+@pytest.fixture
+def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(project.root)
+    return project
+
+
+def flip(project: Project, photos: set[str]) -> None:
+    """Give these photos the other label, in all that the audit reads."""
+    index = read_index()
+    wrong = index["path"].isin(photos)
+    index.loc[wrong, "label"] = 1 - index.loc[wrong, "label"]
+    files = ["data/prepared/index.csv", "data/split/train.csv", "data/split/val.csv"]
+    for name in files:  # may be links into DVC's cache
+        project.dvc("unprotect", name)
+    index.to_csv(files[0], index=False)
+    for name in files[1:]:
+        rows = pd.read_csv(name)
+        rows["label"] = index["label"][rows["row"]].to_numpy()
+        rows.to_csv(name, index=False)
+
+
+@pytest.mark.usefixtures("here")
+def test_the_list_holds_every_photo_that_trains_or_chooses(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    audit(tmp_path / "out", 2)
+    table = pd.read_csv(tmp_path / "out/labels.csv", keep_default_na=False)
+    assert list(table.columns) == [*COLUMNS]
+    index = read_index()
+    tested = pd.read_csv("data/split/test.csv")["row"]
+    assert sorted(table["path"]) == sorted(index["path"].drop(tested))
+    assert set(table["fold"]) == {1, 2}
+    assert table["doubt"].is_monotonic_decreasing
+    assert np.allclose(table["doubt"], (table["probability"] - table["label"]).abs(), atol=2e-6)
+    assert (tmp_path / "out/labels.png").stat().st_size > 10_000
+    assert f"; {len(tested)} labels of the test part are left out: mending them" in caplog.text
+    assert caplog.text.count(" s to go") == 2
+    against = ((table["probability"] > 0.5) != (table["label"] == 1)).sum()
+    assert f"worth looking at: the first {against}, whose network says the opp" in caplog.text
+    assert all(f"    {column} " in caplog.text for column in COLUMNS)
+
+
+@pytest.mark.slow
+def test_planted_wrong_labels_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1 % of the labels, and 80 % of those among the first 2 % of the list."""
+    project = new_project(tmp_path / "project")  # the default sample, the default settings
+    project.dvc("repro", "split")
+    monkeypatch.chdir(project.root)
+    rows = pd.concat([pd.read_csv(f"data/split/{name}.csv") for name in ("train", "val")])
+    photos = read_index()["path"][sorted(rows["row"])]
+    planted = set(photos.sample(round(len(photos) / 100), random_state=0))
+    flip(project, planted)
+    for stage in ("prepare", "group", "split"):  # as if the archive had come with these labels
+        write_manifest(stage)
+    audit(tmp_path / "out", 5)
+    table = pd.read_csv(tmp_path / "out/labels.csv")
+    first = set(table["path"][: round(len(table) / 50)])
+    assert len(planted & first) >= 0.8 * len(planted)
+
+
+@pytest.mark.usefixtures("here")
+def test_twins_with_two_labels_contradict_each_other() -> None:
+    index = read_index()
+    labels = index["label"].tolist()
+    one, other, same = labels.index(0), labels.index(1), labels.index(0, labels.index(0) + 1)
+    Path("data/twins.csv").unlink()
+    Path("data/twins.csv").write_text(f"row,twin,similarity\n{one},{other},1\n{one},{same},1\n")
+    found = contradictions(index)
+    assert found.to_dict() == {one: index["path"][other], other: index["path"][one]}
+
+
+def test_originals_are_found_by_the_names_of_index_csv(
+    here: Project, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = "Positive/a\rb.jpg"
+    raw = write_folder(tmp_path / "site", {"Negative/0.jpg": jpeg(0), odd: jpeg(1, crack=True)})
+    here.set(raw=raw)
+    names = ["Negative/0.jpg", r"Positive/a\rb.jpg", "Positive/gone.jpg"]
+    digests = [hashlib.sha256(x).hexdigest() for x in (b"changed", jpeg(1, crack=True), b"gone")]
+    table = pd.DataFrame({"source": "site", "path": names, "sha256": digests}, index=[7, 8, 9])
+    assert list(originals(table)) == [8]
+    shutil.rmtree(raw)
+    assert originals(table) == {}
+    assert "the sheet shows packed photos, which are small: raw" in caplog.text
+
+
+@pytest.mark.usefixtures("here")
+def test_without_prepared_photos_it_says_what_to_run(tmp_path: Path) -> None:
+    shutil.rmtree("data/split")
+    with pytest.raises(DataError, match="train.csv is missing: run `dvc repro`"):
+        audit(tmp_path / "out", 2)
+
+
+def test_what_stops_training_stops_the_audit(here: Project, tmp_path: Path) -> None:
+    here.set(model="notebook", image_size=120)  # the packed photos have 48 pixels
+    with pytest.raises(TrainingError, match="^model notebook takes photos of 120 pixels, got 48"):
+        audit(tmp_path / "out", 2)
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.usefixtures("here")
+def test_a_place_that_takes_no_files_is_told_before_the_work() -> None:
+    with pytest.raises(DataError, match="params.yaml is a file, or lies below one"):
+        audit(Path("params.yaml"), 2)

@@ -1,0 +1,192 @@
+"""`surface-crack verify`: rotten bytes are found, and the commands it names mend them."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from surface_crack.checks.verify import verify
+from surface_crack.project.errors import DataError
+from tests.support.project import Project
+
+MODEL = Path("models/crack.safetensors")
+
+
+@pytest.fixture
+def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(project.root)
+    return project
+
+
+def flip(path: Path) -> None:
+    """One bit, in place: mode, size and time stay, so DVC sees nothing."""
+    before, mode = path.stat(), path.stat().st_mode
+    path.chmod(0o644)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    path.chmod(mode)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def cached(project: Project, name: str) -> Path:
+    """The cached object of an output."""
+    lock = (project.root / "dvc.lock").read_text()
+    digest = lock.split(f"path: {name}\n      hash: md5\n      md5: ")[1].split("\n")[0]
+    return project.root / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_fresh_run_is_as_recorded() -> None:
+    found = verify()
+    assert not found.damaged
+    assert not found.missing
+    assert found.outputs > 30
+    assert found.objects > 15
+
+
+def test_a_rotten_object_is_found_and_mended(here: Project) -> None:
+    rotten = cached(here, str(MODEL))
+    flip(rotten)
+    assert "Data and pipelines are up to date" in here.dvc("repro")  # DVC does not notice
+    (damage,) = verify().damaged
+    assert str(rotten) in damage.what
+    assert "(models/crack.safetensors)" in damage.what
+    here.run("sh", "-c", damage.mend)
+    assert rotten.exists()
+    assert verify().damaged == []
+
+
+def test_a_command_keeps_to_its_file_in_a_folder_with_a_space(
+    finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = finished.copy(tmp_path / "my site")
+    monkeypatch.chdir(project.root)
+    (tmp_path / "my").write_text("of someone else")
+    flip(cached(project, str(MODEL)))
+    (damage,) = verify().damaged
+    project.run("sh", "-c", damage.mend)
+    assert (tmp_path / "my").exists()
+    assert verify().damaged == []
+
+
+def test_an_output_that_changed_in_silence_is_found_and_mended(here: Project) -> None:
+    flip(MODEL)
+    (damage,) = verify().damaged
+    assert damage.what.startswith("models/crack.safetensors: not what dvc.lock records")
+    here.run("sh", "-c", damage.mend)
+    assert verify().damaged == []
+
+
+@pytest.mark.parametrize("name", [str(MODEL), "data/raw/site.zip", "data/raw/site/a b/1.txt"])
+@pytest.mark.parametrize("here_too", [False, True])
+def test_what_rotted_in_the_cache_and_here_is_mended(
+    here: Project, name: str, here_too: bool
+) -> None:
+    content = {"data/raw/site.zip": b"an archive", "data/raw/site/a b/1.txt": b"a photo"}
+    for path in map(Path, content):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content[str(path)])
+    here.dvc("add", "data/raw/site.zip", "data/raw/site")
+    digest = hashlib.md5(Path(name).read_bytes()).hexdigest()
+    (rotten,) = Path(".dvc/cache/files/md5").glob(f"{digest[:2]}/{digest[2:]}")
+    flip(rotten)
+    if here_too:
+        flip(Path(name))
+    first, *rest = verify().damaged
+    assert f"({name}): its bytes are not" in first.what
+    here.run("sh", "-c", first.mend)
+    assert len(rest) == here_too
+    for damage in rest:
+        by_hand, _, command = damage.mend.rpartition("put the original in its place, then ")
+        if by_hand or damage.mend != command:
+            Path(name).write_bytes(content[name])
+        here.run("sh", "-c", command)
+    assert verify().damaged == []
+    assert rotten.exists()
+
+
+@pytest.mark.usefixtures("here")
+def test_a_rotten_list_of_an_added_folder_is_one_finding(here: Project) -> None:
+    Path("data/raw/site").mkdir(parents=True)
+    Path("data/raw/site/1.txt").write_text("a photo")
+    here.dvc("add", "data/raw/site")
+    (rotten,) = [
+        path for path in Path(".dvc/cache/files/md5").glob("*/*.dir") if "1.txt" in path.read_text()
+    ]
+    flip(rotten)
+    (damage,) = verify().damaged
+    assert "(data/raw/site)" in damage.what
+    here.run("sh", "-c", damage.mend)
+    assert verify().damaged == []
+
+
+@pytest.mark.usefixtures("here")
+def test_a_broken_dvc_file_is_one_line() -> None:
+    Path("data/mine.dvc").write_text("outs: 7\n")
+    with pytest.raises(DataError, match=r"data/mine.dvc is not what DVC writes"):
+        verify()
+
+
+@pytest.mark.usefixtures("here")
+def test_outputs_of_optional_stages_are_made_by_their_own_dvc_yaml() -> None:
+    Path("metrics/robustness.txt").write_text("other")
+    out = f"- path: metrics/robustness.txt\n      md5: {'ab' * 16}\n"
+    text = f"stages:\n  robustness:\n    outs:\n    {out}"
+    Path("stages/optional/dvc.lock").write_text(text)
+    (damage,) = verify().damaged
+    assert damage.what.endswith("not what stages/optional/dvc.lock records")
+    assert damage.mend == "rm -f metrics/robustness.txt && dvc repro stages/optional/dvc.yaml"
+
+
+@pytest.mark.usefixtures("here")
+def test_a_dvc_that_fails_without_a_word_is_one_line() -> None:
+    Path("dvc.py").write_text("raise SystemExit(3)\n")
+    with pytest.raises(DataError, match="`dvc cache dir` failed: exit code 3"):
+        verify()
+
+
+def test_what_a_fresh_clone_lacks_is_no_damage(here: Project) -> None:
+    MODEL.unlink()
+    found = verify()
+    assert found.missing == [str(MODEL)]
+    assert found.damaged == []
+    assert (
+        "not here (`dvc pull` or `dvc repro`, `make robustness export`): models/crack"
+        in here.run("surface-crack", "verify")
+    )
+
+
+def test_damage_ends_with_exit_code_1(here: Project) -> None:
+    flip(MODEL)
+    output = here.run("surface-crack", "verify", check=False)
+    assert "to mend it: dvc checkout --force models/crack.safetensors" in output
+    assert output.splitlines()[-1] == "surface-crack: error: 1 damaged file, see above"
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("content", ["stages: 7\n", "a: [", "\x00"])
+def test_a_broken_lock_file_is_one_line(content: str) -> None:
+    Path("dvc.lock").write_text(content)
+    with pytest.raises(DataError, match="dvc.lock is not what DVC writes"):
+        verify()
+
+
+def test_outside_a_project_it_says_where_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="dvc.lock is missing here"):
+        verify()
+
+
+def test_what_is_no_json_hides_no_other_finding(here: Project) -> None:
+    for path in ("models/decision.json", "data/manifests/train.json", "data/split/test.csv"):
+        (here.root / path).unlink()
+        (here.root / path).write_bytes(b"\xff")
+    assert {finding.what.split(":")[0] for finding in verify().damaged} == {
+        "data/manifests/train.json",
+        "data/split/test.csv",
+        "models/decision.json",
+    }

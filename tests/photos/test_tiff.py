@@ -1,0 +1,234 @@
+"""Which picture of a file is the photo: camera raw, previews, overviews, masks, loops."""
+
+import struct
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from surface_crack.photos import decode as module
+from surface_crack.photos import tiff as looked
+from surface_crack.photos.decode import NotAPhoto, decode, whole
+from tests.support.makers import LIMITS, encoded, picture
+from tests.support.odd_files import Page, Value, crowded, endless, tiff
+
+PHOTO = np.asarray(picture(1, side=64))
+SMALL = np.full((16, 16, 3), 9, np.uint8)  # as dark as no photo here
+GREY = PHOTO[..., 0].copy()
+COPY: dict[int, Value] = {254: 1}
+MASK: dict[int, Value] = {254: 4, 262: 4}
+PAGE: dict[int, Value] = {254: 2}
+SEVERAL = "holds several pictures: save them one by one"
+
+
+def reason(content: bytes) -> str:
+    with pytest.raises(NotAPhoto) as caught:
+        decode(content, 32, LIMITS.max_pixels)
+    with pytest.raises(NotAPhoto) as again:
+        whole(content)
+    assert str(again.value) == str(caught.value)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def check_photo(content: bytes) -> None:
+    photo = whole(content)
+    assert (photo.width, photo.height) == (64, 64)
+    assert np.array_equal(np.asarray(photo.image), PHOTO)
+    decoded = decode(content, 32, 64 * 64)
+    assert decoded[1:3] == (64, 64)
+    want = decode(encoded(picture(1, side=64), "PNG"), 32, 64 * 64)
+    assert np.array_equal(decoded.pixels, want.pixels)
+
+
+def bayer() -> Page:
+    return Page(GREY, {262: 32803})
+
+
+RAW = {
+    "DNG, in its first directory": (tiff(Page(SMALL, {50706: b"\1\4\0\0"} | COPY)), "DNG"),
+    "DNG, in a later one": (tiff(Page(PHOTO), Page(SMALL, {50706: b"\1\4\0\0"} | COPY)), "DNG"),
+    "DNG, linear": (tiff(Page(SMALL, COPY, (Page(PHOTO, {262: 34892}),))), ""),
+    "DNG, BigTIFF": (tiff(Page(SMALL, {50706: b"\1\6\0\0"} | COPY), big=True), "DNG"),
+    "mosaic, in its first directory": (tiff(bayer()), ""),
+    "mosaic, below the first": (tiff(Page(SMALL, COPY, (bayer(),))), ""),
+    "mosaic, below what is below": (tiff(Page(SMALL, COPY, (Page(SMALL, COPY, (bayer(),)),))), ""),
+    "mosaic, below a later one": (tiff(Page(PHOTO), Page(SMALL, COPY, (bayer(),))), ""),
+    "NEF": (tiff(Page(SMALL, COPY | {271: b"NIKON CORPORATION\0"}, (bayer(),)), order=">"), "NEF"),
+    "NEF, compressed": (tiff(Page(SMALL, COPY, (Page(GREY, {259: 34713}),))), "NEF"),
+    "ARW": (tiff(Page(SMALL, COPY, (Page(GREY, {259: 32767}),))), "ARW"),
+    "PEF": (tiff(Page(GREY, {259: 65535}), order=">"), "PEF"),
+    "CR2": (tiff(Page(PHOTO), start=b"CR\2\0" + bytes(4)), "CR2"),
+    "IIQ": (tiff(Page(PHOTO), start=b"IIII\1waR" + bytes(4)), "IIQ"),
+    "RAF": (b"FUJIFILMCCD-RAW 0201" + bytes(100), "RAF"),
+    "RW2": (b"IIU\0\x18\0\0\0" + bytes(100), "RW2"),
+    "ORF": (b"IIRO\x08\0\0\0" + bytes(100), "ORF"),
+    "ORF, older": (b"IIRS\x08\0\0\0" + bytes(100), "ORF"),
+    "ORF, of the other byte order": (b"MMOR\0\0\0\x08" + bytes(100), "ORF"),
+    "CR3": (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(100), "CR3"),
+    "CRW": (b"II\x1a\0\0\0HEAPCCDR" + bytes(100), "CRW"),
+}
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_camera_raw_is_told_as_such(name: str) -> None:
+    content, kind = RAW[name]
+    told = f" ({kind})" if kind else ""
+    assert reason(content) == f"camera raw{told}: develop it to JPEG or TIFF"
+
+
+def test_pixels_that_look_like_a_mark_of_camera_raw_do_not_make_it_one() -> None:
+    for start in (b"CR", b"IIII" * 8, b"MMMM" * 8):
+        pixels = PHOTO.copy()
+        flat = pixels.reshape(-1)
+        flat[: len(start)] = np.frombuffer(start, np.uint8)
+        image = whole(tiff(Page(pixels))).image
+        assert np.array_equal(np.asarray(image), pixels)
+
+
+READ = {
+    "one": tiff(Page(PHOTO)),
+    "one, said to be full": tiff(Page(PHOTO, {254: 0})),
+    "one, said to be one page of several": tiff(Page(PHOTO, PAGE)),
+    "one, by the old tag": tiff(Page(PHOTO, {255: 1})),
+    "overviews": tiff(Page(PHOTO), *[Page(SMALL, COPY)] * 5),
+    "overviews below": tiff(Page(PHOTO, below=(Page(SMALL, COPY), Page(SMALL, COPY)))),
+    "copies below that do not say so": tiff(Page(PHOTO, below=(Page(SMALL), Page(SMALL)))),
+    "mask": tiff(Page(PHOTO), Page(GREY, MASK)),
+    "mask by its subfile type alone": tiff(Page(PHOTO), Page(GREY, {254: 4})),
+    "mask by its photometric alone": tiff(Page(PHOTO), Page(GREY, {262: 4})),
+    "mask of an overview": tiff(Page(PHOTO), Page(SMALL, COPY), Page(GREY, {254: 5})),
+    "preview by the old tag": tiff(Page(PHOTO), Page(SMALL, {255: 2})),
+    "preview first": tiff(Page(SMALL, COPY), Page(PHOTO)),
+    "preview first, the other byte order": tiff(Page(SMALL, COPY), Page(PHOTO), order=">"),
+    "preview first, BigTIFF": tiff(Page(SMALL, COPY), Page(PHOTO), big=True),
+    "preview first, the photo below": tiff(Page(SMALL, COPY, (Page(PHOTO),))),
+    "two copies and a mask first": tiff(*[Page(SMALL, COPY)] * 2, Page(GREY, MASK), Page(PHOTO)),
+    "unreadable preview first": tiff(Page(SMALL, COPY | {259: 7777}), Page(PHOTO)),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_the_one_full_picture_is_the_photo(name: str) -> None:
+    check_photo(READ[name])
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_compressed_picture_is_read_behind_a_preview(first: bool) -> None:
+    """libtiff finds its own way to the directory."""
+    pages = [picture(2, side=32), picture(1, side=64)]
+    options = {"compression": "tiff_lzw", "save_all": True, "append_images": pages[1:]}
+    content = encoded(pages[0], "TIFF", **options)
+    assert reason(content) == SEVERAL
+    marked = marked_as_copy(content, "first" if first else "second")
+    if first:
+        check_photo(marked)
+    else:
+        assert np.array_equal(np.asarray(whole(marked).image), np.asarray(pages[0]))
+
+
+def marked_as_copy(content: bytes, which: str) -> bytes:
+    """In one of its directories, the entry of a tag that says the usual becomes "copy"."""
+    place = struct.unpack_from("<I", content, 4)[0]
+    if which == "second":
+        count = struct.unpack_from("<H", content, place)[0]
+        place = struct.unpack_from("<I", content, place + 2 + 12 * count)[0]
+    count = struct.unpack_from("<H", content, place)[0]
+    changed = bytearray(content)
+    for at in range(place + 2, place + 2 + 12 * count, 12):
+        if struct.unpack_from("<H", content, at)[0] == 284:  # planar configuration, 1 by default
+            struct.pack_into("<2HII", changed, at, 254, 4, 1, 1)
+            return bytes(changed)
+    raise AssertionError("no tag 284")
+
+
+def test_orientation_and_size_are_those_of_the_picture_that_is_taken() -> None:
+    stored = np.ascontiguousarray(np.rot90(PHOTO[:32], 1))  # 64 high, 32 wide
+    content = tiff(Page(SMALL, COPY), Page(stored, {274: 6}))
+    photo = whole(content)
+    assert (photo.width, photo.height) == (64, 32)
+    assert np.array_equal(np.asarray(photo.image), PHOTO[:32])
+    assert decode(content, 16, 64 * 32)[1:3] == (64, 32)
+    with pytest.raises(NotAPhoto, match="too large: 64 x 32 pixels, more than max_pixels"):
+        decode(content, 16, 64 * 32 - 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (tiff(Page(PHOTO), Page(PHOTO)), SEVERAL),
+        (tiff(Page(PHOTO, PAGE), Page(PHOTO, PAGE)), SEVERAL),
+        (tiff(Page(SMALL, COPY), Page(PHOTO), Page(SMALL, COPY), Page(PHOTO)), SEVERAL),
+        (tiff(Page(SMALL, COPY, (Page(PHOTO), Page(PHOTO)))), SEVERAL),
+        (tiff(Page(SMALL, COPY)), "holds only a smaller copy or a mask: save the full picture"),
+        (tiff(Page(GREY, MASK)), "holds only a smaller copy or a mask: save the full picture"),
+        (endless(100_000), "more than 1000 TIFF directories: save it again"),
+        (crowded(), "more than 100,000 TIFF entries: save it again"),
+    ],
+    ids=["two", "two pages", "copies between", "two below", "copy", "mask", "endless", "crowded"],
+)
+def test_what_has_not_one_full_picture_is_told(content: bytes, told: str) -> None:
+    assert reason(content) == told
+
+
+def looped(content: bytes, target: int) -> bytes:
+    """The TIFF whose last directory points to `target` as the next one."""
+    return content[:-4] + struct.pack("<I", target)
+
+
+def test_a_chain_that_comes_back_ends_there() -> None:
+    content = tiff(Page(PHOTO), Page(SMALL, COPY))
+    first = struct.unpack_from("<I", content, 4)[0]
+    check_photo(looped(content, first))
+    alone = tiff(Page(PHOTO))
+    check_photo(looped(alone, struct.unpack_from("<I", alone, 4)[0]))
+
+
+def test_a_chain_that_leads_out_of_the_file_is_damage() -> None:
+    for target in (10**6, 2**32 - 1):
+        told = reason(looped(tiff(Page(PHOTO)), target))
+        assert told == "damaged: a directory lies outside the file"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: endless(1_000_000),
+        crowded,
+        lambda: tiff(Page(PHOTO), *[Page(SMALL[:1, :1], COPY)] * 900),
+        lambda: tiff(Page(PHOTO, {330: tuple(range(8, 60_000))})),
+        lambda: tiff(Page(PHOTO, {330: (2**32 - 1,) * 5_000_000})),
+    ],
+    ids=["endless", "entries", "copies", "many below", "all below outside"],
+)
+def test_a_look_is_short(made: Callable[[], bytes]) -> None:
+    content = made()
+    start = time.process_time()
+    looked.look(content)
+    assert time.process_time() - start < 1
+
+
+@settings(max_examples=300)
+@given(
+    content=st.sampled_from([*READ.values(), *(raw for raw, _ in RAW.values())]),
+    edits=st.lists(st.tuples(st.integers(0, 400), st.binary(min_size=1, max_size=6)), max_size=4),
+    cut=st.floats(0.5, 1),
+)
+def test_any_directories_are_a_photo_or_one_line(
+    content: bytes, edits: list[tuple[int, bytes]], cut: float
+) -> None:
+    changed = bytearray(content)
+    for place, new in edits:  # at the end, where the last directory is
+        at = len(changed) - place if place % 2 else place
+        changed[at : at + len(new)] = new
+    changed = changed[: int(cut * len(changed))] if cut < 0.9 else changed
+    looked.look(bytes(changed))  # which is outside of what turns errors into reasons
+    try:
+        said = str(module.decode(bytes(changed), 16, 10_000).pixels.shape)
+    except NotAPhoto as told:
+        said = str(told)
+    assert said.strip()
+    assert "\n" not in said

@@ -1,0 +1,231 @@
+"""Files of two runs in one folder: no command joins them without a word."""
+
+import json
+import shutil
+from collections.abc import Iterable
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.optional import export
+from surface_crack.audit.run import audit
+from surface_crack.checks.verify import verify
+from surface_crack.inspection.run import Request, inspect
+from surface_crack.project import paths
+from surface_crack.project.errors import DataError
+from surface_crack.project.manifest import (
+    MADE,
+    READ,
+    TEST,
+    TRAIN,
+    VAL,
+    check_one_run,
+    manifest_path,
+)
+from surface_crack.validation.run import validate_photos
+from tests.support.makers import jpeg, write_folder
+from tests.support.project import Project
+
+SAMPLE = paths.SAMPLE
+FILES = sorted({path for files in MADE.values() for path in files} | {paths.DECISION})
+FILES.remove(paths.TWINS)  # of drawings: empty in both runs
+READ_BY = {  # what a command's numbers follow from
+    "validate": {paths.INDEX, TRAIN, VAL, paths.MODEL, paths.DECISION},
+    "audit": {paths.IMAGES, paths.INDEX, paths.GROUPS, paths.TWINS, TRAIN, VAL},
+    "export": {paths.IMAGES, VAL, paths.MODEL, paths.DECISION},
+}
+MIXTURES = [set(files) for size in (1, 2) for files in combinations(FILES, size)]
+
+
+@pytest.fixture(scope="module")
+def runs(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """(a run, one of other photos, as many of them)."""
+    other = finished.copy(tmp_path_factory.mktemp("other") / "project")
+    other.set(sample_seed=1)
+    other.dvc("repro")
+    return finished.root, other.root
+
+
+@pytest.fixture
+def here(runs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the first run, and the current folder."""
+    root = Path(shutil.copytree(runs[0], tmp_path / "project", symlinks=True))
+    monkeypatch.chdir(root)
+    return root
+
+
+def take(files: Iterable[Path], of: Path) -> None:
+    """Replace the files in the current folder by those of another run."""
+    for path in files:
+        path.unlink(missing_ok=True)  # a link into DVC's cache, perhaps
+        shutil.copy(of / path, path)
+
+
+def fails(command: Any, *arguments: Any) -> bool:
+    """Whether the command ends with one line that says what to run."""
+    try:
+        command(*arguments)
+    except DataError as error:
+        return "\n" not in str(error) and "run `dvc repro`" in str(error)
+    return False
+
+
+def validated() -> tuple[dict[str, Any], str]:
+    return validate_photos(SAMPLE, model=paths.MODEL)
+
+
+def test_two_runs_differ_in_every_file(runs: tuple[Path, Path]) -> None:
+    one, other = runs
+    assert not [path for path in FILES if (one / path).read_bytes() == (other / path).read_bytes()]
+
+
+def test_validate_and_audit_refuse_every_mixture_that_they_would_read(
+    here: Path, runs: tuple[Path, Path]
+) -> None:
+    right = validated()
+    assert right[0]["trained_on"] > 0
+    for files in MIXTURES:
+        take(files, runs[1])
+        if {paths.MODEL, paths.DECISION} & files or READ_BY["validate"] & files:
+            assert fails(validated), files
+        elif len(files) == 1:
+            assert validated() == right
+        if READ_BY["audit"] & files:
+            assert fails(audit, here / "audit", 2), files
+        take(files, runs[0])
+    assert not (here / "audit").exists()
+    assert validated() == right
+
+
+@pytest.mark.slow
+def test_audit_does_not_depend_on_what_it_does_not_read(
+    here: Path, runs: tuple[Path, Path]
+) -> None:
+    audit(here / "one", 2)
+    take(set(FILES) - READ_BY["audit"], runs[1])
+    audit(here / "other", 2)
+    assert (here / "one/labels.csv").read_bytes() == (here / "other/labels.csv").read_bytes()
+
+
+@pytest.mark.usefixtures("here")
+def test_export_refuses_every_mixture_that_it_would_read(runs: tuple[Path, Path]) -> None:
+    pytest.importorskip("onnxscript")
+    for files in MIXTURES:
+        if READ_BY["export"] & files:
+            take(files, runs[1])
+            assert fails(export.main), files
+            take(files, runs[0])
+    assert not paths.ONNX.exists()
+    take(set(FILES) - READ_BY["export"], runs[1])
+    export.main()
+    assert paths.ONNX.exists()
+
+
+def test_inspect_refuses_a_decision_for_other_weights(here: Path, runs: tuple[Path, Path]) -> None:
+    write_folder(here / "site", {"1.jpg": jpeg(1, crack=True)})
+
+    def verdict(out: str) -> str:
+        inspect(Request([Path("site")], here / out))
+        return (here / out / "photos.csv").read_text()
+
+    right = verdict("right")
+    for path in (paths.MODEL, paths.DECISION):
+        take([path], runs[1])
+        assert fails(verdict, "no")
+        request = Request([Path("site")], here / "no", model=paths.MODEL.absolute())
+        assert fails(inspect, request)
+        take([path], runs[0])
+    assert not (here / "no").exists()
+    take(set(FILES) - {paths.MODEL, paths.DECISION}, runs[1])
+    assert verdict("same") == right
+
+
+@pytest.mark.usefixtures("here")
+def test_verify_names_every_file_of_another_run(runs: tuple[Path, Path]) -> None:
+    assert not verify().damaged
+    for path in FILES:
+        take([path], runs[1])
+        assert [finding.what for finding in verify().damaged] == [
+            f"{path}: not what dvc.lock records"
+        ]
+        take([path], runs[0])
+
+
+@pytest.mark.slow
+def test_verify_and_inspect_tell_every_mixture(here: Path, runs: tuple[Path, Path]) -> None:
+    write_folder(here / "site", {"1.jpg": jpeg(1, crack=True)})
+
+    def verdict() -> str:
+        inspect(Request([Path("site")], here / "report"))
+        return (here / "report/photos.csv").read_text()
+
+    right = verdict()
+    for files in MIXTURES:
+        take(files, runs[1])
+        assert {finding.what for finding in verify().damaged} == {
+            f"{path}: not what dvc.lock records" for path in files
+        }
+        own = {paths.MODEL, paths.DECISION} & files
+        if len(own) == 1:
+            assert fails(verdict), files
+        elif not own:
+            assert verdict() == right
+        take(files, runs[0])
+
+
+STOPPED = {  # after which stage `dvc repro` stopped -> what fits no more
+    "prepare": {"validate", "audit", "export", "verify"},
+    "group": {"validate", "audit", "export", "verify"},
+    "split": {"validate", "export", "verify"},
+    "train": {"validate", "export", "verify", "inspect"},
+}
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pytest.param("prepare", marks=pytest.mark.slow),
+        "group",
+        pytest.param("split", marks=pytest.mark.slow),
+        "train",
+    ],
+)
+def test_a_pipeline_that_stopped_half_way_is_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    """dvc.lock itself agrees with every file, one by one."""
+    write_folder(project.root, {"wall.jpg": jpeg(1)})
+    project.set(sample_seed=1)
+    project.dvc("repro", stage)
+    monkeypatch.chdir(project.root)
+    commands: dict[str, Any] = {
+        "validate": validated,
+        "audit": lambda: check_one_run(("prepare", "group", "split"), READ_BY["audit"]),
+        "export": export.main,
+        "inspect": lambda: inspect(Request([Path("wall.jpg")], Path("report"), paths.MODEL)),
+    }
+    told = {name for name, command in commands.items() if fails(command)}
+    findings = verify().damaged
+    assert {finding.mend for finding in findings} == {"dvc repro"}
+    assert told | {"verify"} == STOPPED[stage]
+    project.dvc("repro")
+    assert not [name for name, command in commands.items() if fails(command)]
+    assert not verify().damaged
+
+
+def test_a_missing_or_odd_manifest_is_one_line(here: Path) -> None:
+    path = here / manifest_path("split")
+    content = json.loads(path.read_text())
+    assert set(content["read"]) == {file.as_posix() for file in READ["split"]}
+    assert set(content["made"]) == {
+        file.as_posix() for file in (TRAIN, VAL, TEST, paths.VAL_SOURCES, paths.STATISTICS)
+    }
+    path.unlink()
+    with pytest.raises(DataError, match="data/manifests/split.json is missing: run `dvc repro`"):
+        validated()
+    for odd in ({}, {**content, "read": None}, {**content, "made": list(content["made"])}):
+        path.write_text(json.dumps(odd))
+        with pytest.raises(DataError, match="does not name the files of its stage: run"):
+            validated()

@@ -1,0 +1,281 @@
+"""Scorers: the same numbers from both libraries, in blocks or at once, and errors in one line."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from surface_crack.evaluation.calibration import read_decision
+from surface_crack.network.cracknet import CrackNet
+from surface_crack.network.model_file import load_model, save_model
+from surface_crack.network.notebook import NotebookNet
+from surface_crack.project.errors import DataError
+from surface_crack.project.manifest import digest_of
+from surface_crack.scoring import scorer as module
+from surface_crack.scoring.dense import Patches
+from surface_crack.scoring.onnx_file import metadata_of, onnx_bytes
+from surface_crack.scoring.scorer import load_scorer, step_of
+from tests.support.networks import DECISION, GREY, random_cracknet, save_network, scorer_of, spread
+from tests.support.project import ROOT
+
+MODEL = "crack.safetensors"
+KINDS = [("dataset", 64, 0), ("photo", 64, 0), ("dataset", 48, 0), ("dataset", 96, 0)]
+KINDS += [("dataset", 128, 2), ("photo", 128, 3)]
+
+
+def noise(*shape: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+
+
+def network(normalise: str, size: int = 64, context: int = 0) -> CrackNet:
+    return spread(random_cracknet(8, normalise, context), noise(16, size, size))
+
+
+def export(folder: Path, normalise: str, size: int = 64, context: int = 0) -> Path:
+    """The model file, its decision, and the ONNX file."""
+    model, config = load_model(save_network(folder, network(normalise, size, context), size=size))
+    assert isinstance(model, CrackNet)
+    step = step_of(size, normalise=model.by, context=context)
+    metadata = metadata_of(config, read_decision(folder / "decision.json", folder / MODEL))
+    content = onnx_bytes(Patches(model, size, step, DECISION.temperature), metadata)
+    (folder / "crack.onnx").write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(tmp_path_factory.mktemp("exported"), "dataset")
+
+
+@pytest.mark.parametrize(("normalise", "size", "context"), KINDS)
+def test_each_patch_gets_the_probability_that_it_has_by_itself(
+    tmp_path: Path, normalise: str, size: int, context: int
+) -> None:
+    model = network(normalise, size, context)
+    scorer = scorer_of(tmp_path, model, size=size)
+    assert scorer.step == (size // 2 if normalise == "photo" else 16 if context else 8)
+    pixels = noise(size + 2 * scorer.step + 5, size + 3 * scorer.step)
+    found = scorer.score(pixels)
+    assert found.shape == (3, 4)
+    assert found.dtype == np.float32
+    for row in range(3):
+        for column in range(4):
+            top, left = row * scorer.step, column * scorer.step
+            patch = torch.tensor(pixels[top : top + size, left : left + size])
+            with torch.inference_mode():
+                logit = model(patch.permute(2, 0, 1)[None]).numpy()
+            alone = DECISION.probabilities(logit)
+            np.testing.assert_allclose(found[row, column], alone[0], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("normalise", "size", "context"), [("dataset", 64, 0), ("local", 64, 0), ("local", 128, 3)]
+)
+def test_blocks_leave_no_seam(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, normalise: str, size: int, context: int
+) -> None:
+    scorer = scorer_of(tmp_path, network(normalise, size, context), size=size)
+    pixels = noise(size + 269, size + 386)
+    whole = scorer.score(pixels)
+    assert whole.shape == (269 // scorer.step + 1, 386 // scorer.step + 1)
+    for block in (1, 130, 200, 300):  # even one smaller than a patch
+        monkeypatch.setattr(module, "BLOCK", block)
+        np.testing.assert_allclose(scorer.score(pixels), whole, atol=1e-4)
+
+
+def test_photos_normalised_one_by_one_are_scored_in_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = scorer_of(tmp_path, network("photo"))
+    pixels = noise(200, 300)
+    whole = scorer.score(pixels)
+    monkeypatch.setattr(module, "AT_ONCE", 5)
+    np.testing.assert_allclose(scorer.score(pixels), whole, atol=1e-4)
+
+
+def test_both_libraries_say_the_same(exported: Path) -> None:
+    compare(exported)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("normalise", "size", "context"), [("photo", 64, 0), ("local", 64, 0), ("local", 128, 3)]
+)
+def test_both_libraries_normalise_photos_alike(
+    tmp_path: Path, normalise: str, size: int, context: int
+) -> None:
+    compare(export(tmp_path, normalise, size, context), size)
+
+
+def test_a_file_of_one_patch_scores_as_in_training_whatever_is_normalised(tmp_path: Path) -> None:
+    """With `local` a patch of a larger photo sees what is around it; one by itself does not."""
+    model = network("local")
+    pixels = noise(64, 64)
+    with torch.inference_mode():
+        logit = model(torch.tensor(pixels).permute(2, 0, 1)[None]).numpy()
+    found = scorer_of(tmp_path, model).score(pixels)
+    np.testing.assert_allclose(found[0], DECISION.probabilities(logit), atol=1e-4)
+
+
+def compare(folder: Path, size: int = 64) -> None:
+    by_torch = load_scorer(folder / "crack.safetensors", folder / "decision.json")
+    by_onnx = load_scorer(folder / "crack.onnx", threads=1)
+    assert by_torch == by_onnx
+    assert by_onnx.threshold == DECISION.threshold
+    assert by_onnx.photo_side == 227
+    assert by_onnx.sources == ("walls",)
+    for more_rows, more_columns in ((0, 0), (1, 136), (87, 35)):
+        pixels = noise(size + more_rows, size + more_columns)
+        found = by_onnx.score(pixels)
+        np.testing.assert_allclose(found, by_torch.score(pixels), atol=1e-4)
+        assert found.dtype == np.float32
+    assert np.ptp(found) > 0.1  # else all would agree
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (noise(64, 63), "want at least 64 pixels a side, got 63 x 64"),
+        (noise(64, 64).astype(np.float32), r"want uint8 \(H, W, 3\), got float32 \(64, 64, 3\)"),
+        (noise(1, 64, 64), r"want uint8 \(H, W, 3\), got uint8 \(1, 64, 64, 3\)"),
+    ],
+)
+def test_other_pixels_are_refused(exported: Path, pixels: NDArray[np.uint8], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_scorer(exported / "crack.onnx").score(pixels)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no.onnx", "no.onnx is missing: run `make export`, or give another model file"),
+        ("no.safetensors", "no.safetensors is missing: run `dvc repro`, or give another model"),
+        ("a.pt", "a.pt must be a .onnx or .safetensors file, got '.pt'"),
+        ("b.onnx", "b.onnx is not a model of this project, or of an older version"),
+        ("empty.onnx", "empty.onnx is not a model of this project, or of an older version"),
+        ("b.safetensors", "b.safetensors is not a model of this project"),
+    ],
+)
+def test_what_cannot_be_loaded_is_one_line(tmp_path: Path, name: str, message: str) -> None:
+    for present in ("a.pt", "b.onnx", "b.safetensors"):
+        (tmp_path / present).write_bytes(b"something else, of a certain length")
+    (tmp_path / "empty.onnx").touch()
+    with pytest.raises(DataError, match=message) as caught:
+        load_scorer(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_from_before_whole_photos_is_one_line(tmp_path: Path) -> None:
+    path = save_network(tmp_path, random_cracknet())
+    model, config = load_model(path)
+    del config["photo_side"]
+    save_model(path, model, config)
+    with pytest.raises(DataError, match="of another version, without photo_side: run `dvc repro`"):
+        load_scorer(path, tmp_path / "decision.json")
+
+
+def test_an_exported_file_beside_the_decision_of_others_is_one_line(
+    exported: Path, tmp_path: Path
+) -> None:
+    path = Path(shutil.copy(exported / "crack.onnx", tmp_path))
+    assert load_scorer(path) == load_scorer(exported / "crack.onnx")  # it holds its own
+    save_network(tmp_path, network("dataset", 96), size=96)
+    with pytest.raises(DataError, match=r"other weights than those that .*decision.json was made"):
+        load_scorer(path)
+
+
+def test_a_model_without_its_decision_is_one_line(exported: Path, tmp_path: Path) -> None:
+    path = exported / "crack.safetensors"
+    with pytest.raises(DataError, match="run `dvc repro`, or copy it from where .* comes from"):
+        load_scorer(path, tmp_path / "decision.json")
+
+
+def test_another_onnx_file_is_one_line(exported: Path, tmp_path: Path) -> None:
+    import onnx
+
+    proto = onnx.load(exported / "crack.onnx")
+    del proto.metadata_props[:]
+    onnx.save(proto, tmp_path / "theirs.onnx")
+    with pytest.raises(DataError, match="theirs.onnx is not a model of this project"):
+        load_scorer(tmp_path / "theirs.onnx")
+
+
+def test_the_notebooks_network_is_refused(tmp_path: Path) -> None:
+    path = save_network(tmp_path, NotebookNet(*GREY, dropout=0.1))
+    with pytest.raises(DataError, match="holds model notebook, which fits photos of one size only"):
+        load_scorer(path)
+
+
+@pytest.mark.parametrize(
+    ("missing", "file", "message"),
+    [
+        ("torch", "crack.safetensors", "needs torch: run `pip install -e "),
+        ("onnxruntime", "crack.onnx", "needs onnxruntime: run `pip install onnxruntime`"),
+    ],
+)
+def test_a_missing_library_is_one_line(
+    exported: Path, missing: str, file: str, message: str
+) -> None:
+    """In a new process, where an import of it fails."""
+    path = exported / file
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from pathlib import Path; from surface_crack.scoring.scorer import load_scorer\n"
+        f"try: load_scorer(Path({str(path)!r}))\nexcept Exception as error: print(repr(error))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert message in done.stdout
+    assert done.stdout.startswith("DataError(")
+
+
+def test_the_module_loads_neither_library_nor_pickles() -> None:
+    code = (
+        "import sys, surface_crack.scoring\n"
+        "print({'torch', 'onnxruntime', 'scipy', 'pandas'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
+
+
+def test_the_file_says_what_it_holds(exported: Path) -> None:
+    session = onnxruntime.InferenceSession(exported / "crack.onnx")
+    metadata = session.get_modelmeta().custom_metadata_map
+    model, _ = load_model(exported / "crack.safetensors")
+    assert json.loads(metadata.pop("mean")) == model.mean.flatten().tolist()
+    assert json.loads(metadata.pop("std")) == model.std.flatten().tolist()
+    assert metadata == {
+        "classes": '["negative", "positive"]',
+        "data_digest": "of nothing",
+        "image_size": "64",
+        "licence": "MIT",
+        "model": "cracknet",
+        "normalise": "dataset",
+        "photo_side": "227",
+        "rule": "for tests",
+        "sources": '["walls"]',
+        "temperature": "0.8",
+        "threshold": "0.4",
+        "weights": digest_of(exported / MODEL),
+    }
+    (given,), (made,) = session.get_inputs(), session.get_outputs()
+    assert (given.name, given.type, given.shape) == (
+        *("pixels", "tensor(uint8)"),
+        ["batch", "height", "width", 3],
+    )
+    assert (made.name, made.type, made.shape) == (
+        *("probability", "tensor(float)"),
+        ["batch", "rows", "columns"],
+    )
+    (answer,) = session.run(None, {"pixels": noise(3, 80, 72)})
+    assert answer.shape == (3, 3, 2)

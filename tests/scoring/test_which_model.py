@@ -1,0 +1,68 @@
+"""Which model answers where none is given."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from surface_crack.project import paths
+from surface_crack.project.errors import DataError
+from surface_crack.scoring import which_model
+from surface_crack.scoring.which_model import called, choose_model
+from tests.support.networks import random_cracknet, save_network
+from tests.support.project import Project
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder with models/."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    return tmp_path
+
+
+@pytest.mark.usefixtures("here")
+def test_without_one_of_ones_own_it_is_the_general_model() -> None:
+    chosen = choose_model(None)
+    assert (chosen.path, chosen.why) == (paths.GENERAL, "no model in models/ here")
+    assert called(chosen.path) == "the general model of this package"
+
+
+def test_a_model_that_has_learnt_from_photos_is_ones_own(here: Path) -> None:
+    save_network(here / "models", random_cracknet())
+    chosen = choose_model(None)
+    assert (chosen.path, chosen.why) == (paths.MODEL, "the one in models/")
+    assert called(chosen.path) == "models/crack.safetensors"
+
+
+def test_where_there_is_no_pytorch_the_exported_one_is(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("crack.safetensors", "crack.onnx", "decision.json"):
+        shutil.copy(paths.GENERAL.with_name(name), here / "models")
+    assert choose_model(None).path == paths.MODEL
+    monkeypatch.setattr(which_model, "find_spec", lambda _: None)
+    assert choose_model(None).path == paths.ONNX
+
+
+def test_a_model_of_drawings_does_not_answer_unasked(
+    finished: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(finished.root)
+    chosen = choose_model(None)
+    assert chosen.path == paths.GENERAL
+    assert chosen.why == "the one in models/ has seen drawings only"
+    assert choose_model(paths.MODEL).path == paths.MODEL
+
+
+def test_a_word_asks_for_the_general_model(here: Path) -> None:
+    save_network(here / "models", random_cracknet())
+    chosen = choose_model(Path("general"))
+    assert (chosen.path, chosen.why) == (paths.GENERAL, "asked for")
+
+
+def test_an_unusable_model_of_ones_own_is_no_reason_for_another(here: Path) -> None:
+    save_network(here / "models", random_cracknet())
+    (here / "models/decision.json").unlink()
+    with pytest.raises(DataError, match=r"decision.json is missing"):
+        choose_model(None)
