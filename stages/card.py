@@ -14,7 +14,7 @@ from surface_crack.dataset import read_classes, read_folders
 from surface_crack.evaluation.card import card, run_rows
 from surface_crack.project import paths
 from surface_crack.project.files import read_json, write_csv, write_text
-from surface_crack.project.params import read_params
+from surface_crack.project.params import OPTIONAL_PARAMS, read_params
 from surface_crack.project.stage import run_stage
 
 log = logging.getLogger("card")
@@ -25,8 +25,9 @@ def main() -> None:
     p = read_params("card")
     numbers = {name: read_json(paths.METRICS / f"{name}.json") for name in METRICS}
     rule = read_json(paths.DECISION)["rule"]
-    write_text(paths.CARD, card(numbers, read_classes(), read_folders(), rule, vars(p)))
-    write_csv(paths.PLOTS / "run.csv", ("kind", "name", "value"), run_rows(numbers, vars(p)))
+    shaping = {name: value for name, value in vars(p).items() if name not in OPTIONAL_PARAMS}
+    write_text(paths.CARD, card(numbers, read_classes(), read_folders(), rule, shaping))
+    write_csv(paths.PLOTS / "run.csv", ("kind", "name", "value"), run_rows(numbers, shaping))
     log.info("%s", paths.CARD)
 
 

@@ -31,6 +31,7 @@ from surface_crack.project.names import folder_key
 PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
 OPTIONAL = Path("stages/optional/dvc.yaml")  # stages that plain `dvc repro` does not run
+OPTIONAL_PARAMS = {"robustness_images"}  # those alone read it: it shapes no model and no number
 
 
 class Rule(NamedTuple):
@@ -340,11 +341,12 @@ def _read(path: Path) -> str:
 
 
 def declared_params(stage: str) -> list[str]:
-    """The parameters that its dvc.yaml declares for `stage`."""
+    """The parameters that its dvc.yaml declares for `stage`: all, where it names the whole file."""
     stages = yaml.safe_load(_read(PIPELINE))["stages"]
     if stage not in stages:
         stages = yaml.safe_load(_read(OPTIONAL))["stages"]
-    return list(stages[stage].get("params", []))
+    declared = stages[stage].get("params", [])
+    return list(RULES) if {str(PARAMS): None} in declared else list(declared)
 
 
 def read_params(stage: str) -> Params:
