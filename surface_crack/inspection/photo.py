@@ -1,6 +1,6 @@
 """One photo, inspected: the steps in order, and all that is known afterwards.
 
-from surface_crack.scorer import load_scorer
+from surface_crack.scoring import load_scorer
 from surface_crack.inspection.photo import Settings, inspect_photo
 
 scorer = load_scorer(Path("models/crack.onnx"))

@@ -152,8 +152,8 @@ def test_programs_that_it_starts_have_streams(root: Path) -> None:
 
 LOUD = """
 import logging, sys
-from surface_crack.console import run
-from surface_crack.streams import steady
+from surface_crack.project.console import run
+from surface_crack.project.streams import steady
 def main():
     for number in range(20_000):
         print(f"{number} on standard output")
@@ -166,7 +166,7 @@ run("loud", main)
 BAR = """
 import time
 from tqdm import tqdm
-from surface_crack.console import run
+from surface_crack.project.console import run
 def main():
     for _ in tqdm(range(300), mininterval=0):
         time.sleep(0.002)
@@ -294,7 +294,7 @@ def test_nothing_else_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None
     (tmp_path / "surface_crack").symlink_to(ROOT / "surface_crack")
     text = """
 import os, subprocess, sys
-from surface_crack.streams import steady
+from surface_crack.project.streams import steady
 steady()
 file = open("mine", "w")
 assert file.fileno() > 2

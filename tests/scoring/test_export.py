@@ -22,9 +22,7 @@ SCORE = """
 import sys
 from pathlib import Path
 import numpy as np
-from surface_crack.decode import whole
-from surface_crack.photo_scores import scale_of, score_photo
-from surface_crack.scorer import load_scorer
+from surface_crack.scoring import load_scorer, scale_of, score_photo, whole
 
 scorer = load_scorer(Path(sys.argv[1]))
 photo = whole(Path(sys.argv[2]).read_bytes(), scale_of(scorer))
