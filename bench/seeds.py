@@ -1,6 +1,6 @@
 """What the pipeline reaches with other seeds and other settings: the tables of docs/results.md.
 
-    python -m bench.seeds metu.zip --seeds 0 1 2 --vary group_by=nothing,twins,look
+    python -m bench.seeds metu.zip --seeds 0 1 2 --vary group_by=nothing,near-duplicates,appearance
     python -m bench.seeds metu.zip --seeds 0 --vary lr=0.0001,0.001,0.01,0.1
 
 Each value with each seed, through the stages themselves, in a folder of its own; the rest of the
@@ -73,7 +73,7 @@ def row(found: dict[str, Any]) -> list[str]:
     def per_cent(name: str) -> str:
         return f"{100 * found[name]:.2f} %"
 
-    low, high = (100 * found["interval"]["accuracy"][end] for end in ("low", "high"))
+    low, high = (100 * found["ci95"]["accuracy"][end] for end in ("low", "high"))
     return [
         f"{per_cent('accuracy')} ({low:.2f} to {high:.2f})",
         f"{found['mistakes']} of {found['photos']:,}",

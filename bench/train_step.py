@@ -119,7 +119,7 @@ def whole_loop(p: Params, part: Part) -> Callable[[], float]:
     light = {"brightness": p.brightness, "contrast": p.contrast, "gamma": p.gamma}
 
     def changed(images: Tensor) -> Tensor:
-        return augment(images, draw, turns=p.turns, **light)
+        return augment(images, draw, flips=p.flips, **light)
 
     def epoch() -> None:
         train_epoch(

@@ -71,7 +71,7 @@ def main() -> None:
     bounds = intervals(test.labels, probability, decided, groups.tolist())
     numbers = {
         **scores.summary(test.labels, probability, decided),
-        "interval": {
+        "ci95": {
             name: {"low": round(low, 6), "high": round(high, 6)}
             for name, (low, high) in bounds.items()
         },

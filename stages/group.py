@@ -1,13 +1,13 @@
-"""Stage 3: find out which photos must stay together, so that no twin is trained on and judged by.
+"""Stage 3: find out which photos must stay together, so that nothing leaks into the test set.
 
-reads   data/prepared/images.npy     pixels, for copies, near-copies and looks
+reads   data/prepared/images.npy     pixels, for copies, near-duplicates and appearance
         data/prepared/index.csv      paths, for `group_pattern`; hashes, which name the groups
 writes  data/groups.csv              row, group, rule: what ties a photo to its group
-        data/twins.csv               row, twin, similarity: near-copies; copies with the first one
+        data/near_duplicates.csv     row, near_duplicate, similarity: pairs; copies with the first
         data/manifests/group.json    digests: which files are of one run
 
-Copies have equal pixels. Near-copies may be mirrored, turned, cropped, re-encoded or brightened.
-The seed has no part here.
+Copies have equal pixels. Near-duplicates may be mirrored, rotated, cropped, re-encoded or
+brightened. The seed has no part here.
 """
 
 import logging
@@ -19,10 +19,10 @@ from surface_crack.project.files import write_csv
 from surface_crack.project.manifest import write_manifest
 from surface_crack.project.params import read_params
 from surface_crack.project.stage import run_stage
+from surface_crack.splitting.appearance import appearance_clusters, appearance_features
 from surface_crack.splitting.groups import Grouped, group_photos, lone_groups, pattern_keys
-from surface_crack.splitting.looks import look_features, looks
+from surface_crack.splitting.near_duplicates import find_relatives
 from surface_crack.splitting.ties import equals
-from surface_crack.splitting.twins import find_relatives
 
 log = logging.getLogger("group")
 
@@ -32,19 +32,20 @@ def main() -> None:
     index, images = read_index(), read_images()
     keys = pattern_keys(p.group_pattern, index["source"].tolist(), index["path"].tolist())
 
-    copies, twins = find_relatives(images)
-    pairs: list[tuple[int, int]] = [(one, other) for one, other in twins.pairs.tolist()]
+    copies, near = find_relatives(images)
+    pairs: list[tuple[int, int]] = [(one, other) for one, other in near.pairs.tolist()]
     rows = [(*pair, "1.000") for pair in copies]
-    rows += [(*pair, f"{x:.3f}") for pair, x in zip(pairs, twins.similarity, strict=True)]
-    write_csv(paths.TWINS, ("row", "twin", "similarity"), sorted(rows))
+    rows += [(*pair, f"{x:.3f}") for pair, x in zip(pairs, near.similarity, strict=True)]
+    write_csv(paths.NEAR_DUPLICATES, ("row", "near_duplicate", "similarity"), sorted(rows))
 
-    ties = {"copy": copies, "twin": pairs, "pattern": equals(keys)}
+    ties = {"copy": copies, "near-duplicate": pairs, "pattern": equals(keys)}
     contents = [key or content for key, content in zip(keys, index["sha256"], strict=True)]
     groups = group_photos(contents, ties)
-    if p.group_by == "look":
+    if p.group_by == "appearance":
         folders = (index["source"] + "/" + index["path"].str.rpartition("/")[0]).tolist()
-        look = looks(look_features(images), folders, [photo.group for photo in groups])
-        groups = group_photos(look, {**ties, "look": equals(look)})
+        units = [photo.group for photo in groups]
+        clusters = appearance_clusters(appearance_features(images), folders, units)
+        groups = group_photos(clusters, {**ties, "appearance": equals(clusters)})
     elif p.group_by == "nothing":
         groups = lone_groups(index)
 

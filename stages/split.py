@@ -1,7 +1,7 @@
 """Stage 4, normalise and split: who trains, who chooses, who judges, and what grey is.
 
 reads   data/groups.csv              which photos must stay together
-        data/twins.csv               pairs that show the same thing, to count what a split parts
+        data/near_duplicates.csv     pairs that show the same thing, to count leakage
         data/prepared/index.csv      labels, sources, paths
         data/prepared/images.npy     pixels of the training part
         metrics/data.json            the data's digest, which the model will carry
@@ -11,7 +11,7 @@ writes  data/split/{train,val,test}.csv   row, label: photo numbers of each part
                                      where its photos are from, and how large they were before
                                      `prepare` made them small
         data/manifests/split.json    digests: which files are of one run
-        metrics/split.json           photos per part, shares reached, groups; twins on two sides
+        metrics/split.json           photos per part, shares reached, groups; near-duplicates leaked
 
 Photos are normalised inside the model, with the numbers of statistics.json.
 """
@@ -19,7 +19,7 @@ Photos are normalised inside the model, with the numbers of statistics.json.
 import logging
 from collections import Counter
 
-from surface_crack.dataset import read_groups, read_images, read_index, read_twins
+from surface_crack.dataset import read_groups, read_images, read_index, read_near_duplicates
 from surface_crack.project import paths
 from surface_crack.project.files import read_json, write_csv, write_json
 from surface_crack.project.labels import CLASSES
@@ -39,8 +39,11 @@ def main() -> None:
     p = read_params("split")
     index = read_index()
     labels, sources = index["label"].tolist(), index["source"].tolist()
-    groups, twins = read_groups()["group"].tolist(), read_twins()[["row", "twin"]].to_numpy()
-    families = components(len(labels), twins)
+    groups, near = (
+        read_groups()["group"].tolist(),
+        read_near_duplicates()[["row", "near_duplicate"]].to_numpy(),
+    )
+    families = components(len(labels), near)
     wanted = {"train": 1 - p.val_share - p.test_share, "val": p.val_share, "test": p.test_share}
     shares = p.val_share, p.test_share
     parts = split_rows(groups, labels, sources, shares, p.seed)
@@ -69,9 +72,9 @@ def main() -> None:
     numbers |= {
         "groups": len(set(groups)),
         "largest_group": largest,
-        "photos_with_twin": len(set(twins.ravel().tolist())),
-        "twins_parted": count_parted(families, parts),
-        "twins_parted_at_random": count_parted(
+        "photos_with_near_duplicate": len(set(near.ravel().tolist())),
+        "near_duplicates_leaked": count_parted(families, parts),
+        "near_duplicates_leaked_by_random_split": count_parted(
             families, split_rows(alone, labels, sources, shares, p.seed)
         ),
     }

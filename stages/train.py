@@ -143,7 +143,7 @@ def main() -> None:
             augment=lambda images: augment(
                 images,
                 draw,
-                turns=p.turns,
+                flips=p.flips,
                 brightness=p.brightness,
                 contrast=p.contrast,
                 gamma=p.gamma,

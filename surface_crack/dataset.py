@@ -49,9 +49,10 @@ def read_groups() -> pd.DataFrame:
     return _read_csv(paths.GROUPS, {"row": np.int64, "group": str, "rule": str})
 
 
-def read_twins() -> pd.DataFrame:
-    """twins.csv: row, twin, similarity; a pair of near-copies per line."""
-    return _read_csv(paths.TWINS, {"row": np.int64, "twin": np.int64, "similarity": np.float64})
+def read_near_duplicates() -> pd.DataFrame:
+    """near_duplicates.csv: row, near_duplicate, similarity; a pair per line."""
+    types: dict[str, type] = {"row": np.int64, "near_duplicate": np.int64, "similarity": np.float64}
+    return _read_csv(paths.NEAR_DUPLICATES, types)
 
 
 def read_images() -> NDArray[np.uint8]:

@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 
 from surface_crack.audit.folds import Photos, deal_folds, train_and_val
 from surface_crack.audit.refit import judge, refit
-from surface_crack.dataset import Part, load_part, read_groups, read_images, read_index, read_twins
+from surface_crack.dataset import (
+    Part,
+    load_part,
+    read_groups,
+    read_images,
+    read_index,
+    read_near_duplicates,
+)
 from surface_crack.evaluation import figures
 from surface_crack.evaluation.terms import duration, shortened
 from surface_crack.photos.decode import NotAPhoto
@@ -51,7 +58,7 @@ def audit(out: Path, folds: int) -> None:
     Reads what `prepare`, `group` and `split` made. Raises ParamsError, DataError, TrainingError.
     """
     p = check_params()
-    made_before = (paths.IMAGES, paths.INDEX, paths.GROUPS, paths.TWINS, TRAIN, VAL)
+    made_before = (paths.IMAGES, paths.INDEX, paths.GROUPS, paths.NEAR_DUPLICATES, TRAIN, VAL)
     check_one_run(("prepare", "group", "split"), made_before)
     make_folder(out)
     index, images = read_index(), read_images()
@@ -97,8 +104,8 @@ def audit(out: Path, folds: int) -> None:
 
 def contradictions(index: pd.DataFrame) -> pd.Series:
     """By row: the path of a copy or twin with the other label, for the photos that have one."""
-    twins = read_twins()
-    both = np.concatenate([twins[["row", "twin"]], twins[["twin", "row"]]])
+    near = read_near_duplicates()
+    both = np.concatenate([near[["row", "near_duplicate"]], near[["near_duplicate", "row"]]])
     labels = index["label"].to_numpy()
     one, other = both[labels[both[:, 0]] != labels[both[:, 1]]].T
     found = pd.Series(index["path"].to_numpy()[other], index=one, dtype=str)

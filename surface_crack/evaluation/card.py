@@ -25,9 +25,9 @@ from surface_crack.project.labels import CLASSES
 
 WORST = 5  # folders shown; metrics/folders.csv has all
 GROUPED = {
-    "nothing": "every photo for itself, so that twins may lie in two parts and the numbers flatter",
-    "twins": "copies and near-copies stay together",
-    "look": "copies, near-copies and photos that look alike stay together",
+    "nothing": "every photo for itself, so near-duplicates may leak and the scores be too good",
+    "near-duplicates": "exact copies and near-duplicates stay together",
+    "appearance": "exact copies, near-duplicates and photos of similar appearance stay together",
 }
 USES = {
     "train": "fitted the weights",
@@ -132,8 +132,8 @@ def _data(data: Mapping[str, Any], classes: pd.DataFrame, params: Mapping[str, A
         "Labels are the names of their folders; no stage checks them.\n"
         f"Left out: {data['excluded']:,} by `exclude`, {data['rejected']:,} that could not be used "
         "(`data/prepared/rejected.csv`).\n"
-        f"Exact copies: {data['exact_copies']:,}; pictures that occur with both labels: "
-        f"{data['copies_with_both_labels']:,}.\n"
+        f"Exact copies: {data['exact_duplicates']:,}; pictures that occur with both labels: "
+        f"{data['conflicting_duplicates']:,}.\n"
         f"Digest of all photos and labels: `{data['digest']}`.\n"
         "Licences of METU and SDNET2018, how to cite them: [data/README.md](../data/README.md).",
     ]
@@ -149,10 +149,12 @@ def _judging(
     before, after = validation["uncalibrated"]["loss"], validation["loss"]
     return [
         "## How it was judged",
-        f"Photos were dealt in {split['groups']:,} groups (`group_by: {params['group_by']}`: "
+        f"Split by group: {split['groups']:,} groups (`group_by: {params['group_by']}`: "
         f"{grouped}); the largest has {split['largest_group']:,}.\n"
-        f"Photos with a twin: {split['photos_with_twin']:,}; parted from it: "
-        f"{split['twins_parted']:,}, by a random split {split['twins_parted_at_random']:,}.",
+        f"Photos with a near-duplicate: {split['photos_with_near_duplicate']:,}; "
+        "separated from it: "
+        f"{split['near_duplicates_leaked']:,} (random split: "
+        f"{split['near_duplicates_leaked_by_random_split']:,}).",
         _table(
             ["part", "photos", "with a crack", "groups", "what it did"],
             [
@@ -168,7 +170,7 @@ def _judging(
 
 
 def _scores(evaluate: Mapping[str, Any], test: Mapping[str, Any]) -> list[str]:
-    half, interval = evaluate["at_half"], evaluate["interval"]
+    half, interval = evaluate["at_half"], evaluate["ci95"]
     rows = []
     for name, words in SCORES.items():
         form, scale, unit = (".2f", 100, " %") if name in SHARES else (".4f", 1, "")

@@ -56,7 +56,7 @@ def report(
 
 def _scores(numbers: Mapping[str, Any], decision: Decision) -> list[str]:
     """Scores with their intervals at the chosen threshold; beside them those at 0.5, if other."""
-    half, interval = numbers["at_half"], numbers["interval"]
+    half, interval = numbers["at_half"], numbers["ci95"]
     same = decision.threshold == 0.5
 
     def line(name: str, value: str, brackets: str = "", at_half: str = "") -> str:
@@ -83,6 +83,6 @@ def _scores(numbers: Mapping[str, Any], decision: Decision) -> list[str]:
 
 
 def _no_better_than_chance(numbers: Mapping[str, Any]) -> list[str]:
-    if numbers["interval"]["roc_auc"]["low"] > CHANCE:
+    if numbers["ci95"]["roc_auc"]["low"] > CHANCE:
         return []
     return ["The area under ROC may be 0.5: no better than chance, or too few groups to tell."]

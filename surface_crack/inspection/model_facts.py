@@ -145,7 +145,7 @@ def score_rows(metrics: Path, scorer: Scorer) -> list[tuple[str, str]]:
             return []
         rows = [("judged on", f"{scores['photos']} test photos of one patch each")]
         for name in SHOWN:
-            value, ends = 100 * scores[name], scores["interval"][name]
+            value, ends = 100 * scores[name], scores["ci95"][name]
             low, high = 100 * ends["low"], 100 * ends["high"]
             rows.append((SHARES[name], f"{value:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"))
             if name == "specificity":

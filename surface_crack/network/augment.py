@@ -8,7 +8,7 @@ def augment(
     images: Tensor,
     generator: torch.Generator,
     *,
-    turns: bool,
+    flips: bool,
     brightness: float,
     contrast: float,
     gamma: float,
@@ -19,7 +19,7 @@ def augment(
     photo is as random as drawing one for each, and needs eight operations instead of B. Which
     version comes first is drawn, for batches too small to hold all eight.
     """
-    if turns:
+    if flips:
         images = images.clone(memory_format=torch.channels_last)
         first = int(torch.randint(8, (), generator=generator))
         for place in range(8):

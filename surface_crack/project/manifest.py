@@ -20,12 +20,12 @@ TRAIN, VAL, TEST = (paths.SPLIT / f"{name}.csv" for name in ("train", "val", "te
 READ = {  # by stage, of the files below
     "prepare": (),
     "group": (paths.IMAGES, paths.INDEX),
-    "split": (paths.IMAGES, paths.INDEX, paths.GROUPS, paths.TWINS),
+    "split": (paths.IMAGES, paths.INDEX, paths.GROUPS, paths.NEAR_DUPLICATES),
     "train": (paths.IMAGES, TRAIN, VAL, paths.STATISTICS),
 }
 MADE = {
     "prepare": (paths.IMAGES, paths.INDEX),
-    "group": (paths.GROUPS, paths.TWINS),
+    "group": (paths.GROUPS, paths.NEAR_DUPLICATES),
     "split": (TRAIN, VAL, TEST, paths.VAL_SOURCES, paths.STATISTICS),
     "train": (paths.MODEL, paths.LOGITS),
 }

@@ -154,7 +154,7 @@ class Params:
     sample_photos: Annotated[int, integer(20, 100_000, multiple_of=2)]
     sample_seed: Annotated[int, integer(0, 2**31 - 1)]
     # split
-    group_by: Annotated[str, choice("nothing", "twins", "look")]
+    group_by: Annotated[str, choice("nothing", "near-duplicates", "appearance")]
     group_pattern: Annotated[str, PATTERN]
     seed: Annotated[int, integer(0, 2**31 - 1)]
     val_share: Annotated[float, number(0.01, 0.8)]
@@ -175,7 +175,7 @@ class Params:
     warmup: Annotated[float, number(0, 0.9)]
     keep: Annotated[str, choice("best", "last")]
     patience: Annotated[int, integer(1, 10_000)]
-    turns: Annotated[bool, switch()]
+    flips: Annotated[bool, switch()]
     brightness: Annotated[float, number(0, 0.9)]
     contrast: Annotated[float, number(0, 0.9)]
     gamma: Annotated[float, number(0, 2)]

@@ -9,7 +9,7 @@ INDEX = Path("data/prepared/index.csv")
 REJECTED = Path("data/prepared/rejected.csv")
 
 GROUPS = Path("data/groups.csv")
-TWINS = Path("data/twins.csv")
+NEAR_DUPLICATES = Path("data/near_duplicates.csv")
 
 SPLIT = Path("data/split")  # train.csv, val.csv, test.csv
 VAL_SOURCES = Path("data/split/val_sources.csv")

@@ -42,8 +42,8 @@ from surface_crack.scoring.score_map import scale_of, scaled, score_pixels
 from surface_crack.scoring.scorer import Scorer
 from surface_crack.scoring.which_model import called, choose_model
 from surface_crack.splitting.groups import group_photos, pattern_keys
+from surface_crack.splitting.near_duplicates import find_relatives
 from surface_crack.splitting.ties import equals
-from surface_crack.splitting.twins import find_relatives
 from surface_crack.threads import cores, in_order
 from surface_crack.validation.captioned import captioned
 from surface_crack.validation.report import validation_report
@@ -226,10 +226,11 @@ def grouped(found: Found, pattern: str) -> tuple[list[str], bool]:
         pattern_misses = False
     except DataError:  # it was written for the photos of `raw`; others may have other names
         keys, pattern_misses = [None] * len(rows), True
-    copies, twins = find_relatives(found.images)
-    pairs = [(one, other) for one, other in twins.pairs.tolist()]
+    copies, near = find_relatives(found.images)
+    pairs = [(one, other) for one, other in near.pairs.tolist()]
     contents = [key or row.sha256 for key, row in zip(keys, rows, strict=True)]
-    groups = group_photos(contents, {"copy": copies, "twin": pairs, "pattern": equals(keys)})
+    ties = {"copy": copies, "near-duplicate": pairs, "pattern": equals(keys)}
+    groups = group_photos(contents, ties)
     return [photo.group for photo in groups], pattern_misses
 
 

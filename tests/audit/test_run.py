@@ -82,8 +82,10 @@ def test_twins_with_two_labels_contradict_each_other() -> None:
     index = read_index()
     labels = index["label"].tolist()
     one, other, same = labels.index(0), labels.index(1), labels.index(0, labels.index(0) + 1)
-    Path("data/twins.csv").unlink()
-    Path("data/twins.csv").write_text(f"row,twin,similarity\n{one},{other},1\n{one},{same},1\n")
+    Path("data/near_duplicates.csv").unlink()
+    Path("data/near_duplicates.csv").write_text(
+        f"row,near_duplicate,similarity\n{one},{other},1\n{one},{same},1\n"
+    )
     found = contradictions(index)
     assert found.to_dict() == {one: index["path"][other], other: index["path"][one]}
 

@@ -97,7 +97,7 @@ def test_a_source_without_a_class_has_none_of_it(numbers: Numbers) -> None:
 def test_scores_are_those_of_the_metrics(numbers: Numbers) -> None:
     scores = numbers["evaluate"]
     scores |= {"threshold": 0.3, "recall": 0.9, "mistakes": 21, "ece": 0.0123, "brier": 0.01234}
-    scores["interval"] |= {
+    scores["ci95"] |= {
         "recall": {"low": 0.81, "high": 0.95},
         "brier": {"low": 0.01, "high": 0.02},
     }
@@ -109,7 +109,7 @@ def test_scores_are_those_of_the_metrics(numbers: Numbers) -> None:
     assert row(text, "mistakes") == ["21", "", "1,234"]
     assert "off by 1.23 % on average" in text
     for name, words in (("accuracy", "accuracy"), ("f1", "F1 of recall and precision")):
-        low, high = (100 * scores["interval"][name][end] for end in ("low", "high"))
+        low, high = (100 * scores["ci95"][name][end] for end in ("low", "high"))
         value, half = (f"{100 * x[name]:.2f} %" for x in (scores, scores["at_half"]))
         assert row(text, words) == [value, f"{low:.2f} to {high:.2f} %", half]
 
@@ -132,7 +132,7 @@ def test_parts_rule_and_digest_are_named(numbers: Numbers) -> None:
 
 
 def test_a_pattern_is_named_where_it_ties_photos(numbers: Numbers) -> None:
-    pattern = replace(PARAMS, group_by="twins", group_pattern=r"(\d+)-")
+    pattern = replace(PARAMS, group_by="near-duplicates", group_pattern=r"(\d+)-")
     said = "and photos in whose paths"
     assert said in text_of(numbers, params=pattern)
     assert said not in text_of(numbers, params=replace(pattern, group_by="nothing"))
@@ -140,7 +140,7 @@ def test_a_pattern_is_named_where_it_ties_photos(numbers: Numbers) -> None:
 
 def test_guessing_is_called_guessing(numbers: Numbers) -> None:
     assert "guessing, or" not in text_of(numbers)
-    numbers["evaluate"]["interval"]["roc_auc"]["low"] = 0.5
+    numbers["evaluate"]["ci95"]["roc_auc"]["low"] = 0.5
     assert "no better than guessing" in text_of(numbers)
 
 

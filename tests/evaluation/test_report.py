@@ -46,7 +46,7 @@ def text_of(table: pd.DataFrame, decision: Decision = DECISION) -> str:
     bounds = intervals(labels, probability, decided, groups)
     interval = {name: {"low": low, "high": high} for name, (low, high) in bounds.items()}
     numbers: dict[str, Any] = scores.summary(labels, probability, decided)
-    numbers |= {"interval": interval, "threshold": decision.threshold}
+    numbers |= {"ci95": interval, "threshold": decision.threshold}
     return report(labels, decided, numbers, decision, folders_of(table), len(set(groups)))
 
 
@@ -138,5 +138,5 @@ def test_a_folder_of_one_class_leaves_blanks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("low", "said"), [(0.4999, True), (0.5, True), (0.5001, False)])
 def test_an_area_that_reaches_chance_is_said_to(low: float, said: bool) -> None:
-    numbers = {"interval": {"roc_auc": {"low": low, "high": 1}}}
+    numbers = {"ci95": {"roc_auc": {"low": low, "high": 1}}}
     assert bool(module._no_better_than_chance(numbers)) == said

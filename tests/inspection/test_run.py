@@ -709,7 +709,7 @@ def test_numbers_of_another_training_are_not_the_models(finished: Project, tmp_p
     assert score_rows(metrics, replace(scorer, temperature=scorer.temperature + 0.001)) == []
     assert score_rows(metrics, replace(scorer, data_digest="of others")) == []
     whole = json.loads((metrics / "evaluate.json").read_text())
-    for left_out in ("photos", "interval", "threshold"):
+    for left_out in ("photos", "ci95", "threshold"):
         part = {key: value for key, value in whole.items() if key != left_out}
         (metrics / "evaluate.json").write_text(json.dumps(part))
         assert score_rows(metrics, scorer) == []

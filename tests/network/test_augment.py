@@ -12,11 +12,11 @@ def batch(count: int = 16) -> torch.Tensor:
 
 
 def changed(images: torch.Tensor, seed: int = 0, **options: float) -> torch.Tensor:
-    settings = {"turns": False, "brightness": 0.0, "contrast": 0.0, "gamma": 0.0} | options
+    settings = {"flips": False, "brightness": 0.0, "contrast": 0.0, "gamma": 0.0} | options
     return augment(
         images,
         torch.Generator().manual_seed(seed),
-        turns=bool(settings["turns"]),
+        flips=bool(settings["flips"]),
         brightness=settings["brightness"],
         contrast=settings["contrast"],
         gamma=settings["gamma"],
@@ -29,7 +29,7 @@ def test_switched_off_it_changes_nothing() -> None:
 
 def test_a_batch_holds_all_eight_versions() -> None:
     one = batch(1).expand(16, 3, 12, 12)
-    versions = {tuple(photo.flatten().tolist()) for photo in changed(one, turns=True)}
+    versions = {tuple(photo.flatten().tolist()) for photo in changed(one, flips=True)}
     want = {
         tuple(side.rot90(k, dims=(1, 2)).flatten().tolist())
         for side in (one[0], one[0].flip(2))
@@ -41,7 +41,7 @@ def test_a_batch_holds_all_eight_versions() -> None:
 
 def test_every_photo_of_a_batch_is_a_version_of_its_own() -> None:
     photos, seen = batch(20), []
-    for photo, now in zip(photos, changed(photos, turns=True), strict=True):
+    for photo, now in zip(photos, changed(photos, flips=True), strict=True):
         versions = [s.rot90(k, dims=(1, 2)) for s in (photo, photo.flip(2)) for k in range(4)]
         (which,) = [place for place, one in enumerate(versions) if torch.equal(one, now)]
         seen.append(which)
@@ -53,14 +53,14 @@ def test_small_batches_see_all_eight_versions_in_time() -> None:
     draw = torch.Generator().manual_seed(0)
     off = {"brightness": 0.0, "contrast": 0.0, "gamma": 0.0}
     seen = {
-        tuple(augment(batch(2), draw, turns=True, **off)[0].flatten().tolist()) for _ in range(60)
+        tuple(augment(batch(2), draw, flips=True, **off)[0].flatten().tolist()) for _ in range(60)
     }
     assert len(seen) == 8
 
 
 def test_turning_leaves_the_callers_photos_alone() -> None:
     images = batch()
-    changed(images, turns=True)
+    changed(images, flips=True)
     assert torch.equal(images, batch())
 
 

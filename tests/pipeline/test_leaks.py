@@ -65,17 +65,21 @@ def test_planted_twins_are_found_and_kept_together(leaky: Project) -> None:
     assert (pairs["group"].nunique() == 1).mean() >= 0.99
     assert index.groupby("group")["part"].nunique().max() == 1
     assert index.groupby("sha256")["part"].nunique().max() == 1
-    twins = pd.read_csv(leaky.root / "data/twins.csv")
-    assert (parts[twins["row"]].to_numpy() == parts[twins["twin"]].to_numpy()).all()
+    twins = pd.read_csv(leaky.root / "data/near_duplicates.csv")
+    assert (parts[twins["row"]].to_numpy() == parts[twins["near_duplicate"]].to_numpy()).all()
     assert (index.groupby("group").size() <= 3).all()  # and nothing else joined them
 
 
 def test_the_split_says_what_a_random_one_would_have_done(leaky: Project) -> None:
     numbers = json.loads((leaky.root / "metrics/split.json").read_text())
-    assert numbers["photos_with_twin"] >= 0.99 * 2 * PHOTOS
-    assert numbers["twins_parted"] == 0
+    assert numbers["photos_with_near_duplicate"] >= 0.99 * 2 * PHOTOS
+    assert numbers["near_duplicates_leaked"] == 0
     # Two photos land on different sides with 1 - (0.7**2 + 0.15**2 + 0.15**2) = 46 %.
-    assert 0.3 < numbers["twins_parted_at_random"] / numbers["photos_with_twin"] < 0.6
+    assert (
+        0.3
+        < numbers["near_duplicates_leaked_by_random_split"] / numbers["photos_with_near_duplicate"]
+        < 0.6
+    )
     assert numbers["largest_group"] == 3
     assert numbers["groups"] == len(pd.read_csv(leaky.root / "data/groups.csv")["group"].unique())
 
@@ -86,7 +90,7 @@ def test_group_by_nothing_parts_them(leaky: Project, tmp_path: Path) -> None:
     project.dvc("repro", "split")
     numbers = json.loads((project.root / "metrics/split.json").read_text())
     assert numbers["largest_group"] == 1
-    assert numbers["twins_parted"] > 50
+    assert numbers["near_duplicates_leaked"] > 50
 
 
 def test_photos_of_one_pattern_stay_together(finished: Project, tmp_path: Path) -> None:
@@ -114,7 +118,7 @@ def test_photos_of_one_pattern_stay_together(finished: Project, tmp_path: Path) 
     bounds = intervals(
         said["label"].to_numpy(), probability, decision.decide(probability), said["group"].tolist()
     )
-    numbers = json.loads((project.root / "metrics/evaluate.json").read_text())["interval"]
+    numbers = json.loads((project.root / "metrics/evaluate.json").read_text())["ci95"]
     assert numbers["accuracy"]["low"] == pytest.approx(bounds["accuracy"][0], abs=1e-6)
     assert numbers["brier"]["high"] == pytest.approx(bounds["brier"][1], abs=1e-4)
     project.set(group_pattern=r"(\d+)_x")
@@ -160,5 +164,5 @@ def test_shuffled_labels_give_chance(
     project.dvc("repro")
     numbers = json.loads((project.root / "metrics/evaluate.json").read_text())
     for name in ("roc_auc", "balanced_accuracy", "accuracy"):
-        assert numbers["interval"][name]["low"] < 0.5 < numbers["interval"][name]["high"], name
+        assert numbers["ci95"][name]["low"] < 0.5 < numbers["ci95"][name]["high"], name
     assert "no better than chance" in (project.root / "metrics/report.txt").read_text()

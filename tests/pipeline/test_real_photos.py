@@ -27,7 +27,7 @@ def test_metu_from_zip_folder_and_collection(real_data: Path, tmp_path: Path) ->
     assert scores["photos"] > 2000
     assert scores["accuracy"] >= 0.995
     assert scores["ece"] <= 0.005
-    assert scores["interval"]["accuracy"]["low"] < scores["accuracy"]
+    assert scores["ci95"]["accuracy"]["low"] < scores["accuracy"]
     files = [
         path for path in project.root.rglob("*") if path.is_file() and ".git" not in path.parts
     ]
@@ -76,8 +76,8 @@ def test_metu_twins_stand_on_one_side(real_data: Path, tmp_path: Path) -> None:
             assert (part[one] == part[two]).all()
     assert near.sum() > 4000  # the hash does find them
     numbers = json.loads((project.root / "metrics/split.json").read_text())
-    assert numbers["twins_parted"] == 0
-    assert numbers["twins_parted_at_random"] > 1500
+    assert numbers["near_duplicates_leaked"] == 0
+    assert numbers["near_duplicates_leaked_by_random_split"] > 1500
     assert numbers["largest_group"] < 10
 
 

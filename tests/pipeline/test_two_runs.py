@@ -30,10 +30,10 @@ from tests.support.project import Project
 
 SAMPLE = paths.SAMPLE
 FILES = sorted({path for files in MADE.values() for path in files} | {paths.DECISION})
-FILES.remove(paths.TWINS)  # of drawings: empty in both runs
+FILES.remove(paths.NEAR_DUPLICATES)  # of drawings: empty in both runs
 READ_BY = {  # what a command's numbers follow from
     "validate": {paths.INDEX, TRAIN, VAL, paths.MODEL, paths.DECISION},
-    "audit": {paths.IMAGES, paths.INDEX, paths.GROUPS, paths.TWINS, TRAIN, VAL},
+    "audit": {paths.IMAGES, paths.INDEX, paths.GROUPS, paths.NEAR_DUPLICATES, TRAIN, VAL},
     "export": {paths.IMAGES, VAL, paths.MODEL, paths.DECISION},
 }
 MIXTURES = [set(files) for size in (1, 2) for files in combinations(FILES, size)]

@@ -78,7 +78,7 @@ def test_the_committed_settings_are_fine(tmp_path: Path) -> None:
         ("lr", "1", 1.0),
         ("epochs", "010", 10),  # octal in YAML 1.1
         ("exclude", "off", "off"),  # a bool in YAML 1.1
-        ("turns", "True", True),
+        ("flips", "True", True),
         ("threshold", "auto", "auto"),
         ("threshold", "0.3", 0.3),
     ],
@@ -106,7 +106,7 @@ def test_values_are_read_as_dvc_reads_them(key: str, written: str, value: object
         ("epochs", "true", "epochs must be an integer from 1 to 10000, got True"),
         ("image_size", "65", "image_size must be a multiple of 8 from 48 to 512, got 65"),
         ("model", "resnet", "model must be one of cracknet, notebook, got 'resnet'"),
-        ("turns", "1", "turns must be true or false, got 1"),
+        ("flips", "1", "flips must be true or false, got 1"),
         ("exclude", "'('", "exclude must be a regular expression, or '' for none, got '(' ("),
         ("threshold", "best", "threshold must be auto or a number in (0, 1), got 'best'"),
         ("threshold", "1.5", "threshold must be auto or a number in (0, 1), got 1.5"),

@@ -18,19 +18,19 @@ def names(contents: str, ties: Mapping[str, Sequence[tuple[int, int]]]) -> list[
 
 
 def test_ties_chain_and_say_which_rule_tied_them() -> None:
-    ties = {"copy": [(0, 1)], "twin": [(1, 3), (3, 4)], "pattern": [(0, 4), (2, 0)]}
+    ties = {"copy": [(0, 1)], "near-duplicate": [(1, 3), (3, 4)], "pattern": [(0, 4), (2, 0)]}
     groups = group_photos("abcdef", ties)
     assert [photo.row for photo in groups] == list(range(6))
-    rules = ["copy", "copy", "pattern", "twin", "twin", "alone"]
+    rules = ["copy", "copy", "pattern", "near-duplicate", "near-duplicate", "alone"]
     assert [photo.rule for photo in groups] == rules
     assert len({photo.group for photo in groups}) == 2
     assert groups[5].group not in {photo.group for photo in groups[:5]}
 
 
 def test_a_name_depends_on_the_group_alone() -> None:
-    before = names("abcdef", {"twin": [(1, 3)]})
-    assert names("xabcdef", {"twin": [(2, 4)]})[1:] == before
-    assert names("fedcba", {"twin": [(4, 2)]}) == before[::-1]
+    before = names("abcdef", {"near-duplicate": [(1, 3)]})
+    assert names("xabcdef", {"near-duplicate": [(2, 4)]})[1:] == before
+    assert names("fedcba", {"near-duplicate": [(4, 2)]}) == before[::-1]
     assert len(set(before)) == 5
 
 

@@ -77,7 +77,7 @@ def test_photos_that_nothing_was_chosen_by_score_as_in_evaluate(there: Path) -> 
     numbers = json.loads((there / "metrics/evaluate.json").read_text())
     for name, score in found["scores"].items():
         assert score["value"] == pytest.approx(numbers[name], abs=1.1e-6), name
-        interval = numbers["interval"][name]
+        interval = numbers["ci95"][name]
         assert (score["low"], score["high"]) == (interval["low"], interval["high"]), name
     assert found["photos"] == numbers["photos"]
     assert found["photos"] + found["trained_on"] == 120

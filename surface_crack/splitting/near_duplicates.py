@@ -11,9 +11,9 @@ Three sieves, each finer and dearer than the one before; only the first looks at
    and the gradients of both are compared block by block. Twins agree all over, two photos of
    different cracks in one place at most.
 
-How often each sieve errs is measured in bench/twins.py; docs/results.md has the numbers. The
-threads are ours: each product of matrices is too small for BLAS to share it out among its own,
-which would wait for each other (OpenBLAS does from 262,144 multiplications).
+How often each sieve errs is measured in bench/near_duplicates.py; docs/results.md has the
+numbers. The threads are ours: each product of matrices is too small for BLAS to share it out
+among its own, which would wait for each other (OpenBLAS does from 262,144 multiplications).
 """
 
 import hashlib
@@ -41,7 +41,7 @@ BLUR = 1.5  # cells
 BLOCKS = 4  # blocks per side
 NOISE = 0.35  # grey levels; gradients weaker than this are no evidence
 EVIDENCE = 1.5  # blocks with gradients that a verdict needs
-TWIN = 0.6  # mean correlation of the blocks' gradients from which two photos are twins
+SAME = 0.6  # mean correlation of the blocks' gradients from which two photos are twins
 CHUNK = 256  # photos of 64 pixels, or pairs of them, at a time
 PAIRS = 1024  # pairs of spectra at a time
 PARTS = 8  # per side, in which a photo is made smaller; divides each image_size
@@ -53,21 +53,21 @@ WHOLE = (0.0, 1.0, 0.0, 1.0)  # a window: left, right, top, bottom
 INNER = (RIM, 1 - RIM, RIM, 1 - RIM)
 
 
-class Twins(NamedTuple):
+class NearDuplicates(NamedTuple):
     """Pairs of photos that show the same thing, each once, in no order."""
 
     pairs: Indices  # (P, 2) photo numbers, the smaller first
-    similarity: Floats  # (P,) mean correlation of the gradients, TWIN to 1
+    similarity: Floats  # (P,) mean correlation of the gradients, SAME to 1
 
 
-def find_relatives(images: NDArray[np.uint8]) -> tuple[list[Pair], Twins]:
+def find_relatives(images: NDArray[np.uint8]) -> tuple[list[Pair], NearDuplicates]:
     """Copies (equal pixels), each with the first one, and twins among all but later copies."""
     copies = equals([hashlib.sha256(image).hexdigest() for image in images])
     later = [copy for _, copy in copies]  # they would crowd out other twins
-    return copies, find_twins(images, np.setdiff1d(np.arange(len(images)), later))
+    return copies, find_near_duplicates(images, np.setdiff1d(np.arange(len(images)), later))
 
 
-def find_twins(images: NDArray[np.uint8], rows: Indices) -> Twins:
+def find_near_duplicates(images: NDArray[np.uint8], rows: Indices) -> NearDuplicates:
     """Twins among the photos `rows` (ascending) of uint8 (N, S, S, 3) `images`, mapped from disk.
 
     It searches, and searches again with one photo of each large family, until nothing new is found:
@@ -75,19 +75,19 @@ def find_twins(images: NDArray[np.uint8], rows: Indices) -> Twins:
     Memory: 1 KB per row, and per core 0.5 KB per row and a chunk.
     """
     if len(rows) < 2:
-        return Twins(np.empty((0, 2), np.int64), np.empty(0, np.float32))
+        return NearDuplicates(np.empty((0, 2), np.int64), np.empty(0, np.float32))
     found, asked = [_search(images, rows)], rows
     while True:
-        pairs = np.searchsorted(rows, np.concatenate([twins.pairs for twins in found]))
+        pairs = np.searchsorted(rows, np.concatenate([part.pairs for part in found]))
         family = components(len(rows), pairs)
         _, first, size = np.unique(family, return_index=True, return_counts=True)
         if size.max() <= NEIGHBOURS or len(first) == len(asked):
-            return Twins(*map(np.concatenate, zip(*found, strict=True)))
+            return NearDuplicates(*map(np.concatenate, zip(*found, strict=True)))
         asked = rows[first]
         found.append(_search(images, asked))
 
 
-def _search(images: NDArray[np.uint8], rows: Indices) -> Twins:
+def _search(images: NDArray[np.uint8], rows: Indices) -> NearDuplicates:
     chunk = max(1, CHUNK * (2 * GRID) ** 2 // images.shape[1] ** 2)
     described = in_order(lambda part: _describe(_grey(images, part)), _chunks(rows, chunk), cores())
     whole, inner, spectra, inner_spectra = map(np.concatenate, zip(*described, strict=True))
@@ -104,8 +104,8 @@ def _search(images: NDArray[np.uint8], rows: Indices) -> Twins:
 
     parts = in_order(compared, _chunks(np.arange(len(pairs)), chunk), cores())
     similarity = np.concatenate(list(parts))
-    found = similarity >= TWIN
-    return Twins(np.sort(rows[pairs[found]], axis=1), similarity[found])
+    found = similarity >= SAME
+    return NearDuplicates(np.sort(rows[pairs[found]], axis=1), similarity[found])
 
 
 def _chunks(items: Indices, size: int) -> list[Indices]:

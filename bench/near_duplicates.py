@@ -1,6 +1,6 @@
 """How well, how wrongly and how fast twins are found.
 
-    python -m bench.twins metu.zip sdnet.zip
+    python -m bench.near_duplicates metu.zip sdnet.zip
 
 Hits: photos of the archives are put among all of them once more, in twelve disguises, and each must
 come out as a twin of its original. False alarms: no photo of one archive shows what a photo of
@@ -27,8 +27,8 @@ from surface_crack.photos.listing import Photo, class_labels, list_photos
 from surface_crack.photos.packing import Row, pack
 from surface_crack.photos.reader import Limits, Reader
 from surface_crack.project.params import check_params
-from surface_crack.splitting import twins
-from surface_crack.splitting.twins import find_twins
+from surface_crack.splitting import near_duplicates
+from surface_crack.splitting.near_duplicates import find_near_duplicates
 from tests.support.makers import DISGUISES
 
 SIZE = 64
@@ -82,7 +82,8 @@ def hits(photos: list[Photo], images: NDArray[np.uint8]) -> None:
         ]
     everything = np.concatenate([images, again])
     found = {
-        tuple(pair) for pair in find_twins(everything, np.arange(len(everything))).pairs.tolist()
+        tuple(pair)
+        for pair in find_near_duplicates(everything, np.arange(len(everything))).pairs.tolist()
     }
     hit = np.array([(n, len(images) + k) in found for k, n in enumerate(chosen.tolist())])
     print(f"\nfound among {len(everything)} photos:")
@@ -93,11 +94,11 @@ def hits(photos: list[Photo], images: NDArray[np.uint8]) -> None:
 
 def false_alarms_and_missed(images: NDArray[np.uint8], source: NDArray[np.int64]) -> None:
     every = np.arange(len(images))
-    usual = find_twins(images, every)
+    usual = find_near_duplicates(images, every)
     across = source[usual.pairs[:, 0]] != source[usual.pairs[:, 1]]
     wrong = np.unique(usual.pairs[across])
     with thorough():
-        more = find_twins(images, every)
+        more = find_near_duplicates(images, every)
     print(f"\n{len(usual.pairs)} pairs, {across.sum()} of them across archives: ", end="")
     print(f"{len(wrong)} of {len(images)} photos in a wrong pair")
     extra = {*map(tuple, more.pairs.tolist())} - {*map(tuple, usual.pairs.tolist())}
@@ -108,10 +109,10 @@ def false_alarms_and_missed(images: NDArray[np.uint8], source: NDArray[np.int64]
 
 @contextmanager
 def thorough() -> Iterator[None]:
-    before = twins.NEIGHBOURS, twins.CORRELATED
-    twins.NEIGHBOURS, twins.CORRELATED = 40, 0.4
+    before = near_duplicates.NEIGHBOURS, near_duplicates.CORRELATED
+    near_duplicates.NEIGHBOURS, near_duplicates.CORRELATED = 40, 0.4
     yield
-    twins.NEIGHBOURS, twins.CORRELATED = before
+    near_duplicates.NEIGHBOURS, near_duplicates.CORRELATED = before
 
 
 def growth(images: NDArray[np.uint8]) -> None:
@@ -125,7 +126,7 @@ def growth(images: NDArray[np.uint8]) -> None:
             window = Image.fromarray(images[n % len(images)][top : top + side, left : left + side])
             cut[n] = np.asarray(window.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
         start = time.perf_counter()
-        find_twins(cut, np.arange(count))
+        find_near_duplicates(cut, np.arange(count))
         took = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print(f"{count:6}   {took:7.1f}   {1000 * took / count:9.2f}   {peak:9}")

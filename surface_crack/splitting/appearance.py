@@ -16,14 +16,14 @@ from scipy.cluster.vq import kmeans2
 Features = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-LOOKS = 50  # clusters, at most
+CLUSTERS = 50  # clusters, at most
 FEWEST = 20  # photos per cluster, on average
 ALIKE = 1.2  # distance of neighbours in a run, in standard deviations per feature
 ORDERED = 0.7  # ratio of distances, of neighbours to strangers, below which the order tells
 CHUNK = 256  # photos of 64 pixels at a time
 
 
-def look_features(images: NDArray[np.uint8]) -> Features:
+def appearance_features(images: NDArray[np.uint8]) -> Features:
     """Colour, brightness and coarseness of uint8 (N, S, S, 3): (N, 7), each with spread 1.
 
     Medians, so that a crack, which covers little, hardly counts.
@@ -49,7 +49,9 @@ def _describe(images: NDArray[np.uint8]) -> Features:
     return np.stack(columns, axis=1).astype(np.float64)
 
 
-def looks(features: Features, folders: Sequence[str], units: Sequence[str]) -> list[str]:
+def appearance_clusters(
+    features: Features, folders: Sequence[str], units: Sequence[str]
+) -> list[str]:
     """The look of each photo, called after one of the `units`; a unit has one look.
 
     `features` (N, F) in the order of the photos' paths; `folders` and `units` say of each photo
@@ -60,7 +62,7 @@ def looks(features: Features, folders: Sequence[str], units: Sequence[str]) -> l
     runs = _runs(features, folders)
     mean_of_unit = _means(_means(features, runs)[runs], unit)
     _, first = np.unique(mean_of_unit, axis=0, return_index=True)  # units of one run are equal
-    first = np.sort(first)[: max(1, min(LOOKS, len(features) // FEWEST))]
+    first = np.sort(first)[: max(1, min(CLUSTERS, len(features) // FEWEST))]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "One of the clusters is empty")  # photos all alike
         _, clusters = kmeans2(mean_of_unit, mean_of_unit[first], iter=30, minit="matrix")

@@ -13,9 +13,9 @@ from scipy.spatial import KDTree
 
 from surface_crack.photos.decode import decode
 from surface_crack.sample.photo import draw
-from surface_crack.splitting import twins
+from surface_crack.splitting import near_duplicates
+from surface_crack.splitting.near_duplicates import find_near_duplicates, find_relatives
 from surface_crack.splitting.ties import components
-from surface_crack.splitting.twins import find_relatives, find_twins
 from tests.support.makers import DISGUISES, LIMITS, SLIGHT, encoded
 
 COUNT = 60
@@ -31,7 +31,9 @@ def packed(files: list[bytes], size: int = 64) -> NDArray[np.uint8]:
 
 
 def found(images: NDArray[np.uint8]) -> set[tuple[int, ...]]:
-    return {tuple(pair) for pair in find_twins(images, np.arange(len(images))).pairs.tolist()}
+    return {
+        tuple(pair) for pair in find_near_duplicates(images, np.arange(len(images))).pairs.tolist()
+    }
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)
@@ -109,7 +111,7 @@ def test_many_versions_of_one_photo_hang_together() -> None:
     ]
     one = packed(versions)
     images = np.concatenate([one, packed([encoded(drawn(number)) for number in range(1, 30)])])
-    pairs = find_twins(images, np.arange(len(images))).pairs
+    pairs = find_near_duplicates(images, np.arange(len(images))).pairs
     family = components(len(images), pairs)
     assert len(set(family[: len(one)].tolist())) == 1
     assert len(set(family.tolist())) == 30
@@ -119,7 +121,7 @@ def test_many_versions_of_one_photo_hang_together() -> None:
 def test_only_the_rows_asked_for_are_looked_at() -> None:
     images = packed([encoded(drawn(number % 4), quality=90 - number) for number in range(12)])
     rows = np.array([1, 3, 5, 8, 9])
-    few = find_twins(images, rows)
+    few = find_near_duplicates(images, rows)
     assert sorted(map(tuple, few.pairs.tolist())) == [(1, 5), (1, 9), (5, 9)]
     assert np.all((few.similarity > 0.9) & (few.similarity <= 1))
 
@@ -127,7 +129,7 @@ def test_only_the_rows_asked_for_are_looked_at() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_hardly_any_photos(count: int) -> None:
     images = packed([encoded(drawn(number)) for number in range(3)])
-    assert find_twins(images, np.arange(count)).pairs.shape == (0, 2)
+    assert find_near_duplicates(images, np.arange(count)).pairs.shape == (0, 2)
 
 
 def test_copies_are_told_from_twins() -> None:
@@ -140,13 +142,16 @@ def test_copies_are_told_from_twins() -> None:
 
 
 def test_cosines_and_blur_are_those_of_scipy() -> None:
-    grey = np.random.default_rng(0).normal(size=(3, twins.GRID, twins.GRID))
-    found = twins._on_both_axes(twins.COSINES[:5], grey)
+    grey = np.random.default_rng(0).normal(size=(3, near_duplicates.GRID, near_duplicates.GRID))
+    found = near_duplicates._on_both_axes(near_duplicates.COSINES[:5], grey)
     wanted = dctn(grey, axes=(1, 2), norm="ortho")[:, :5, :5]
     assert found == pytest.approx(wanted, abs=1e-12)
-    for matrix, sigma in ((twins.AROUND, 3), (twins.BLURRED, twins.BLUR)):
+    for matrix, sigma in (
+        (near_duplicates.AROUND, 3),
+        (near_duplicates.BLURRED, near_duplicates.BLUR),
+    ):
         wanted = gaussian_filter(grey, (0, sigma, sigma))
-        assert twins._on_both_axes(matrix, grey) == pytest.approx(wanted, abs=1e-12)
+        assert near_duplicates._on_both_axes(matrix, grey) == pytest.approx(wanted, abs=1e-12)
 
 
 @pytest.mark.parametrize("count", [1, 5, 64, 193, 2500])
@@ -160,32 +165,32 @@ def test_candidates_are_the_nearest_neighbours(count: int) -> None:
     tree, wanted = KDTree(points), set()
     for question in (points, asked):
         distance, found = tree.query(
-            question, k=twins.NEIGHBOURS + 1, distance_upper_bound=twins.FAR
+            question, k=near_duplicates.NEIGHBOURS + 1, distance_upper_bound=near_duplicates.FAR
         )
         for row, (near, others) in enumerate(zip(distance, found, strict=True)):
             last = near[-1]  # of several as far away, any may be the last
             wanted |= {
                 (*sorted((row, int(other))),)
                 for other, far in zip(others, near, strict=True)
-                if other != row and far < min(last, twins.FAR) - 1e-5
+                if other != row and far < min(last, near_duplicates.FAR) - 1e-5
             }
-    pairs = twins._candidates(points.astype(np.float32), asked.astype(np.float32))
+    pairs = near_duplicates._candidates(points.astype(np.float32), asked.astype(np.float32))
     assert wanted <= {tuple(pair) for pair in pairs.tolist()}
-    assert len(pairs) <= 2 * count * (twins.NEIGHBOURS + 1)
+    assert len(pairs) <= 2 * count * (near_duplicates.NEIGHBOURS + 1)
     assert len(np.unique(pairs, axis=0)) == len(pairs)
     gap = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
-    assert (gap < twins.FAR + 0.1).all()
+    assert (gap < near_duplicates.FAR + 0.1).all()
     assert (pairs[:, 0] < pairs[:, 1]).all()
 
 
 def test_no_product_is_shared_out_among_threads_of_blas() -> None:
     """OpenBLAS does so from this many multiplications; our threads would wait for its."""
-    cells = 2 * twins.GRID // twins.PARTS
+    cells = 2 * near_duplicates.GRID // near_duplicates.PARTS
     largest = [
-        twins.ASKING * twins.TILE * (18 + 2),
-        twins.PAIRS * twins.SPECTRUM**2 * 4,
-        twins.GRID * (2 * twins.GRID) ** 2,
-        *(cells * (side // twins.PARTS) ** 2 for side in (48, 192, 512)),
+        near_duplicates.ASKING * near_duplicates.TILE * (18 + 2),
+        near_duplicates.PAIRS * near_duplicates.SPECTRUM**2 * 4,
+        near_duplicates.GRID * (2 * near_duplicates.GRID) ** 2,
+        *(cells * (side // near_duplicates.PARTS) ** 2 for side in (48, 192, 512)),
     ]
     assert max(largest) <= 64**3
 
@@ -194,5 +199,7 @@ def test_no_product_is_shared_out_among_threads_of_blas() -> None:
 def test_a_photo_is_made_smaller_in_parts_as_it_is_in_one(side: int) -> None:
     photos = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), np.uint8)
     luma = photos @ np.array([0.299, 0.587, 0.114])
-    wanted, _ = twins._window(luma.astype(np.float32), np.array([twins.WHOLE]), 64)
-    assert twins._grey(photos, np.arange(2)) == pytest.approx(wanted, abs=1e-3)
+    wanted, _ = near_duplicates._window(
+        luma.astype(np.float32), np.array([near_duplicates.WHOLE]), 64
+    )
+    assert near_duplicates._grey(photos, np.arange(2)) == pytest.approx(wanted, abs=1e-3)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from surface_crack.splitting.looks import look_features, looks
+from surface_crack.splitting.appearance import appearance_clusters, appearance_features
 
 PLACES, PHOTOS = 6, 40
 
@@ -36,7 +36,9 @@ def units_of(images: NDArray[np.uint8]) -> list[str]:
 def test_places_are_told_apart_and_cracks_are_not(images: NDArray[np.uint8]) -> None:
     order = np.random.default_rng(1).permutation(len(images))  # no runs: look alone
     shuffled = images[order]
-    found = looks(look_features(shuffled), ["x"] * len(order), units_of(shuffled))
+    found = appearance_clusters(
+        appearance_features(shuffled), ["x"] * len(order), units_of(shuffled)
+    )
     places = pd.Series(order // PHOTOS).groupby(found).nunique()
     assert (places == 1).all()
     assert PLACES <= len(places) <= len(images) // 20
@@ -44,7 +46,7 @@ def test_places_are_told_apart_and_cracks_are_not(images: NDArray[np.uint8]) -> 
 
 def test_photos_of_a_unit_are_never_parted(images: NDArray[np.uint8]) -> None:
     units = [str(number % 30) for number in range(len(images))]  # each spans all places
-    found = looks(look_features(images), ["x"] * len(images), units)
+    found = appearance_clusters(appearance_features(images), ["x"] * len(images), units)
     assert pd.Series(found).groupby(units).nunique().max() == 1
 
 
@@ -55,25 +57,28 @@ def test_neighbours_pull_a_photo_along() -> None:
     )
     features[20] = 1.1
     units = [str(number) for number in np.random.default_rng(1).permutation(80)]
-    in_order = looks(features, ["x"] * 80, units)
+    in_order = appearance_clusters(features, ["x"] * 80, units)
     assert len(set(in_order[:40])) == 1
-    shuffled = looks(features, [str(number) for number in range(80)], units)
+    shuffled = appearance_clusters(features, [str(number) for number in range(80)], units)
     assert shuffled[20] != shuffled[19]
 
 
 def test_one_photo_more_changes_hardly_any_look(images: NDArray[np.uint8]) -> None:
     units = [f"b{unit}" for unit in units_of(images)]
     folders = [str(number % 7) for number in range(len(images))]  # no order to go by
-    before = looks(look_features(images), folders, units)
+    before = appearance_clusters(appearance_features(images), folders, units)
     more = np.concatenate([images, images[:1] // 2])
-    after = looks(look_features(more), [*folders, "y"], [*units, "c"])
+    after = appearance_clusters(appearance_features(more), [*folders, "y"], [*units, "c"])
     moved = sum(one != other for one, other in zip(before, after, strict=False))
     assert moved <= 0.1 * len(images)  # all of them if the clusters started elsewhere
 
 
-def test_the_same_photos_give_the_same_looks(images: NDArray[np.uint8]) -> None:
+def test_the_same_photos_give_the_same_clusters(images: NDArray[np.uint8]) -> None:
     units = units_of(images)
-    once, again = (looks(look_features(images), ["x"] * len(images), units) for _ in range(2))
+    once, again = (
+        appearance_clusters(appearance_features(images), ["x"] * len(images), units)
+        for _ in range(2)
+    )
     assert once == again
 
 
@@ -81,4 +86,4 @@ def test_the_same_photos_give_the_same_looks(images: NDArray[np.uint8]) -> None:
 def test_photos_that_all_look_the_same(count: int) -> None:
     images = np.full((count, 64, 64, 3), 120, np.uint8)
     units = [str(number) for number in range(count)]
-    assert len(looks(look_features(images), ["x"] * count, units)) == count
+    assert len(appearance_clusters(appearance_features(images), ["x"] * count, units)) == count
