@@ -25,9 +25,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from surface_crack.audit.folds import Photos, train_and_val
-from surface_crack.audit.refit import judge, refit
-from surface_crack.dataset import Part, read_groups, read_images, read_index
+from surface_crack.audit.folds import Photos, split_train_val
+from surface_crack.audit.refit import predict_calibrated, refit
+from surface_crack.dataset import Subset, read_groups, read_images, read_index
 from surface_crack.evaluation.calibration import read_decision
 from surface_crack.network.model_file import load_model
 from surface_crack.network.training import predict
@@ -117,11 +117,11 @@ def adapted(
         folder.mkdir(parents=True, exist_ok=True)
         labels = index["label"].to_numpy()
         photos = Photos(labels, index["source"].tolist(), index["group"].tolist())
-        train, val = train_and_val(photos, own, p.val_share, seed)
+        train, val = split_train_val(photos, own, p.val_share, seed)
         changed = replace(p, **{"seed": seed, **way.changed})  # type: ignore[arg-type]
         model = refit(folder.resolve(), train, val, labels, changed)
-        parts = (Part(read_images(), rows, labels[rows]) for rows in (val, others))
-        auc, accuracy = scores_of(labels[others], judge(model, *parts))
+        parts = (Subset(read_images(), rows, labels[rows]) for rows in (val, others))
+        auc, accuracy = scores_of(labels[others], predict_calibrated(model, *parts))
         write_json(done, {"roc_auc": auc, "accuracy": accuracy})
     found = read_json(done)
     return found["roc_auc"], found["accuracy"]
@@ -135,7 +135,7 @@ def scores_of(labels: NDArray[np.int64], probability: NDArray[np.float64]) -> tu
 
 def logits_of(model: Path, index: pd.DataFrame) -> NDArray[np.float32]:
     every = np.arange(len(index))
-    return predict(load_model(model)[0], Part(read_images(), every, index["label"].to_numpy()))
+    return predict(load_model(model)[0], Subset(read_images(), every, index["label"].to_numpy()))
 
 
 def spread(values: tuple[float, ...]) -> str:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from surface_crack.audit.refit import refit
-from surface_crack.dataset import Part, read_groups, read_images, read_index
+from surface_crack.dataset import Subset, read_groups, read_images, read_index
 from surface_crack.evaluation.calibration import (
     Decision,
     choose_threshold,
@@ -158,7 +158,9 @@ def trained(folder: Path, index: pd.DataFrame, roles: Roles, p: Params) -> Path:
 
 
 def logits_of(model: Path, index: pd.DataFrame, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    return predict(load_model(model)[0], Part(read_images(), rows, index["label"][rows].to_numpy()))
+    return predict(
+        load_model(model)[0], Subset(read_images(), rows, index["label"][rows].to_numpy())
+    )
 
 
 def tile_scores(model: Path, index: pd.DataFrame, roles: Roles) -> dict[str, float]:

@@ -32,7 +32,7 @@ from surface_crack.inspection.inputs import list_inputs
 from surface_crack.inspection.overlay import draw
 from surface_crack.inspection.photo import Settings, inspect_photo, inspect_whole
 from surface_crack.inspection.records import inspected, write_record
-from surface_crack.photos.decode import resized, whole
+from surface_crack.photos.decode import decode_photo, resized
 from surface_crack.project import paths
 from surface_crack.scoring.score_map import mirrored, scale_of, scaled, score_photo
 from surface_crack.scoring.scorer import Scorer, load_scorer
@@ -88,7 +88,7 @@ def even(scorer: Scorer) -> int:
 
 
 def score_file(scorer: Scorer, path: Path) -> NDArray[np.float32]:
-    photo = whole(path.read_bytes(), scale_of(scorer, even(scorer)))
+    photo = decode_photo(path.read_bytes(), scale_of(scorer, even(scorer)))
     size = photo.width, photo.height
     return score_photo(scorer, photo.image, even(scorer), size).probability
 
@@ -98,7 +98,7 @@ def measured(scorer: Scorer, path: Path, rounds: int) -> dict[str, str]:
     content = path.read_bytes()
     settings = Settings(scorer.threshold, even(scorer))
     scale = scale_of(scorer, even(scorer))
-    photo, large = whole(content, scale), whole(content).image
+    photo, large = decode_photo(content, scale), decode_photo(content).image
     size = photo.width, photo.height
     pixels = scaled(photo.image, scale, size)
     padded = mirrored(pixels, scorer.patch, scorer.step)
@@ -117,7 +117,7 @@ def measured(scorer: Scorer, path: Path, rounds: int) -> dict[str, str]:
             write_record(out, inspected(item, "", result, drawn), drawn)
 
         work: dict[str, Callable[[], object]] = {
-            "decode": lambda: whole(path.read_bytes(), scale),
+            "decode": lambda: decode_photo(path.read_bytes(), scale),
             "scale to model pixels": lambda: scaled(photo.image, scale, size),
             SCORE: lambda: scorer.score(padded),
             "scores to regions": lambda: inspect_whole(scorer, photo, settings),
@@ -126,7 +126,7 @@ def measured(scorer: Scorer, path: Path, rounds: int) -> dict[str, str]:
             ALL: everything,
             DENSE: lambda: score_file(scorer, path),
             CUT: lambda: one_by_one(scorer, padded),
-            TILES: lambda: from_photo(scorer, whole(path.read_bytes()).image),
+            TILES: lambda: from_photo(scorer, decode_photo(path.read_bytes()).image),
         }
         times = in_turn(work, rounds)
     rest = [a - b - c for a, b, c in zip(*(times[key] for key in list(work)[3:0:-1]), strict=True)]

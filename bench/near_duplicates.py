@@ -29,7 +29,7 @@ from surface_crack.photos.reader import Limits, Reader
 from surface_crack.project.params import check_params
 from surface_crack.splitting import near_duplicates
 from surface_crack.splitting.near_duplicates import find_near_duplicates
-from tests.support.makers import DISGUISES
+from tests.support.makers import ALTERATIONS
 
 SIZE = 64
 PLANTED = 200  # photos per disguise
@@ -71,13 +71,13 @@ def read(archives: list[Path]) -> tuple[list[Photo], NDArray[np.uint8], NDArray[
 
 
 def hits(photos: list[Photo], images: NDArray[np.uint8]) -> None:
-    chosen = np.random.default_rng(0).permutation(len(photos))[: PLANTED * len(DISGUISES)]
-    names = [list(DISGUISES)[n % len(DISGUISES)] for n in range(len(chosen))]
+    chosen = np.random.default_rng(0).permutation(len(photos))[: PLANTED * len(ALTERATIONS)]
+    names = [list(ALTERATIONS)[n % len(ALTERATIONS)] for n in range(len(chosen))]
     p = check_params()
     with Reader(p.max_bytes) as reader:
         originals = [Image.open(BytesIO(reader.read(photos[n]))) for n in chosen]
         again = [
-            decode(DISGUISES[name](image), SIZE, p.max_pixels).pixels
+            decode(ALTERATIONS[name](image), SIZE, p.max_pixels).pixels
             for image, name in zip(originals, names, strict=True)
         ]
     everything = np.concatenate([images, again])
@@ -87,7 +87,7 @@ def hits(photos: list[Photo], images: NDArray[np.uint8]) -> None:
     }
     hit = np.array([(n, len(images) + k) in found for k, n in enumerate(chosen.tolist())])
     print(f"\nfound among {len(everything)} photos:")
-    for name in DISGUISES:
+    for name in ALTERATIONS:
         of_name = hit[np.array(names) == name]
         print(f"  {name:22}{of_name.sum():4} of {len(of_name)}  {100 * of_name.mean():6.1f} %")
 

@@ -19,7 +19,7 @@ import torch
 from bench.machine import arguments, machine, publish, seconds, spread, table
 from bench.runs import inside, new_folder, run_stages, set_params
 from stages import train
-from surface_crack.dataset import Part, load_part
+from surface_crack.dataset import Subset, load_split
 from surface_crack.network.model import build_model
 from surface_crack.network.model_file import load_model
 from surface_crack.network.training import make_optimizer, predict, score, train_epoch
@@ -52,7 +52,7 @@ def main() -> None:
             with inside(ours):
                 for epochs, found in runs.items():
                     found.append(trained(seed, epochs))
-                photos = len(load_part("train"))
+                photos = len(load_split("train"))
             if number < ROUNDS:
                 with inside(notebook):
                     for precision, measured in rates.items():
@@ -85,20 +85,20 @@ def trained(seed: int, epochs: int) -> tuple[float, float]:
     run_stages(Path.cwd(), "split")
     took = seconds(train.main)
     model, _ = load_model(paths.MODEL)
-    test = load_part("test")
+    test = load_split("test")
     return took, score(predict(model, test), test.labels).accuracy
 
 
 def rate_of_notebook(steps: int, precision: str) -> float:
     """Photos per second."""
-    part, size = load_part("train"), 32
-    few = Part(part.images, part.rows[: steps * size], part.labels[: steps * size])
+    part, size = load_split("train"), 32
+    few = Subset(part.images, part.rows[: steps * size], part.labels[: steps * size])
     model = build_model(
         "notebook", (127.0,) * 3, (50.0,) * 3, dropout=0.5, width=0, normalise="dataset"
     ).to(memory_format=torch.channels_last)
     optimizer = make_optimizer("notebook", model, lr=1e-3, weight_decay=0)
 
-    def epoch(photos: Part) -> None:
+    def epoch(photos: Subset) -> None:
         train_epoch(
             model,
             photos,
@@ -111,7 +111,7 @@ def rate_of_notebook(steps: int, precision: str) -> float:
             after_step=lambda: None,
         )
 
-    epoch(Part(part.images, few.rows[:size], few.labels[:size]))  # warms up
+    epoch(Subset(part.images, few.rows[:size], few.labels[:size]))  # warms up
     return len(few) / seconds(lambda: epoch(few))
 
 

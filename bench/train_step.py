@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.machine import arguments, machine, publish, seconds, spread, table
-from surface_crack.dataset import Part
+from surface_crack.dataset import Subset
 from surface_crack.network.augment import augment
 from surface_crack.network.model import build_model
 from surface_crack.network.training import make_optimizer, pick_device, pick_precision, train_epoch
@@ -66,11 +66,11 @@ def main() -> None:
     publish("train_step", "\n".join(lines), write=options.write)
 
 
-def made_up(path: Path, size: int) -> Part:
+def made_up(path: Path, size: int) -> Subset:
     draw = np.random.default_rng(0)
     np.save(path, draw.integers(0, 256, (PHOTOS, size, size, 3), np.uint8))
     labels = draw.integers(0, 2, PHOTOS)
-    return Part(np.load(path, mmap_mode="r"), draw.permutation(PHOTOS), labels)
+    return Subset(np.load(path, mmap_mode="r"), draw.permutation(PHOTOS), labels)
 
 
 def network(p: Params) -> nn.Module:
@@ -81,7 +81,7 @@ def network(p: Params) -> nn.Module:
 
 def ready_batch(
     p: Params,
-    part: Part,
+    part: Subset,
     *,
     precision: torch.dtype | None = None,
     layout: torch.memory_format = torch.channels_last,
@@ -112,7 +112,7 @@ def ready_batch(
     return lambda: STEPS * len(images) / seconds(steps)
 
 
-def whole_loop(p: Params, part: Part) -> Callable[[], float]:
+def whole_loop(p: Params, part: Subset) -> Callable[[], float]:
     model = network(p).to(memory_format=torch.channels_last)
     optimizer = make_optimizer(p.model, model, p.lr, p.weight_decay)
     shuffle, draw = np.random.default_rng(0), torch.Generator().manual_seed(0)

@@ -35,9 +35,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from surface_crack.audit.folds import Photos, Rows, deal_folds, train_and_val
-from surface_crack.audit.refit import judge, refit
-from surface_crack.dataset import Part, read_groups, read_images, read_index, write_frame
+from surface_crack.audit.folds import Photos, Rows, split_folds, split_train_val
+from surface_crack.audit.refit import predict_calibrated, refit
+from surface_crack.dataset import Subset, read_groups, read_images, read_index, write_frame
 from surface_crack.project import paths
 from surface_crack.project.console import run
 from surface_crack.project.files import read_json
@@ -91,13 +91,13 @@ def judged_by(index: pd.DataFrame, name: str, p: Params, work: Path) -> NDArray[
     for number, (rest, held_out) in enumerate(deal(photos), 1):
         file = work / f"{re.sub('[^A-Za-z0-9]', '-', name)}-seed{p.seed}-fold{number}.csv"
         if not file.exists():
-            train, val = train_and_val(photos, np.intersect1d(rest, own), p.val_share, 0)
+            train, val = split_train_val(photos, np.intersect1d(rest, own), p.val_share, 0)
             print(f"{file.stem}: {len(train)} photos", file=sys.stderr, flush=True)
             images = read_images()
             with TemporaryDirectory(prefix="surface-crack-") as folder:
                 model = refit(Path(folder), train, val, labels, p)
-                parts = (Part(images, rows, labels[rows]) for rows in (val, held_out))
-                table = pd.DataFrame({"row": held_out, "probability": judge(model, *parts)})
+                parts = (Subset(images, rows, labels[rows]) for rows in (val, held_out))
+                table = pd.DataFrame({"row": held_out, "probability": predict_calibrated(model, *parts)})
             write_frame(file, table.set_index("row"))
         done = pd.read_csv(file)
         probability[done["row"]] = done["probability"]
@@ -111,7 +111,7 @@ def photos_of(index: pd.DataFrame) -> Photos:
 
 def deal(photos: Photos) -> Iterator[tuple[Rows, Rows]]:
     """The same whatever the seed, so that seeds differ by training alone."""
-    return deal_folds(photos, np.arange(len(photos.labels)), FOLDS, 0)
+    return split_folds(photos, np.arange(len(photos.labels)), FOLDS, 0)
 
 
 def folds_of(index: pd.DataFrame) -> NDArray[np.int64]:

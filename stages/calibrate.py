@@ -24,7 +24,7 @@ from surface_crack.evaluation.calibration import (
     probabilities,
     write_decision,
 )
-from surface_crack.evaluation.terms import on_purpose
+from surface_crack.evaluation.terms import higher_by_design
 from surface_crack.project import paths
 from surface_crack.project.files import write_json
 from surface_crack.project.manifest import VAL, check_one_run, made_by
@@ -67,7 +67,7 @@ def main() -> None:
         },
     )
     losses = before["loss"], after["loss"]
-    log.info("temperature %.3f: loss %.4f -> %.4f%s", temperature, *losses, on_purpose(*losses))
+    log.info("temperature %.3f: loss %.4f -> %.4f%s", temperature, *losses, higher_by_design(*losses))
     log.info(
         "threshold %.4f: recall %.2f %%, precision %.2f %%, %d mistakes in %d validation photos",
         *(decision.threshold, 100 * decided["recall"], 100 * decided["precision"]),

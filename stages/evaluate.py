@@ -24,8 +24,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from surface_crack.dataset import (
-    Part,
-    load_part,
+    Subset,
+    load_split,
     read_groups,
     read_history,
     read_index,
@@ -33,7 +33,7 @@ from surface_crack.dataset import (
 )
 from surface_crack.evaluation import curves, figures, scores
 from surface_crack.evaluation.calibration import read_decision
-from surface_crack.evaluation.folders import Folder, Judged, folder_table
+from surface_crack.evaluation.folders import FolderScores, Prediction, folder_table
 from surface_crack.evaluation.heatmap import heat_maps
 from surface_crack.evaluation.intervals import intervals
 from surface_crack.evaluation.report import report
@@ -57,7 +57,7 @@ VERDICTS = {  # (label, decided)
 
 
 def main() -> None:
-    test, index = load_part("test"), read_index()
+    test, index = load_split("test"), read_index()
     groups = read_groups()["group"][test.rows]
     model, _ = load_model(paths.MODEL)
     decision = read_decision(paths.DECISION, paths.MODEL)
@@ -79,9 +79,9 @@ def main() -> None:
     }
     write_json(paths.METRICS / "evaluate.json", numbers)
     write_frame(paths.METRICS / "report.csv", scores.report_table(test.labels, decided).round(6))
-    judged = table.assign(decided=decided)[list(Judged._fields)]
-    folders = folder_table(map(Judged._make, judged.itertuples(index=False)))
-    write_csv(paths.METRICS / "folders.csv", Folder._fields, folders)
+    judged = table.assign(decided=decided)[list(Prediction._fields)]
+    folders = folder_table(map(Prediction._make, judged.itertuples(index=False)))
+    write_csv(paths.METRICS / "folders.csv", FolderScores._fields, folders)
     text = report(test.labels, decided, numbers, decision, folders, groups.nunique())
     write_text(paths.METRICS / "report.txt", text)
     draw_plots(test, probability, decided, table)
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def draw_plots(
-    test: Part,
+    test: Subset,
     probability: NDArray[np.float64],
     decided: NDArray[np.int64],
     table: pd.DataFrame,
@@ -120,7 +120,7 @@ def draw_plots(
 
 
 def draw_gallery(
-    test: Part,
+    test: Subset,
     table: pd.DataFrame,
     chosen: NDArray[np.int64],
     decided: NDArray[np.int64],
@@ -133,7 +133,7 @@ def draw_gallery(
 
 
 def draw_heat_maps(
-    model: Model, test: Part, table: pd.DataFrame, decided: NDArray[np.int64]
+    model: Model, test: Subset, table: pd.DataFrame, decided: NDArray[np.int64]
 ) -> None:
     """The worst mistakes, the surest cracks and the surest sound photos under their heat maps."""
     error, right = np.abs(table["probability"].to_numpy() - test.labels), decided == test.labels
@@ -164,7 +164,7 @@ def captions(
     texts = []
     for row, said in zip(table.iloc[chosen].to_dict("records"), decided[chosen], strict=True):
         verdict = VERDICTS[row["label"], int(said)]
-        name = shortened(f"{row['source']}/{row['path']}", figures.WIDE)
+        name = shortened(f"{row['source']}/{row['path']}", figures.CAPTION_LETTERS)
         texts.append(f"{verdict}, P {row['probability']:.3f}\n{name}")
     return texts
 

@@ -25,13 +25,13 @@ from surface_crack.photos.listing import (
     Rejected,
     check_classes,
     class_labels,
+    dvc_link_warning,
+    git_tracking_warning,
     list_photos,
-    open_to_git,
-    unseen_by_dvc,
 )
 from surface_crack.photos.packing import Row, pack_all
 from surface_crack.photos.reader import Limits
-from surface_crack.photos.sizes import made_small, typical_side
+from surface_crack.photos.sizes import downscale_warning, typical_side
 from surface_crack.photos.unchanged import check_unchanged, stamps
 from surface_crack.project import paths
 from surface_crack.project.errors import DataError
@@ -51,7 +51,7 @@ def main() -> None:
     before = stamps(raw)
     listing = list_photos(raw, labels, p.exclude)
     check_classes(raw, listing, p.negative, p.positive)
-    for warning in filter(None, (unseen_by_dvc(raw, listing), open_to_git(raw))):
+    for warning in filter(None, (dvc_link_warning(raw, listing), git_tracking_warning(raw))):
         log.warning(warning)
 
     rows, unusable = pack_all(listing.photos, p.image_size, paths.IMAGES, limits, "prepare")
@@ -60,7 +60,9 @@ def main() -> None:
 
     write_csv(paths.REJECTED, Rejected._fields, sorted(rejected) + sorted(listing.clutter))
     check(rows, rejected, p.max_rejected)
-    if note := made_small(typical_side([(row.width, row.height) for row in rows]), p.image_size):
+    if note := downscale_warning(
+        typical_side([(row.width, row.height) for row in rows]), p.image_size
+    ):
         log.warning(note)
     write_csv(paths.INDEX, Row._fields, rows)
     write_json(paths.METRICS / "data.json", summary(rows, listing))

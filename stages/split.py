@@ -26,8 +26,8 @@ from surface_crack.project.labels import CLASSES
 from surface_crack.project.manifest import write_manifest
 from surface_crack.project.params import read_params
 from surface_crack.project.stage import run_stage
-from surface_crack.splitting.groups import lone_groups
-from surface_crack.splitting.parts import count_parted, split_rows
+from surface_crack.splitting.groups import singleton_groups
+from surface_crack.splitting.parts import count_leaked, split_rows
 from surface_crack.splitting.statistics import photo_side, pixel_statistics
 from surface_crack.splitting.ties import components
 
@@ -68,13 +68,13 @@ def main() -> None:
     of_val = ((row, sources[row]) for row in parts["val"])
     write_csv(paths.VAL_SOURCES, ("row", "source"), of_val)
 
-    alone = [photo.group for photo in lone_groups(index)]
+    alone = [photo.group for photo in singleton_groups(index)]
     numbers |= {
         "groups": len(set(groups)),
         "largest_group": largest,
         "photos_with_near_duplicate": len(set(near.ravel().tolist())),
-        "near_duplicates_leaked": count_parted(families, parts),
-        "near_duplicates_leaked_by_random_split": count_parted(
+        "near_duplicates_leaked": count_leaked(families, parts),
+        "near_duplicates_leaked_by_random_split": count_leaked(
             families, split_rows(alone, labels, sources, shares, p.seed)
         ),
     }

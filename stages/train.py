@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from surface_crack.dataset import load_part
+from surface_crack.dataset import load_split
 from surface_crack.network.augment import augment
 from surface_crack.network.init import begin_with, start_file
 from surface_crack.network.model import build_model
@@ -65,7 +65,7 @@ def main() -> None:
     shuffle = np.random.default_rng(p.seed)  # batch order, apart from the above
     draw = torch.Generator().manual_seed(p.seed)  # augmentation, apart from both
 
-    train, val = load_part("train"), load_part("val")
+    train, val = load_split("train"), load_split("val")
     image_size = train.images.shape[1]
     if p.model == "notebook" and image_size != NOTEBOOK_SIZE:
         raise TrainingError(

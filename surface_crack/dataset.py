@@ -13,7 +13,7 @@ from surface_crack.project.files import write_text
 
 
 @dataclass(frozen=True)
-class Part:
+class Subset:
     """Photos of one part. `images` is the whole packed array, mapped from disk, not a copy."""
 
     images: NDArray[np.uint8]  # (N, S, S, 3) RGB of all parts
@@ -64,7 +64,7 @@ def read_images() -> NDArray[np.uint8]:
     return images
 
 
-def read_part(name: str) -> pd.DataFrame:
+def read_split(name: str) -> pd.DataFrame:
     """Columns row and label of the part `name`: train, val or test."""
     return _read_csv(paths.SPLIT / f"{name}.csv", {"row": np.int64, "label": np.int64})
 
@@ -74,10 +74,10 @@ def read_val_sources() -> pd.DataFrame:
     return _read_csv(paths.VAL_SOURCES, {"row": np.int64, "source": str})
 
 
-def load_part(name: str) -> Part:
+def load_split(name: str) -> Subset:
     """`name` is train, val or test. Raises DataError if a file is missing."""
-    rows = read_part(name)
-    return Part(read_images(), rows["row"].to_numpy(), rows["label"].to_numpy())
+    rows = read_split(name)
+    return Subset(read_images(), rows["row"].to_numpy(), rows["label"].to_numpy())
 
 
 def read_logits() -> pd.DataFrame:

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from surface_crack.dataset import Part, load_part
+from surface_crack.dataset import Subset, load_split
 from surface_crack.evaluation.calibration import read_decision
 from surface_crack.network.cracknet import CrackNet
 from surface_crack.network.model_file import load_model
@@ -52,7 +52,7 @@ def main() -> None:
     check_one_run(
         ("prepare", "split", "train"), (paths.IMAGES, paths.SPLIT / "val.csv", paths.MODEL)
     )
-    val = load_part("val")
+    val = load_split("val")
     assert isinstance(model, CrackNet)
     decision = read_decision(paths.DECISION, paths.MODEL)
     context = len(model.context)
@@ -91,7 +91,7 @@ def main() -> None:
     )
 
 
-def large_photos(part: Part, seed: int) -> list[NDArray[np.uint8]]:
+def large_photos(part: Subset, seed: int) -> list[NDArray[np.uint8]]:
     """Photos of the part, drawn at random, side by side: uint8 (H, W, 3), of several sizes."""
     draw = np.random.default_rng(seed)
     photos = []

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from surface_crack.dataset import Part, read_index, read_part
+from surface_crack.dataset import Subset, read_index, read_split
 from surface_crack.evaluation import figures
 from surface_crack.evaluation.calibration import Decision, read_decision
 from surface_crack.evaluation.terms import shortened_list
@@ -43,7 +43,7 @@ from surface_crack.robustness.scores import (
     LEVELS,
     UNDISTURBED,
     Level,
-    choose,
+    choose_photos,
     find_photos,
     robustness_text,
     scores,
@@ -61,8 +61,8 @@ def main() -> None:
     p = read_params("robustness")
     model, config = load_model(paths.MODEL)
     model, decision = model.to(pick_device()), read_decision(paths.DECISION, paths.MODEL)
-    test = read_part("test").set_index("row")
-    test = choose(test.join(read_index()[["source", "path", "sha256"]]), p.robustness_images)
+    test = read_split("test").set_index("row")
+    test = choose_photos(test.join(read_index()[["source", "path", "sha256"]]), p.robustness_images)
     labels = test["label"].to_numpy()
     listing = list_photos(Path(p.raw), class_labels(p.negative, p.positive), p.exclude)
     photos = list(zip(find_photos(listing, test), test["sha256"], strict=True))
@@ -125,7 +125,7 @@ def predicted(
         stacks = [pictures for photo in some for pictures in photo.values()]
         pixels = np.concatenate(stacks)
         every = np.arange(len(pixels))
-        probability = decision.probabilities(predict(model, Part(pixels, every, 0 * every)))
+        probability = decision.probabilities(predict(model, Subset(pixels, every, 0 * every)))
         starts = np.cumsum([0, *map(len, stacks[:-1])])
         batches.append(np.maximum.reduceat(probability, starts).reshape(len(some), -1))
     return dict(zip([UNDISTURBED, *LEVELS], np.concatenate(batches).T, strict=True))

@@ -23,7 +23,7 @@ class Photos(NamedTuple):
 Rows = NDArray[np.int64]
 
 
-def deal_folds(photos: Photos, among: Rows, folds: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
+def split_folds(photos: Photos, among: Rows, folds: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
     """(all others, those held out) of the positions `among`, ascending, for each fold.
 
     Each photo is held out in one fold. Raises DataError if there are too few groups.
@@ -43,14 +43,14 @@ def deal_folds(photos: Photos, among: Rows, folds: int, seed: int) -> Iterator[t
         yield among[others], among[part]
 
 
-def train_and_val(photos: Photos, among: Rows, val_share: float, seed: int) -> tuple[Rows, Rows]:
+def split_train_val(photos: Photos, among: Rows, val_share: float, seed: int) -> tuple[Rows, Rows]:
     """The positions `among` in two: those that train, and those that choose the best epoch.
 
     The latter are about `val_share` of them. Raises DataError if a part would lack a class.
     """
     count = len({photos.groups[row] for row in among.tolist()})
     parts = max(2, min(round(1 / val_share), count // GROUPS))
-    train, val = next(deal_folds(photos, among, parts, seed))
+    train, val = next(split_folds(photos, among, parts, seed))
     for rows in (train, val):
         if len(np.unique(photos.labels[rows])) < 2:
             raise DataError(

@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from surface_crack.dataset import Part, read_images, read_index
+from surface_crack.dataset import Subset, read_images, read_index
 from surface_crack.evaluation.calibration import fit_temperature, probabilities
 from surface_crack.network.model_file import load_model
 from surface_crack.network.training import pick_device, predict
@@ -79,7 +79,7 @@ def _train(folder: Path) -> None:
         raise RuntimeError(f"training failed:\n{text}")
 
 
-def judge(file: Path, val: Part, held_out: Part) -> NDArray[np.float64]:
+def predict_calibrated(file: Path, val: Subset, held_out: Subset) -> NDArray[np.float64]:
     """Probability of a crack of the photos `held_out`, by the network in `file`.
 
     Its temperature is fitted to `val`, so that probabilities of several folds compare.

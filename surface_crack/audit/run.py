@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from surface_crack.audit.folds import Photos, deal_folds, train_and_val
-from surface_crack.audit.refit import judge, refit
+from surface_crack.audit.folds import Photos, split_folds, split_train_val
+from surface_crack.audit.refit import predict_calibrated, refit
 from surface_crack.dataset import (
-    Part,
-    load_part,
+    Subset,
+    load_split,
     read_groups,
     read_images,
     read_index,
@@ -29,7 +29,7 @@ from surface_crack.dataset import (
 from surface_crack.evaluation import figures
 from surface_crack.evaluation.terms import duration, shortened
 from surface_crack.photos.decode import NotAPhoto
-from surface_crack.photos.listing import by_name, class_labels, list_photos
+from surface_crack.photos.listing import class_labels, list_photos, photos_by_name
 from surface_crack.photos.reader import Reader, open_photo
 from surface_crack.project import paths
 from surface_crack.project.errors import DataError, one_line
@@ -62,7 +62,7 @@ def audit(out: Path, folds: int) -> None:
     check_one_run(("prepare", "group", "split"), made_before)
     make_folder(out)
     index, images = read_index(), read_images()
-    rows = np.sort(np.concatenate([load_part(name).rows for name in ("train", "val")]))
+    rows = np.sort(np.concatenate([load_split(name).rows for name in ("train", "val")]))
     table = index.loc[rows, ["source", "path", "label"]].assign(probability=np.nan, fold=0)
     labels, groups = index["label"].to_numpy(), read_groups()["group"].tolist()
     photos = Photos(labels, index["source"].tolist(), groups)
@@ -72,11 +72,11 @@ def audit(out: Path, folds: int) -> None:
         *(len(rows), folds, len(index) - len(rows)),
     )
     start = time.monotonic()
-    for number, (rest, held_out) in enumerate(deal_folds(photos, rows, folds, p.seed), 1):
-        train, val = train_and_val(photos, rest, p.val_share, p.seed)
+    for number, (rest, held_out) in enumerate(split_folds(photos, rows, folds, p.seed), 1):
+        train, val = split_train_val(photos, rest, p.val_share, p.seed)
         with TemporaryDirectory(prefix="surface-crack-") as folder:
             file = refit(Path(folder), train, val, labels, p)
-            judged = judge(file, *(Part(images, part, labels[part]) for part in (val, held_out)))
+            judged = predict_calibrated(file, *(Subset(images, part, labels[part]) for part in (val, held_out)))
         table.loc[held_out, "probability"], table.loc[held_out, "fold"] = judged, number
         right = ((judged > 0.5) == labels[held_out]).mean()
         log.info(
@@ -137,7 +137,7 @@ def originals(table: pd.DataFrame) -> dict[int, NDArray[np.uint8]]:
     except (DataError, OSError) as error:
         log.warning("the sheet shows packed photos, which are small: %s", one_line(error))
         return {}
-    photos = by_name(listing)
+    photos = photos_by_name(listing)
     found: dict[int, NDArray[np.uint8]] = {}
     with Reader(p.max_bytes) as reader:
         columns = table[["source", "path", "sha256"]].to_numpy().tolist()

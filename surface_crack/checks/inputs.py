@@ -9,12 +9,12 @@ from surface_crack.network.init import changed_since, learnt_side
 from surface_crack.photos.listing import (
     check_classes,
     class_labels,
+    dvc_link_warning,
+    git_tracking_warning,
     list_photos,
-    open_to_git,
-    unseen_by_dvc,
 )
 from surface_crack.photos.reader import Reader
-from surface_crack.photos.sizes import made_small, other_size, sizes_of, typical_side
+from surface_crack.photos.sizes import downscale_warning, size_warning, sizes_of, typical_side
 from surface_crack.project import paths
 from surface_crack.project.errors import DataError
 from surface_crack.project.params import check_params
@@ -39,8 +39,10 @@ def check() -> None:
     pattern_keys(p.group_pattern, [photo.source for photo in listing.photos], names)
     with Reader(p.max_bytes) as reader:
         side = typical_side(sizes_of(listing.photos, reader))
-    warnings = [changed_since(p.init), unseen_by_dvc(raw, listing), open_to_git(raw)]
-    warnings.append(made_small(side, p.image_size) or other_size(side, learnt_side(p.init)))
+    warnings = [changed_since(p.init), dvc_link_warning(raw, listing), git_tracking_warning(raw)]
+    warnings.append(
+        downscale_warning(side, p.image_size) or size_warning(side, learnt_side(p.init))
+    )
     for warning in filter(None, warnings):
         log.warning(warning)
     positive = sum(photo.label for photo in listing.photos)

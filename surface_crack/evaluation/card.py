@@ -14,10 +14,10 @@ import pandas as pd
 from surface_crack.evaluation.terms import (
     ALL,
     CHANCE,
-    FEW,
+    FEW_GROUPS,
     SCORES,
     SHARES,
-    on_purpose,
+    higher_by_design,
     only_drawings,
 )
 from surface_crack.project import paths
@@ -29,7 +29,7 @@ GROUPED = {
     "near-duplicates": "exact copies and near-duplicates stay together",
     "appearance": "exact copies, near-duplicates and photos of similar appearance stay together",
 }
-USES = {
+SET_ROLES = {
     "train": "fitted the weights",
     "val": "chose epoch, temperature and threshold",
     "test": "judged the model, once",
@@ -159,13 +159,13 @@ def _judging(
             ["part", "photos", "with a crack", "groups", "what it did"],
             [
                 [part, *(f"{split[part][x]:,}" for x in ("photos", "positive", "groups")), use]
-                for part, use in USES.items()
+                for part, use in SET_ROLES.items()
             ],
         ),
         f"A photo counts as cracked from a probability of {calibrate['threshold']:.4g} on "
         f"(threshold: {rule}).\n"
         f"Logits are divided by a temperature of {calibrate['temperature']:.4g}, which took the "
-        f"validation loss from {before:.4f} to {after:.4f}{on_purpose(before, after)}.",
+        f"validation loss from {before:.4f} to {after:.4f}{higher_by_design(before, after)}.",
     ]
 
 
@@ -184,7 +184,7 @@ def _scores(evaluate: Mapping[str, Any], test: Mapping[str, Any]) -> list[str]:
     common = max(test["negative"], test["positive"]) / test["photos"]
     text = (
         f"Intervals: bootstrap over the {test['groups']:,} groups of the test part; with fewer "
-        f"than {FEW}, take them as rough.\n"
+        f"than {FEW_GROUPS}, take them as rough.\n"
         f"Always giving the commoner answer would have an accuracy of {100 * common:.2f} %."
     )
     if interval["roc_auc"]["low"] <= CHANCE:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from surface_crack.project.files import replacing
 
 TRAIN, VALIDATION, CRACK = "#4c78a8", "#f58518", "#b3261e"
-WIDE = 31  # letters of a caption in a gallery; more would run into the next one
+CAPTION_LETTERS = 31  # letters of a caption in a gallery; more would run into the next one
 HOT = np.array([220, 20, 20])  # red, which no photo in grey has
 
 
@@ -106,7 +106,7 @@ def gallery(
         _save(figure, path)
 
 
-def heated(photo: NDArray[np.uint8], heat: NDArray[np.float32], scale: float) -> NDArray[np.uint8]:
+def heat_overlay(photo: NDArray[np.uint8], heat: NDArray[np.float32], scale: float) -> NDArray[np.uint8]:
     """uint8 (S, S, 3) in grey, the redder the hotter: heat (S, S) of `scale` hides the photo."""
     share = np.clip(heat / scale, 0, 1)[..., None]
     grey = photo.mean(axis=2, keepdims=True)
@@ -129,6 +129,6 @@ def heat_gallery(
     pairs = [
         picture
         for photo, warmth in zip(photos, heat, strict=True)
-        for picture in (photo, heated(photo, warmth, scale))
+        for picture in (photo, heat_overlay(photo, warmth, scale))
     ]
     gallery(pairs, [text for caption in captions for text in (caption, "")], title, path)

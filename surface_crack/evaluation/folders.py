@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surface_crack.evaluation.intervals import accuracy_interval, area_under_roc
+from surface_crack.evaluation.intervals import accuracy_interval, roc_auc_of
 from surface_crack.evaluation.terms import ALL, shortened
 
 WIDTH = 80  # columns
 SHOWN = 40  # folders
 
 
-class Judged(NamedTuple):
+class Prediction(NamedTuple):
     """A photo and what the model said of it: one line of predictions.csv."""
 
     source: str
@@ -25,7 +25,7 @@ class Judged(NamedTuple):
     decided: int  # 1 where that reaches the threshold
 
 
-class Folder(NamedTuple):
+class FolderScores(NamedTuple):
     """One line of folders.csv. Scores that a folder's photos leave undefined are None."""
 
     source: str
@@ -42,9 +42,9 @@ class Folder(NamedTuple):
     roc_auc: float | None
 
 
-def folder_table(photos: Iterable[Judged]) -> list[Folder]:
+def folder_table(photos: Iterable[Prediction]) -> list[FolderScores]:
     """A line per source and folder, and before these one per source with several."""
-    sources: dict[str, dict[str, list[Judged]]] = defaultdict(lambda: defaultdict(list))
+    sources: dict[str, dict[str, list[Prediction]]] = defaultdict(lambda: defaultdict(list))
     for photo in photos:
         parent = PurePosixPath(photo.path).parent.parent.as_posix()
         sources[photo.source]["" if parent == "." else parent].append(photo)
@@ -56,14 +56,14 @@ def folder_table(photos: Iterable[Judged]) -> list[Folder]:
     return table
 
 
-def _folder(source: str, folder: str, photos: Sequence[Judged]) -> Folder:
+def _folder(source: str, folder: str, photos: Sequence[Prediction]) -> FolderScores:
     labels = np.array([photo.label for photo in photos])
     decided = np.array([photo.decided for photo in photos])
     probability = np.array([photo.probability for photo in photos])
     cracks, alarms = int(labels.sum()), int(decided.sum())
     found = int((labels & decided).sum())
     low, high = accuracy_interval(labels == decided, [photo.group for photo in photos])
-    return Folder(
+    return FolderScores(
         source=source,
         folder=folder,
         photos=len(photos),
@@ -76,7 +76,7 @@ def _folder(source: str, folder: str, photos: Sequence[Judged]) -> Folder:
         recall=_rounded(found / cracks) if cracks else None,
         precision=_rounded(found / alarms) if alarms else None,
         roc_auc=(
-            _rounded(area_under_roc(labels, probability)) if 0 < cracks < len(photos) else None
+            _rounded(roc_auc_of(labels, probability)) if 0 < cracks < len(photos) else None
         ),
     )
 
@@ -85,7 +85,7 @@ def _rounded(value: float) -> float:
     return float(np.round(value, 6))
 
 
-def folder_lines(folders: Sequence[Folder], whole: str) -> list[str]:
+def folder_lines(folders: Sequence[FolderScores], whole: str) -> list[str]:
     """The folders with the most mistakes, in the order of the table; `whole` says where all are."""
     mistakes = [folder.missed + folder.false_alarms for folder in folders]
     worst = sorted(range(len(folders)), key=lambda place: -mistakes[place])[:SHOWN]
@@ -98,7 +98,7 @@ def folder_lines(folders: Sequence[Folder], whole: str) -> list[str]:
     return lines
 
 
-def _folder_line(row: Folder) -> str:
+def _folder_line(row: FolderScores) -> str:
     name = shortened(f"{row.source}/{row.folder}".rstrip("/"), 25)
     low, high = f"{100 * row.low:.2f}", f"{100 * row.high:.2f}"
     counts = f"{row.photos:7}{row.cracks:7}{row.missed:7}{row.false_alarms:6}"

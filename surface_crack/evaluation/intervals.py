@@ -158,7 +158,7 @@ def weighted_scores(
     }
 
 
-def area_under_roc(labels: NDArray[np.int64], probability: NDArray[np.float64]) -> float:
+def roc_auc_of(labels: NDArray[np.int64], probability: NDArray[np.float64]) -> float:
     """Of photos (n,) of both classes, in any order."""
     order = np.argsort(-probability, kind="stable")
     area, _ = curve_areas(np.ones((1, len(labels))), labels[order], probability[order])

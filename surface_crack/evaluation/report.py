@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surface_crack.evaluation.calibration import Decision
-from surface_crack.evaluation.folders import WIDTH, Folder, folder_lines
+from surface_crack.evaluation.folders import WIDTH, FolderScores, folder_lines
 from surface_crack.evaluation.intervals import REPLICATES
 from surface_crack.evaluation.scores import report_text
-from surface_crack.evaluation.terms import CHANCE, FEW, SCORES, shortened
+from surface_crack.evaluation.terms import CHANCE, FEW_GROUPS, SCORES, shortened
 
 HEADLINES = ("accuracy", "recall", "precision", "f1")
 
@@ -21,7 +21,7 @@ def report(
     decided: NDArray[np.int64],
     numbers: Mapping[str, Any],
     decision: Decision,
-    folders: Sequence[Folder],
+    folders: Sequence[FolderScores],
     groups: int,
 ) -> str:
     """The text of report.txt. `numbers` are those of evaluate.json, `groups` counts the test's."""
@@ -35,7 +35,7 @@ def report(
         "",
         *textwrap.wrap(
             f"In brackets: 95 % intervals, {REPLICATES} draws of {groups} groups of photos that "
-            f"belong together{' (few: take them as rough)' if groups < FEW else ''}.",
+            f"belong together{' (few: take them as rough)' if groups < FEW_GROUPS else ''}.",
             WIDTH,
         ),
         *_no_better_than_chance(numbers),

@@ -20,7 +20,7 @@ NUMBERS = {
 }
 SCORES = SHARES | NUMBERS
 ALL = "*"  # "folder" of a source's total in folders.csv
-FEW = 30  # groups, below which a bootstrap promises too much
+FEW_GROUPS = 30  # groups, below which a bootstrap promises too much
 CHANCE = 0.5  # area under ROC of a coin
 NAMED = 5  # sources that are named; a folder may hold hundreds of archives
 DRAWINGS = (
@@ -46,7 +46,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def on_purpose(before: float, after: float) -> str:
+def higher_by_design(before: float, after: float) -> str:
     """What to add to two validation losses, where calibration has raised it."""
     if after <= before:
         return ""

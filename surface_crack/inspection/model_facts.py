@@ -10,7 +10,7 @@ from surface_crack.project import paths
 from surface_crack.project.errors import DataError, one_line
 from surface_crack.project.files import read_json
 from surface_crack.scoring.scorer import Scorer
-from surface_crack.validation.verdict import USES, percent
+from surface_crack.validation.verdict import VERDICT_TEXT, percent
 
 SHOWN = ("recall", "specificity", "precision", "accuracy")
 LIMITS = (
@@ -90,7 +90,7 @@ def quoted(report: Path, scorer: Scorer) -> tuple[str, bool]:
             for name in ("recall", "specificity")
             if found["scores"][name]
         ]
-        verdict = USES[use].format(suggested and suggested["threshold"])
+        verdict = VERDICT_TEXT[use].format(suggested and suggested["threshold"])
         text = f"{found['photos']} photos of {found['path']}: {verdict} ({'; '.join(scores)})."
     except (KeyError, TypeError, AttributeError, OSError) as error:
         raise DataError(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from surface_crack.inspection.gps import position
 from surface_crack.inspection.quality import flags, survey
 from surface_crack.inspection.regions import Cells, Regions, cells, doubt, find_regions, joined
-from surface_crack.photos.decode import MAX_WHOLE, NotAPhoto, Whole, whole
+from surface_crack.photos.decode import MAX_PIXELS, DecodedPhoto, NotAPhoto, decode_photo
 from surface_crack.scoring.score_map import scaled, score_pixels
 from surface_crack.scoring.scorer import Scorer
 
@@ -51,16 +51,20 @@ class Inspection:
     patch_sides: list[float]  # photo pixels, the model's own scale first
 
 
-def inspect_photo(scorer: Scorer, content: bytes, settings: Settings) -> tuple[Inspection, Whole]:
+def inspect_photo(
+    scorer: Scorer, content: bytes, settings: Settings
+) -> tuple[Inspection, DecodedPhoto]:
     """Bytes of an image file -> what was found, and the photo. Raises NotAPhoto."""
-    photo = whole(content, lambda pixels: scorer.patch / patch_sides(scorer, settings, pixels)[-1])
+    photo = decode_photo(
+        content, lambda pixels: scorer.patch / patch_sides(scorer, settings, pixels)[-1]
+    )
     found = inspect_whole(scorer, photo, settings, position(content))
     return found, photo
 
 
 def inspect_whole(
     scorer: Scorer,
-    photo: Whole,
+    photo: DecodedPhoto,
     settings: Settings,
     position: tuple[float, float] | None = None,
 ) -> Inspection:
@@ -128,10 +132,10 @@ def _at(grid: Cells, parts: NDArray[np.bool_], side: float) -> NDArray[np.bool_]
     return parts[np.ix_(rows, columns)]
 
 
-def _check_area(photo: Whole, scorer: Scorer, settings: Settings) -> None:
+def _check_area(photo: DecodedPhoto, scorer: Scorer, settings: Settings) -> None:
     """Pixels are added where a patch has fewer than the network sees of it."""
     side = settings.patch_px or scorer.photo_side
-    least = math.ceil(scorer.patch * math.sqrt(photo.width * photo.height / MAX_WHOLE))
+    least = math.ceil(scorer.patch * math.sqrt(photo.width * photo.height / MAX_PIXELS))
     if side < least:
         raise NotAPhoto(
             f"{photo.width} x {photo.height} pixels take a --patch-px of {least} or more, got "

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from surface_crack.dataset import Part
+from surface_crack.dataset import Subset
 from surface_crack.project.errors import TrainingError
 
 EVAL_BATCH = 64  # photos per pass without gradients: bounds memory
@@ -62,7 +62,7 @@ def steps_per_epoch(photos: int, size: int) -> int:
     return max(1, math.ceil((photos - 1) / size))
 
 
-def batches(part: Part, rows: NDArray[np.int64], size: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(part: Subset, rows: NDArray[np.int64], size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """uint8 (B, 3, S, S) and float32 labels (B,) of the part's photos `rows`, in that order.
 
     Packed photos are (S, S, 3), so the permuted batch is channels_last without a copy.
@@ -76,7 +76,7 @@ def batches(part: Part, rows: NDArray[np.int64], size: int) -> Iterator[tuple[Te
 
 def train_epoch(
     model: nn.Module,
-    part: Part,
+    part: Subset,
     batch_size: int,
     optimizer: torch.optim.Optimizer,
     *,
@@ -120,7 +120,7 @@ def check_finite(part: str, loss: float, lr: float) -> None:
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, part: Part) -> NDArray[np.float32]:
+def predict(model: nn.Module, part: Subset) -> NDArray[np.float32]:
     """Logits (n,) of the part's photos, in its order, in fp32."""
     model.eval()
     device = next(model.parameters()).device

@@ -79,7 +79,7 @@ def walk(root: Path, *, hidden: bool = True) -> Iterator[Folder]:
                 links += [folder for folder in paths if os.path.islink(folder)]  # noqa: PTH114
                 yield Folder(path, names, "")
             for error in unlisted:
-                if is_want(error):
+                if is_resource_exhaustion(error):
                     raise error
                 yield Folder(error.filename, [], f"cannot be read: {error.strerror}")
         starts = links
@@ -118,7 +118,7 @@ def _zip_problem(info: zipfile.ZipInfo, name: str, again: bool) -> str:
     return ""
 
 
-def is_want(error: Exception) -> bool:
+def is_resource_exhaustion(error: Exception) -> bool:
     """Whether the system has no more open files or memory to give: no fault of the file's."""
     return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
@@ -129,7 +129,7 @@ def open_zip(archive: Path) -> zipfile.ZipFile:
             raise DataError(f"{archive} {PART}")
         return zipfile.ZipFile(archive)
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        if is_want(error):
+        if is_resource_exhaustion(error):
             raise
         raise DataError(f"{archive} is not a zip that can be read ({one_line(error)})") from None
 

@@ -30,7 +30,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")  # brands of HEIF files, at byte 8
 FILTER = Image.Resampling.BILINEAR  # Pillow's covers all pixels that it makes one of: antialiased
 MIN_SIDE = 8  # pixels; less shows no surface
-MAX_WHOLE = 200_000_000  # pixels of a photo to be inspected; more is no photo but a bomb
+MAX_PIXELS = 200_000_000  # pixels of a photo to be inspected; more is no photo but a bomb
 MAX_SCANS = 100  # of a progressive JPEG; usual are 10, and each passes over the whole picture
 SEVERAL = "holds several pictures: save them one by one"
 SPARE = 2  # pixels a side for each wanted one that decoding leaves to the resize
@@ -95,24 +95,24 @@ def _decoded(content: bytes, size: int, max_pixels: int, room: ExitStack) -> Dec
         return Decoded(np.asarray(small), width, height, faint)
 
 
-class Whole(NamedTuple):
+class DecodedPhoto(NamedTuple):
     image: Image.Image  # RGB, upright
     width: int  # of the original, upright, pixels; `image` may be smaller
     height: int
     faint: bool = False  # as in Decoded
 
 
-def whole(
+def decode_photo(
     content: bytes,
     scale: float | Callable[[int], float] = 1,
     least: int = 1,
     max_pixels: int | None = None,
-) -> Whole:
+) -> DecodedPhoto:
     """Bytes of an image file -> a photo of any shape, to be scaled by `scale` afterwards, which may
     follow from how many pixels there are.
 
     A JPEG of which no more is needed comes scaled down by eighths, as in `decode`; all other pixels
-    are the file's. It may have `max_pixels`, or MAX_WHOLE. Raises NotAPhoto as `decode` does, and
+    are the file's. It may have `max_pixels`, or MAX_PIXELS. Raises NotAPhoto as `decode` does, and
     for photos with fewer than `least` pixels a side.
     """
     content = _one_picture(content)
@@ -132,12 +132,12 @@ def whole(
         upright = _upright(convert(rgb) if convert else rgb, orientation)
         if orientation >= 5:  # turned by a quarter
             width, height = height, width
-        return Whole(upright, width, height, faint)
+        return DecodedPhoto(upright, width, height, faint)
 
 
 def original(content: bytes, max_pixels: int) -> Image.Image:
     """Bytes of an image file -> all its pixels, RGB. Raises NotAPhoto as `decode` does."""
-    return whole(content, least=MIN_SIDE, max_pixels=max_pixels).image
+    return decode_photo(content, least=MIN_SIDE, max_pixels=max_pixels).image
 
 
 def resized(image: Image.Image, size: int) -> NDArray[np.uint8]:
@@ -214,8 +214,8 @@ def is_heic(content: bytes) -> bool:
 
 def _check(image: Image.Image, content: bytes, max_pixels: int | None, least: int) -> None:
     width, height = image.size
-    if width * height > (max_pixels or MAX_WHOLE):
-        limit = f"max_pixels ({max_pixels:,})" if max_pixels else f"{MAX_WHOLE:,}"
+    if width * height > (max_pixels or MAX_PIXELS):
+        limit = f"max_pixels ({max_pixels:,})" if max_pixels else f"{MAX_PIXELS:,}"
         raise NotAPhoto(f"too large: {width} x {height} pixels, more than {limit}")
     if min(width, height) < least:
         raise NotAPhoto(f"too small: {width} x {height} pixels")

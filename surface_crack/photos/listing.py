@@ -84,7 +84,7 @@ def list_photos(raw: Path, labels: Mapping[str, int], exclude: str = "") -> List
     return listing
 
 
-def by_name(listing: Listing) -> dict[tuple[str, str], Photo]:
+def photos_by_name(listing: Listing) -> dict[tuple[str, str], Photo]:
     """Photos by their source and path, as index.csv has these."""
     return {(readable(photo.source), readable(photo.path)): photo for photo in listing.photos}
 
@@ -204,7 +204,7 @@ def looks_like_a_photo(path: str) -> bool:
     return PurePosixPath(path).suffix.lower() in SUFFIXES
 
 
-def unseen_by_dvc(raw: Path, listing: Listing) -> str:
+def dvc_link_warning(raw: Path, listing: Listing) -> str:
     """A warning, if links to folders lead from `raw` to photos: DVC does not look behind them.
 
     '' if there are none. (It does look behind links to files, and behind `raw` itself.)
@@ -221,7 +221,7 @@ def unseen_by_dvc(raw: Path, listing: Listing) -> str:
     )
 
 
-def open_to_git(raw: Path) -> str:
+def git_tracking_warning(raw: Path) -> str:
     """A warning, if files in `raw` are in this repository, yet neither ignored by git nor tracked
     by DVC, which makes git ignore what it tracks: `dvc exp run` would put each of them into git.
 

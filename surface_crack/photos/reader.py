@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from surface_crack.photos.containers import is_want, open_zip
+from surface_crack.photos.containers import is_resource_exhaustion, open_zip
 from surface_crack.photos.decode import Decoded, NotAPhoto, decode
 from surface_crack.photos.listing import Photo
 from surface_crack.project.errors import DataError, one_line
@@ -90,6 +90,6 @@ def read_file(reader: Reader, photo: Photo) -> bytes:
     try:
         return reader.read(photo)
     except UNREADABLE as error:
-        if is_want(error):
+        if is_resource_exhaustion(error):
             raise
         raise NotAPhoto(f"cannot be read: {one_line(error)}") from None

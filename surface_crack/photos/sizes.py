@@ -10,7 +10,7 @@ from statistics import median
 
 from PIL import Image
 
-from surface_crack.photos.containers import is_want
+from surface_crack.photos.containers import is_resource_exhaustion
 from surface_crack.photos.listing import Photo
 from surface_crack.photos.reader import UNREADABLE, Reader
 
@@ -24,7 +24,7 @@ def typical_side(sizes: Sequence[tuple[int, int]]) -> float:
     return median((width * height) ** 0.5 for width, height in sizes) if sizes else 0.0
 
 
-def other_size(side: float, learnt: float) -> str:
+def size_warning(side: float, learnt: float) -> str:
     """What to know before photos are judged as one patch each by a model that learnt from photos of
     `learnt` pixels a side; '' if `side` is much the same.
     """
@@ -42,7 +42,7 @@ def other_size(side: float, learnt: float) -> str:
     )
 
 
-def made_small(side: float, image_size: int) -> str:
+def downscale_warning(side: float, image_size: int) -> str:
     """What to know before a training; '' where photos are not made much smaller for it."""
     if side < COARSE * image_size:
         return ""
@@ -61,6 +61,6 @@ def sizes_of(photos: Sequence[Photo], reader: Reader) -> list[tuple[int, int]]:
             with Image.open(BytesIO(reader.read(photo))) as image:
                 found.append(image.size)
         except UNREADABLE as error:  # `prepare` will say what is wrong with it
-            if is_want(error):
+            if is_resource_exhaustion(error):
                 raise
     return found

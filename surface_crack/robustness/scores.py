@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from surface_crack.evaluation.scores import decision_scores
 from surface_crack.evaluation.terms import shortened_list
-from surface_crack.photos.listing import Listing, Photo, by_name
+from surface_crack.photos.listing import Listing, Photo, photos_by_name
 from surface_crack.project.errors import DataError
 from surface_crack.robustness.disturbances import DISTURBANCES
 
@@ -19,7 +19,7 @@ LEVELS: list[Level] = [(kind, x) for kind, of in DISTURBANCES.items() for x in o
 Decided = Mapping[Level, NDArray[np.int64]]
 
 
-def choose(test: pd.DataFrame, count: int) -> pd.DataFrame:
+def choose_photos(test: pd.DataFrame, count: int) -> pd.DataFrame:
     """At most `count` rows of the test part, with both classes as in it, in its order.
 
     `test` has the columns label and sha256. Of each class those with the lowest hash: as good as
@@ -38,7 +38,7 @@ def choose(test: pd.DataFrame, count: int) -> pd.DataFrame:
 
 def find_photos(listing: Listing, table: pd.DataFrame) -> list[Photo]:
     """The photo of each row, by the source and path of index.csv. Raises DataError."""
-    known = by_name(listing)
+    known = photos_by_name(listing)
     found = []
     for name in zip(table["source"], table["path"], strict=True):
         if name not in known:
@@ -52,7 +52,7 @@ def scores(labels: NDArray[np.int64], decided: Decided) -> dict[str, Any]:
     plain = decision_scores(labels, decided[UNDISTURBED])
     found: dict[str, Any] = {
         UNDISTURBED[0]: {
-            **shares(labels, decided[UNDISTURBED]),
+            **level_scores(labels, decided[UNDISTURBED]),
             "precision": plain["precision"],
             "photos": len(labels),
             "cracks": int(labels.sum()),
@@ -60,11 +60,11 @@ def scores(labels: NDArray[np.int64], decided: Decided) -> dict[str, Any]:
     }
     for kind, strength in LEVELS:
         of_kind = found.setdefault(kind, {})
-        of_kind[str(strength)] = shares(labels, decided[kind, strength])
+        of_kind[str(strength)] = level_scores(labels, decided[kind, strength])
     return found
 
 
-def shares(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> dict[str, float]:
+def level_scores(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> dict[str, float]:
     """Accuracy, recall (cracks found) and specificity (sound photos left alone)."""
     cracks, sound = (decision_scores(abs(x - labels), abs(x - decided)) for x in (0, 1))
     return {

@@ -5,8 +5,8 @@ per patch; a score map gives one per part of a photo of any size. PyTorch is imp
 .safetensors file is loaded.
 """
 
-from surface_crack.photos.decode import whole
+from surface_crack.photos.decode import decode_photo
 from surface_crack.scoring.score_map import scale_of, score_photo
 from surface_crack.scoring.scorer import load_scorer
 
-__all__ = ["load_scorer", "scale_of", "score_photo", "whole"]
+__all__ = ["decode_photo", "load_scorer", "scale_of", "score_photo"]

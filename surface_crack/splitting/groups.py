@@ -40,7 +40,7 @@ def group_photos(contents: Sequence[str], ties: Mapping[str, Sequence[Pair]]) ->
     return [Grouped(row, called[family], rules[row]) for row, family in enumerate(families)]
 
 
-def lone_groups(index: "pd.DataFrame") -> list[Grouped]:
+def singleton_groups(index: "pd.DataFrame") -> list[Grouped]:
     """Every photo a group of its own, copies too: what a random split deals."""
     return group_photos((index["sha256"] + index["source"] + "/" + index["path"]).tolist(), {})
 

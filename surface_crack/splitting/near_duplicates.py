@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surface_crack.splitting.ties import Pair, components, equals
+from surface_crack.splitting.ties import Pair, components, equal_pairs
 from surface_crack.threads import cores, in_order
 
 Floats = NDArray[np.float32]
@@ -60,9 +60,9 @@ class NearDuplicates(NamedTuple):
     similarity: Floats  # (P,) mean correlation of the gradients, SAME to 1
 
 
-def find_relatives(images: NDArray[np.uint8]) -> tuple[list[Pair], NearDuplicates]:
+def find_duplicates(images: NDArray[np.uint8]) -> tuple[list[Pair], NearDuplicates]:
     """Copies (equal pixels), each with the first one, and twins among all but later copies."""
-    copies = equals([hashlib.sha256(image).hexdigest() for image in images])
+    copies = equal_pairs([hashlib.sha256(image).hexdigest() for image in images])
     later = [copy for _, copy in copies]  # they would crowd out other twins
     return copies, find_near_duplicates(images, np.setdiff1d(np.arange(len(images)), later))
 

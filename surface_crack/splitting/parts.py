@@ -114,7 +114,7 @@ def _check_classes(parts: dict[str, list[int]], labels: Sequence[int], groups: i
                 )
 
 
-def count_parted(families: NDArray[np.int64], parts: Mapping[str, NDArray[np.int64]]) -> int:
+def count_leaked(families: NDArray[np.int64], parts: Mapping[str, NDArray[np.int64]]) -> int:
     """How many photos belong to a family (N,) that has members in several parts."""
     homes: dict[int, set[str]] = defaultdict(set)
     for part, rows in parts.items():

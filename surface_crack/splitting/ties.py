@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Pair = tuple[int, int]
 
 
-def equals(labels: Iterable[object]) -> list[Pair]:
+def equal_pairs(labels: Iterable[object]) -> list[Pair]:
     """Each row with the first one of the same label; None is no label."""
     first: dict[object, int] = {}
     return [

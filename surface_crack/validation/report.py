@@ -4,19 +4,19 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from surface_crack.evaluation.folders import WIDTH, Folder, folder_lines
+from surface_crack.evaluation.folders import WIDTH, FolderScores, folder_lines
 from surface_crack.evaluation.intervals import REPLICATES
-from surface_crack.evaluation.terms import DRAWINGS, FEW, NUMBERS, SCORES, only_drawings
-from surface_crack.validation.verdict import DECIDED, SHOWN, USES, percent
+from surface_crack.evaluation.terms import DRAWINGS, FEW_GROUPS, NUMBERS, SCORES, only_drawings
+from surface_crack.validation.verdict import DECIDED, SHOWN, VERDICT_TEXT, percent
 
 
-def validation_report(found: Mapping[str, Any], folders: Sequence[Folder]) -> str:
+def validation_report(found: Mapping[str, Any], folders: Sequence[FolderScores]) -> str:
     """`found` is the content of report.json, `folders` what `folder_table` returns."""
     rule = f" ({found['rule']})" if found["rule"] else ""
     other = found["suggested"]["threshold"] if found["suggested"] else None
     lines = [
         *(_wrapped(f"Sizes: {found['size_note']}") if found["size_note"] else []),
-        *_wrapped(f"Verdict: {USES[found['verdict']['use']].format(other)}."),
+        *_wrapped(f"Verdict: {VERDICT_TEXT[found['verdict']['use']].format(other)}."),
         *_wrapped(found["verdict"]["why"]),
         *(_wrapped(DRAWINGS) if only_drawings(found["learnt_from"]) else []),
         "",
@@ -29,7 +29,7 @@ def validation_report(found: Mapping[str, Any], folders: Sequence[Folder]) -> st
             f"Threshold {found['threshold']:.4g}{rule}. Beside the model, whoever "
             f"always says crack, and whoever never does. Intervals: {REPLICATES} draws of "
             f"{found['groups']} groups of photos that belong together"
-            f"{' (few: take them as rough)' if found['groups'] < FEW else ''}."
+            f"{' (few: take them as rough)' if found['groups'] < FEW_GROUPS else ''}."
         ),
         *_suggested(found),
         "",

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from surface_crack.evaluation.folders import Judged, folder_table
+from surface_crack.evaluation.folders import Prediction, folder_table
 from surface_crack.evaluation.terms import counted
-from surface_crack.photos.decode import MAX_WHOLE, NotAPhoto, whole
+from surface_crack.photos.decode import MAX_PIXELS, NotAPhoto, decode_photo
 from surface_crack.photos.listing import Listing, Photo, Rejected, class_labels, list_photos
 from surface_crack.photos.packing import Row, pack_all
 from surface_crack.photos.reader import Limits, Reader, read_file
-from surface_crack.photos.sizes import other_size, typical_side
+from surface_crack.photos.sizes import size_warning, typical_side
 from surface_crack.project import paths
 from surface_crack.project.errors import DataError, one_line
 from surface_crack.project.files import (
@@ -42,8 +42,8 @@ from surface_crack.scoring.score_map import scale_of, scaled, score_pixels
 from surface_crack.scoring.scorer import Scorer
 from surface_crack.scoring.which_model import called, choose_model
 from surface_crack.splitting.groups import group_photos, pattern_keys
-from surface_crack.splitting.near_duplicates import find_relatives
-from surface_crack.splitting.ties import equals
+from surface_crack.splitting.near_duplicates import find_duplicates
+from surface_crack.splitting.ties import equal_pairs
 from surface_crack.threads import cores, in_order
 from surface_crack.validation.captioned import captioned
 from surface_crack.validation.report import validation_report
@@ -131,7 +131,7 @@ def validate_photos(
             **scores,
             "photo_side": round(side, 2),
             "learnt_side": scorer.photo_side,
-            "size_note": "" if patch_px else other_size(side, scorer.photo_side),
+            "size_note": "" if patch_px else size_warning(side, scorer.photo_side),
             "path": readable(str(path)),
             "model": readable(f"{called(model)} ({why})"),
             "rule": scorer.rule,
@@ -151,7 +151,7 @@ def validate_photos(
         if out:
             write_text(out / "report.txt", text)
             write_json(out / "report.json", report)
-            write_csv(out / "predictions.csv", Judged._fields, map(_rounded, judged.values()))
+            write_csv(out / "predictions.csv", Prediction._fields, map(_rounded, judged.values()))
             draw_mistakes(found.images, judged, out / "mistakes.png")
     return report, text
 
@@ -226,10 +226,10 @@ def grouped(found: Found, pattern: str) -> tuple[list[str], bool]:
         pattern_misses = False
     except DataError:  # it was written for the photos of `raw`; others may have other names
         keys, pattern_misses = [None] * len(rows), True
-    copies, near = find_relatives(found.images)
+    copies, near = find_duplicates(found.images)
     pairs = [(one, other) for one, other in near.pairs.tolist()]
     contents = [key or row.sha256 for key, row in zip(keys, rows, strict=True)]
-    ties = {"copy": copies, "near-duplicate": pairs, "pattern": equals(keys)}
+    ties = {"copy": copies, "near-duplicate": pairs, "pattern": equal_pairs(keys)}
     groups = group_photos(contents, ties)
     return [photo.group for photo in groups], pattern_misses
 
@@ -269,14 +269,14 @@ def judge(
     numbers: Sequence[int],
     p: Params,
     patch_px: float | None,
-) -> tuple[dict[int, Judged], list[Rejected]]:
+) -> tuple[dict[int, Prediction], list[Rejected]]:
     """(what the model says of the photos of these numbers, those that it cannot be asked about)."""
     said: Iterable[float | str] = (
         one_patch_each(scorer, found.images, numbers)
         if patch_px is None
         else many_patches_each(scorer, found, numbers, p, patch_px)
     )
-    judged: dict[int, Judged] = {}
+    judged: dict[int, Prediction] = {}
     rejected = []
     for number, answer in zip(numbers, said, strict=True):
         row = found.rows[number]
@@ -284,7 +284,7 @@ def judge(
             rejected.append(Rejected(row.source, row.path, readable(answer)))
             continue
         decided = int(answer >= scorer.threshold)
-        judged[number] = Judged(row.source, row.path, row.label, groups[number], answer, decided)
+        judged[number] = Prediction(row.source, row.path, row.label, groups[number], answer, decided)
     return judged, rejected
 
 
@@ -306,11 +306,11 @@ def many_patches_each(
 
         def highest(number: int) -> float | str:
             row = found.rows[number]
-            if reason := unfit(row.width, row.height, scorer.patch, patch_px):
+            if reason := patch_size_problem(row.width, row.height, scorer.patch, patch_px):
                 return reason
             try:
                 content = read_file(reader, found.photos[number])
-                photo = whole(content, scale, max_pixels=p.max_pixels)
+                photo = decode_photo(content, scale, max_pixels=p.max_pixels)
             except NotAPhoto as error:
                 return str(error)
             pixels = scaled(photo.image, scale, (photo.width, photo.height))
@@ -320,22 +320,22 @@ def many_patches_each(
         return list(tqdm(said, "score", len(numbers), unit="photo", disable=None))
 
 
-def unfit(width: int, height: int, patch: int, patch_px: float) -> str:
+def patch_size_problem(width: int, height: int, patch: int, patch_px: float) -> str:
     """Why a photo has no patches of `patch_px`, which the network sees as `patch`; '' if it has."""
     size = f"{width} x {height} pixels"
     if min(width, height) < patch_px:
         return f"{size} are less than a patch of {patch_px:g}: give a smaller --patch-px"
-    least = math.ceil(patch * math.sqrt(width * height / MAX_WHOLE))  # pixels are added below it
+    least = math.ceil(patch * math.sqrt(width * height / MAX_PIXELS))  # pixels are added below it
     if patch_px < least:
         return f"{size} take a --patch-px of {least} or more, got {patch_px:g}"
     return ""
 
 
-def _rounded(photo: Judged) -> Judged:
+def _rounded(photo: Prediction) -> Prediction:
     return photo._replace(probability=float(np.round(photo.probability, 6)))
 
 
-def draw_mistakes(images: NDArray[np.uint8], judged: Mapping[int, Judged], path: Path) -> None:
+def draw_mistakes(images: NDArray[np.uint8], judged: Mapping[int, Prediction], path: Path) -> None:
     """Missed cracks, then false positives, the worst first, as small as the network sees them."""
     wrong = [number for number, photo in judged.items() if photo.decided != photo.label]
     wrong.sort(key=lambda number: -abs(judged[number].probability - judged[number].label))

@@ -4,10 +4,10 @@ Nothing is fitted to the photos but the threshold that is suggested, and the ver
 
 The rules, in this order; R is `min_recall` of params.yaml:
 
-1. A class with fewer than FEW photos, or in fewer than FEW_GROUPS groups: cannot tell.
+1. A class with fewer than MIN_PHOTOS photos, or in fewer than MIN_GROUPS groups: cannot tell.
 2. The interval of the area under ROC reaches down to that of a coin: no.
-3. At the stored threshold recall is R or more, and specificity SPARED or more: yes.
-4. At the highest threshold that finds R of the cracks here, specificity is SPARED or more: with
+3. At the stored threshold recall is R or more, and specificity MIN_SPECIFICITY or more: yes.
+4. At the highest threshold that finds R of the cracks here, specificity is MIN_SPECIFICITY or more: with
    another threshold, which is then chosen on these very photos.
 5. Else no: finding R of the cracks would cost a second look at too many sound photos.
 
@@ -26,9 +26,9 @@ from surface_crack.evaluation.calibration import highest_threshold
 from surface_crack.evaluation.intervals import intervals, weighted_scores
 from surface_crack.evaluation.terms import CHANCE
 
-FEW = 30  # photos of a class, below which nothing is concluded
-FEW_GROUPS = 5  # likewise groups: draws of fewer say nothing of other places
-SPARED = 0.8  # share of sound photos that a useful model spares a second look, at least
+MIN_PHOTOS = 30  # photos of a class, below which nothing is concluded
+MIN_GROUPS = 5  # likewise groups: draws of fewer say nothing of other places
+MIN_SPECIFICITY = 0.8  # share of sound photos that a useful model spares a second look, at least
 SHOWN = (
     *("recall", "precision", "specificity", "balanced_accuracy", "accuracy"),
     *("roc_auc", "average_precision", "ece", "brier"),
@@ -38,7 +38,7 @@ OF_ONE_CLASS = {  # what means something where the other class is missing
     0: {"specificity", "accuracy", "ece", "brier"},
     1: {"recall", "accuracy", "ece", "brier"},
 }
-USES = {
+VERDICT_TEXT = {
     "yes": "the model may be used here as it is",
     "with another threshold": "the model may be used here after moving the threshold to {}",
     "no": "do not use the model here",
@@ -47,7 +47,7 @@ USES = {
 
 
 class Verdict(NamedTuple):
-    use: str  # a key of USES
+    use: str  # a key of VERDICT_TEXT
     why: str  # a few sentences
 
 
@@ -59,7 +59,7 @@ class Score(NamedTuple):
     high: float
 
 
-class Side(NamedTuple):
+class ClassResult(NamedTuple):
     """What is known of one class: cracks and their recall, or sound photos and specificity."""
 
     photos: int
@@ -68,7 +68,7 @@ class Side(NamedTuple):
     least: float  # what is asked of it
 
 
-class Moved(NamedTuple):
+class AtSuggested(NamedTuple):
     """What another threshold would give."""
 
     threshold: float
@@ -93,19 +93,19 @@ def validate(
     """
     found = scores(labels, probability, threshold, groups)
     cracks, sound = (
-        Side(
+        ClassResult(
             photos=int((labels == label).sum()),
             groups=len({group for group, own in zip(groups, labels, strict=True) if own == label}),
             score=found[name],
             least=least,
         )
-        for label, name, least in ((1, "recall", min_recall), (0, "specificity", SPARED))
+        for label, name, least in ((1, "recall", min_recall), (0, "specificity", MIN_SPECIFICITY))
     )
     moved, suggested = None, None
     if cracks.photos and sound.photos:
         other = shortest(highest_threshold(probability, labels, min_recall), probability)
         there = scores(labels, probability, other, groups)
-        moved = Moved(other, there["recall"], there["specificity"])
+        moved = AtSuggested(other, there["recall"], there["specificity"])
         suggested = {"threshold": other}
         suggested |= _plain({name: there[name] for name in DECIDED})
     return {
@@ -169,7 +169,7 @@ def shortest(threshold: float, probability: NDArray[np.float64]) -> float:
     return threshold
 
 
-def verdict(cracks: Side, sound: Side, area: Score, moved: Moved | None) -> Verdict:
+def verdict(cracks: ClassResult, sound: ClassResult, area: Score, moved: AtSuggested | None) -> Verdict:
     """The rules above, from both classes, the area under ROC, and what `min_recall` would take.
 
     `moved` is None where a class has no photo.
@@ -211,21 +211,21 @@ def verdict(cracks: Side, sound: Side, area: Score, moved: Moved | None) -> Verd
     return Verdict("no", f"At the stored threshold it {now} No other threshold helps. {cost}")
 
 
-def _few(kind: str, side: Side) -> list[str]:
+def _few(kind: str, side: ClassResult) -> list[str]:
     """What is missing, if anything."""
-    if side.photos < FEW:
+    if side.photos < MIN_PHOTOS:
         count = f"Only {side.photos}" if side.photos else "No"
         plural = "" if side.photos == 1 else "s"
-        return [f"{count} photo{plural} {kind}: {FEW} are needed."]
-    if side.groups < FEW_GROUPS:
+        return [f"{count} photo{plural} {kind}: {MIN_PHOTOS} are needed."]
+    if side.groups < MIN_GROUPS:
         return [
-            f"The {side.photos} photos {kind} fall into fewer than {FEW_GROUPS} groups that belong "
+            f"The {side.photos} photos {kind} fall into fewer than {MIN_GROUPS} groups that belong "
             f"together ({side.groups}): too few places."
         ]
     return []
 
 
-def _told(cracks: Side, sound: Side) -> list[str]:
+def _told(cracks: ClassResult, sound: ClassResult) -> list[str]:
     """What the photos tell nevertheless: the score of the class that has enough of them."""
     told = []
     for side, says in (
@@ -241,7 +241,7 @@ def _told(cracks: Side, sound: Side) -> list[str]:
     return told
 
 
-def _reservations(cracks: Side, sound: Side) -> str:
+def _reservations(cracks: ClassResult, sound: ClassResult) -> str:
     """What the intervals still allow; blank if they lie above what is asked for."""
     below = [
         f"a {name} as low as {percent(side.score.low)}"

@@ -46,7 +46,7 @@ def test_heat_is_red_and_the_rest_is_the_photo_in_grey() -> None:
     photo = np.random.default_rng(0).integers(0, 256, (4, 4, 3), np.uint8)
     heat = np.zeros((4, 4), np.float32)
     heat[1, 2], heat[3, 0], heat[3, 1] = 2, 1, 5  # all of the scale, half of it, more than all
-    picture = figures.heated(photo, heat, 2)
+    picture = figures.heat_overlay(photo, heat, 2)
     grey = np.rint(photo.mean(axis=2, keepdims=True)).repeat(3, axis=2)
     assert (picture[heat == 0] == grey[heat == 0]).all()
     assert (picture[1, 2] == figures.HOT).all()

@@ -9,7 +9,7 @@ from surface_crack.evaluation import intervals as module
 from surface_crack.evaluation.calibration_error import expected_calibration_error
 from surface_crack.evaluation.intervals import (
     accuracy_interval,
-    area_under_roc,
+    roc_auc_of,
     group_weights,
     intervals,
     weighted_scores,
@@ -219,4 +219,4 @@ def test_the_area_under_roc_is_that_of_scikit_learn() -> None:
     for decimals in (1, 2, 8):  # ties, too
         probability = draw.random(500).round(decimals)
         area = sk.roc_auc_score(labels, probability)
-        assert area_under_roc(labels, probability) == pytest.approx(area, abs=1e-12)
+        assert roc_auc_of(labels, probability) == pytest.approx(area, abs=1e-12)

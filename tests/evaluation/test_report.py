@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from surface_crack.evaluation import report as module
 from surface_crack.evaluation import scores
 from surface_crack.evaluation.calibration import Decision
-from surface_crack.evaluation.folders import SHOWN, WIDTH, Folder, Judged, folder_table
+from surface_crack.evaluation.folders import SHOWN, WIDTH, FolderScores, Prediction, folder_table
 from surface_crack.evaluation.intervals import intervals
 from surface_crack.evaluation.report import report
 from surface_crack.project.files import write_csv
@@ -35,9 +35,9 @@ def made_up(
     return table.assign(decided=decision.decide(table["probability"].to_numpy()))
 
 
-def folders_of(table: pd.DataFrame) -> list[Folder]:
-    rows = table[list(Judged._fields)].itertuples(index=False)
-    return folder_table(map(Judged._make, rows))
+def folders_of(table: pd.DataFrame) -> list[FolderScores]:
+    rows = table[list(Prediction._fields)].itertuples(index=False)
+    return folder_table(map(Prediction._make, rows))
 
 
 def text_of(table: pd.DataFrame, decision: Decision = DECISION) -> str:
@@ -129,7 +129,7 @@ def test_two_sources_are_told_apart() -> None:
 def test_a_folder_of_one_class_leaves_blanks(tmp_path: Path) -> None:
     table = made_up([("sdnet", "Decks"), ("sdnet", "Walls")], 10, skill=2.0)
     sound = table[(table["label"] == 0) | table["path"].str.startswith("Decks")]
-    write_csv(tmp_path / "folders.csv", Folder._fields, folders_of(sound))
+    write_csv(tmp_path / "folders.csv", FolderScores._fields, folders_of(sound))
     csv = (tmp_path / "folders.csv").read_text().splitlines()
     assert csv[-1].startswith("sdnet,Walls,5,0,0,0,1.0,")
     assert csv[-1].endswith(",1.0,,,")  # no recall, no precision, no area

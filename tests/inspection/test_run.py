@@ -352,7 +352,7 @@ def test_what_one_scale_sees_is_not_clean(side: float, verdict: str, flags: list
 
 
 def test_a_patch_of_next_to_no_pixels_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("surface_crack.inspection.photo.MAX_WHOLE", 256 * 256)
+    monkeypatch.setattr("surface_crack.inspection.photo.MAX_PIXELS", 256 * 256)
     content = encoded(picture(1, 128), "PNG")
     assert inspect_photo(SCORER, content, Settings(0.5, patch_px=32))[0].width == 128
     message = "128 x 128 pixels take a --patch-px of 32 or more, got 31.9"

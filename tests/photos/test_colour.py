@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from surface_crack.photos import colour
-from surface_crack.photos.decode import decode, whole
+from surface_crack.photos.decode import decode, decode_photo
 from tests.support.makers import LIMITS, encoded, picture
 from tests.support.odd_files import ADOBE, SRGB, SRGB_CURVE, cmyk_profile, grey_profile, profile
 
@@ -32,7 +32,7 @@ def flat(colour: tuple[int, ...] | int, mode: str = "RGB") -> Image.Image:
 
 def read(content: bytes) -> list[int]:
     """The one colour of a photo, the same from both ways of decoding."""
-    found = {tuple(int(x) for x in pixel) for pixel in np.asarray(whole(content).image)[0]}
+    found = {tuple(int(x) for x in pixel) for pixel in np.asarray(decode_photo(content).image)[0]}
     small = decode(content, 8, LIMITS.max_pixels).pixels
     assert found == {tuple(int(x) for x in pixel) for pixel in small[0]}
     assert len(found) == 1
@@ -144,7 +144,9 @@ def test_what_is_srgb_or_no_profile_for_these_pixels_changes_nothing(name: str, 
     image, icc = unchanged_profiles()[name]
     tagged, plain = encoded(image, kind, icc_profile=icc), encoded(image, kind)
     assert np.array_equal(decode(tagged, 16, 10_000).pixels, decode(plain, 16, 10_000).pixels)
-    assert np.array_equal(np.asarray(whole(tagged).image), np.asarray(whole(plain).image))
+    assert np.array_equal(
+        np.asarray(decode_photo(tagged).image), np.asarray(decode_photo(plain).image)
+    )
 
 
 def test_a_huge_profile_is_ignored() -> None:
@@ -184,7 +186,7 @@ def test_a_profile_is_looked_at_once_and_few_are_kept() -> None:
 def test_the_converted_photo_carries_no_profile() -> None:
     """Whoever saves it must not say that its colours are still to be converted."""
     for kind in ("PNG", "TIFF", "JPEG"):
-        image = whole(encoded(picture(1), kind, icc_profile=LINEAR)).image
+        image = decode_photo(encoded(picture(1), kind, icc_profile=LINEAR)).image
         assert "icc_profile" not in image.info
 
 

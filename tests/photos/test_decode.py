@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from surface_crack.photos import decode as module
-from surface_crack.photos.decode import Decoded, NotAPhoto, resized, whole
+from surface_crack.photos.decode import Decoded, NotAPhoto, decode_photo, resized
 from tests.support.makers import LIMITS, encoded, picture
 
 
@@ -124,7 +124,7 @@ def test_exif_orientation_is_undone(orientation: int, kind: str) -> None:
     assert (decoded.width, decoded.height) == (64, 32)
     want = np.asarray(upright.resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
     assert np.abs(decoded.pixels[..., 0].astype(int) - want).max() <= 8
-    found = whole(content)
+    found = decode_photo(content)
     assert (found.image.size, found.width, found.height) == ((64, 32), 64, 32)
     assert np.abs(np.asarray(found.image)[..., 0].astype(int) - np.asarray(upright)).max() <= 8
 
@@ -271,20 +271,20 @@ def test_a_photo_of_any_shape_is_whole_and_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
     content = encoded(SMOOTH.resize((640, 320)), exif=exif)
-    photo = whole(content)
+    photo = decode_photo(content)
     assert photo.image.size == photo[1:3] == (320, 640)
     assert photo.image.mode == "RGB"
     assert original(content).tobytes() == photo.image.tobytes()
-    half = whole(content, 0.2)
+    half = decode_photo(content, 0.2)
     assert (half.image.size, half[1:3]) == ((160, 320), (320, 640))
-    assert whole(content, 0.26).image.size == (200, 400)  # five eighths
-    assert whole(content, 0.45).image.size == (320, 640)
-    assert whole(encoded(SMOOTH.resize((640, 320)), "PNG"), 0.1).image.size == (640, 320)
+    assert decode_photo(content, 0.26).image.size == (200, 400)  # five eighths
+    assert decode_photo(content, 0.45).image.size == (320, 640)
+    assert decode_photo(encoded(SMOOTH.resize((640, 320)), "PNG"), 0.1).image.size == (640, 320)
 
 
 def test_the_smallest_photo_is_whole() -> None:
     dot = encoded(Image.new("L", (1, 1)), "PNG")
-    assert whole(dot).image.size == (1, 1)
+    assert decode_photo(dot).image.size == (1, 1)
     with pytest.raises(NotAPhoto, match="too small: 1 x 1 pixels"):
         original(dot)
 
@@ -296,9 +296,9 @@ def test_a_limit_is_told_with_its_number_and_the_knob_where_there_is_one(
     with pytest.raises(NotAPhoto) as caught:
         module.decode(content, 16, 1999)
     assert str(caught.value) == "too large: 50 x 40 pixels, more than max_pixels (1,999)"
-    monkeypatch.setattr(module, "MAX_WHOLE", 1999)
+    monkeypatch.setattr(module, "MAX_PIXELS", 1999)
     with pytest.raises(NotAPhoto) as caught:
-        whole(content)
+        decode_photo(content)
     assert str(caught.value) == "too large: 50 x 40 pixels, more than 1,999"
 
 

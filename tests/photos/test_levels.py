@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from surface_crack.photos.decode import NotAPhoto, decode, whole
+from surface_crack.photos.decode import NotAPhoto, decode, decode_photo
 from surface_crack.photos.levels import upper_bits
 from tests.photos.test_decode import grey_tiff
 from tests.support.makers import LIMITS
@@ -24,7 +24,7 @@ def sbit(*bits: int) -> tuple[bytes, bytes]:
 
 def read(content: bytes) -> tuple[NDArray[np.uint8], bool]:
     """(all pixels, whether they are faint), the same from both ways of decoding."""
-    photo = whole(content)
+    photo = decode_photo(content)
     decoded = decode(content, 16, LIMITS.max_pixels)
     pixels = np.asarray(photo.image)
     assert np.array_equal(decoded.pixels, pixels)  # of 16 x 16
@@ -134,9 +134,9 @@ def test_an_eighth_of_the_range_is_the_limit(largest: int, faint: bool) -> None:
 
 
 def test_twelve_bits_stored_as_such_have_a_range_of_their_own() -> None:
-    assert not whole(grey_tiff(200, 12, False)).faint
-    assert whole(grey_tiff(31, 12, False)).faint
-    assert not whole(grey_tiff(32, 12, False)).faint
+    assert not decode_photo(grey_tiff(200, 12, False)).faint
+    assert decode_photo(grey_tiff(31, 12, False)).faint
+    assert not decode_photo(grey_tiff(32, 12, False)).faint
 
 
 def test_a_range_need_not_be_one_of_bits() -> None:
@@ -151,7 +151,7 @@ def test_a_range_need_not_be_one_of_bits() -> None:
 @pytest.mark.parametrize("values", [TWELVE, COLOURS], ids=["grey", "RGB"])
 def test_a_range_that_pixels_exceed_is_not_believed(values: NDArray[np.uint16]) -> None:
     content = tiff(Page(values, {MAX_SAMPLE_VALUE: int(values.max()) - 1}))
-    for call in (lambda: whole(content), lambda: decode(content, 16, LIMITS.max_pixels)):
+    for call in (lambda: decode_photo(content), lambda: decode(content, 16, LIMITS.max_pixels)):
         with pytest.raises(NotAPhoto) as told:
             call()
         assert str(told.value) == (

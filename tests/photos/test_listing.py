@@ -15,9 +15,9 @@ from surface_crack.photos.containers import walk
 from surface_crack.photos.listing import (
     check_classes,
     class_labels,
+    dvc_link_warning,
+    git_tracking_warning,
     list_photos,
-    open_to_git,
-    unseen_by_dvc,
 )
 from surface_crack.photos.reader import Reader
 from surface_crack.photos.unchanged import check_unchanged, stamps
@@ -216,12 +216,12 @@ def test_what_dvc_does_not_see_is_told(tmp_path: Path) -> None:
     apart = write_folder(tmp_path / "apart", metu_like(1))
     raw = tmp_path / "raw"
     raw.symlink_to(write_folder(tmp_path / "real", {"Negative/1.jpg": b"", "Positive/1.jpg": b""}))
-    assert unseen_by_dvc(raw, list_photos(raw, LABELS)) == ""
+    assert dvc_link_warning(raw, list_photos(raw, LABELS)) == ""
     (raw / "Negative/2.jpg").symlink_to(apart / "Negative/00000.jpg")
-    assert unseen_by_dvc(raw, list_photos(raw, LABELS)) == ""
+    assert dvc_link_warning(raw, list_photos(raw, LABELS)) == ""
     (raw / "Cracked").symlink_to(apart / "Positive")
     (raw / "Non-cracked").symlink_to(apart / "Negative")
-    assert unseen_by_dvc(raw, list_photos(raw, LABELS)) == (
+    assert dvc_link_warning(raw, list_photos(raw, LABELS)) == (
         f"{raw}/Cracked (and 1 more) is a link to a folder, and DVC does not notice what changes "
         "behind it: run `dvc repro --force prepare` then, or put the folder itself there"
     )
@@ -242,22 +242,22 @@ def test_photos_that_git_would_take_are_told(
     monkeypatch.chdir(tmp_path)
     write_folder(tmp_path / "data/raw", {"site/Cracked/1.jpg": b"", "site/.DS_Store": b""})
     raw, site = Path("data/raw"), Path("data/raw/site")
-    assert open_to_git(raw) == ""  # no repository here
+    assert git_tracking_warning(raw) == ""  # no repository here
     subprocess.run(["git", "init", "-q"], check=True)
     message = (
         "2 files in {} are neither tracked by DVC nor ignored by git, so that `dvc exp run` would "
         "put them into git: run `dvc add data/raw/site` first"
     )
-    assert open_to_git(raw) == message.format(raw)
-    assert open_to_git(site) == message.format(site)
-    assert open_to_git(tmp_path / "data/raw/site").startswith("2 files in ")
+    assert git_tracking_warning(raw) == message.format(raw)
+    assert git_tracking_warning(site) == message.format(site)
+    assert git_tracking_warning(tmp_path / "data/raw/site").startswith("2 files in ")
     (site / ".DS_Store").unlink()
-    assert open_to_git(raw).startswith("data/raw/site/Cracked/1.jpg is neither tracked")
-    assert open_to_git(Path("elsewhere")) == open_to_git(tmp_path.parent) == ""
+    assert git_tracking_warning(raw).startswith("data/raw/site/Cracked/1.jpg is neither tracked")
+    assert git_tracking_warning(Path("elsewhere")) == git_tracking_warning(tmp_path.parent) == ""
     (raw / ".gitignore").write_text("/site\n")  # as `dvc add` does it
     (raw / "site.dvc").write_text("outs:\n")
     subprocess.run(["git", "add", "data/raw/.gitignore"], check=True)
-    assert open_to_git(raw) == open_to_git(site) == ""
+    assert git_tracking_warning(raw) == git_tracking_warning(site) == ""
 
 
 def test_where_there_is_no_photo_a_reason_that_is_known_is_told(tmp_path: Path) -> None:

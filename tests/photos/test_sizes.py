@@ -7,7 +7,7 @@ from PIL import Image
 
 from surface_crack.photos.listing import class_labels, list_photos
 from surface_crack.photos.reader import Reader
-from surface_crack.photos.sizes import made_small, other_size, sizes_of, typical_side
+from surface_crack.photos.sizes import downscale_warning, size_warning, sizes_of, typical_side
 from tests.support.makers import encoded, write_folder
 
 
@@ -22,16 +22,16 @@ from tests.support.makers import encoded, write_folder
     ],
 )
 def test_another_size_is_told(side: float, begin: str) -> None:
-    told = other_size(side, 256)
+    told = size_warning(side, 256)
     assert told.startswith(begin)
     assert bool(told) == bool(begin)
     assert ("--patch-px 256" in told) == (side > 256)
-    assert other_size(side, 0) == ""  # nothing is known
+    assert size_warning(side, 0) == ""  # nothing is known
 
 
 def test_photos_much_larger_than_what_is_made_of_them_are_told() -> None:
-    assert made_small(227, 64) == made_small(256, 192) == ""
-    assert made_small(2000, 64) == (
+    assert downscale_warning(227, 64) == downscale_warning(256, 192) == ""
+    assert downscale_warning(2000, 64) == (
         "the photos have 2000 pixels a side and are made 64, so that a crack of 31 pixels is one: "
         "cut them into tiles (`surface-crack tiles`), or raise image_size"
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from surface_crack.photos import decode as module
 from surface_crack.photos import tiff as looked
-from surface_crack.photos.decode import NotAPhoto, decode, whole
+from surface_crack.photos.decode import NotAPhoto, decode, decode_photo
 from tests.support.makers import LIMITS, encoded, picture
 from tests.support.odd_files import Page, Value, crowded, endless, tiff
 
@@ -28,14 +28,14 @@ def reason(content: bytes) -> str:
     with pytest.raises(NotAPhoto) as caught:
         decode(content, 32, LIMITS.max_pixels)
     with pytest.raises(NotAPhoto) as again:
-        whole(content)
+        decode_photo(content)
     assert str(again.value) == str(caught.value)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def check_photo(content: bytes) -> None:
-    photo = whole(content)
+    photo = decode_photo(content)
     assert (photo.width, photo.height) == (64, 64)
     assert np.array_equal(np.asarray(photo.image), PHOTO)
     decoded = decode(content, 32, 64 * 64)
@@ -85,7 +85,7 @@ def test_pixels_that_look_like_a_mark_of_camera_raw_do_not_make_it_one() -> None
         pixels = PHOTO.copy()
         flat = pixels.reshape(-1)
         flat[: len(start)] = np.frombuffer(start, np.uint8)
-        image = whole(tiff(Page(pixels))).image
+        image = decode_photo(tiff(Page(pixels))).image
         assert np.array_equal(np.asarray(image), pixels)
 
 
@@ -127,7 +127,7 @@ def test_a_compressed_picture_is_read_behind_a_preview(first: bool) -> None:
     if first:
         check_photo(marked)
     else:
-        assert np.array_equal(np.asarray(whole(marked).image), np.asarray(pages[0]))
+        assert np.array_equal(np.asarray(decode_photo(marked).image), np.asarray(pages[0]))
 
 
 def marked_as_copy(content: bytes, which: str) -> bytes:
@@ -148,7 +148,7 @@ def marked_as_copy(content: bytes, which: str) -> bytes:
 def test_orientation_and_size_are_those_of_the_picture_that_is_taken() -> None:
     stored = np.ascontiguousarray(np.rot90(PHOTO[:32], 1))  # 64 high, 32 wide
     content = tiff(Page(SMALL, COPY), Page(stored, {274: 6}))
-    photo = whole(content)
+    photo = decode_photo(content)
     assert (photo.width, photo.height) == (64, 32)
     assert np.array_equal(np.asarray(photo.image), PHOTO[:32])
     assert decode(content, 16, 64 * 32)[1:3] == (64, 32)

@@ -14,7 +14,7 @@ from surface_crack.evaluation.calibration import read_decision
 from surface_crack.evaluation.intervals import intervals
 from surface_crack.sample.photo import encode
 from surface_crack.splitting.statistics import pixel_statistics
-from tests.support.makers import DISGUISES, write_zip
+from tests.support.makers import ALTERATIONS, write_zip
 from tests.support.project import Project
 
 PHOTOS = 96
@@ -32,9 +32,9 @@ def leaky(
     """Every photo of the sample twice, the second time under another name and in a disguise."""
     files = dict(sample)
     for number, (name, content) in enumerate(sample.items()):
-        disguise = list(DISGUISES)[number % len(DISGUISES)]
+        disguise = list(ALTERATIONS)[number % len(ALTERATIONS)]
         folder, _, file = name.rpartition("/")
-        files[f"{folder}/again {file}"] = DISGUISES[disguise](Image.open(BytesIO(content)))
+        files[f"{folder}/again {file}"] = ALTERATIONS[disguise](Image.open(BytesIO(content)))
     files["Negative/copy.jpg"] = next(iter(sample.values()))  # with another label perhaps
     root = tmp_path_factory.mktemp("leaky")
     project = finished.copy(root / "project")

@@ -22,7 +22,7 @@ from torch import nn
 from stages.evaluate import captions
 from stages.optional.robustness import Views, disturbed, predicted
 from surface_crack.evaluation.calibration import Decision
-from surface_crack.evaluation.figures import WIDE
+from surface_crack.evaluation.figures import CAPTION_LETTERS
 from surface_crack.network.model import Model
 from surface_crack.photos.listing import Photo
 from surface_crack.photos.reader import Reader
@@ -326,7 +326,7 @@ def test_a_long_name_does_not_run_into_the_next_caption() -> None:
     (text,) = captions(pd.DataFrame([row]), np.array([0]), np.array([0]))
     assert text.startswith("missed crack, P 0.250\n...a/")
     assert text.endswith("/Positive/1.jpg")
-    assert max(map(len, text.splitlines())) == WIDE
+    assert max(map(len, text.splitlines())) == CAPTION_LETTERS
 
 
 def test_a_damaged_decision_is_one_line(project: Project) -> None:

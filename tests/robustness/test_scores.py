@@ -12,11 +12,11 @@ from surface_crack.robustness.disturbances import DISTURBANCES
 from surface_crack.robustness.scores import (
     LEVELS,
     UNDISTURBED,
-    choose,
+    choose_photos,
     find_photos,
     robustness_text,
     scores,
-    shares,
+    level_scores,
 )
 from tests.support.makers import jpeg, write_folder
 
@@ -29,20 +29,20 @@ def part(sound: int, cracks: int) -> pd.DataFrame:
 
 def test_photos_are_chosen_by_hash_in_the_shares_of_their_classes() -> None:
     test = part(60, 20)
-    chosen = choose(test, 20)
+    chosen = choose_photos(test, 20)
     assert chosen["label"].value_counts().to_dict() == {0: 15, 1: 5}
     assert chosen.index.is_monotonic_increasing
     for label, count in ((0, 15), (1, 5)):
         lowest = sorted(test.loc[test["label"] == label, "sha256"])[:count]
         assert sorted(chosen.loc[chosen["label"] == label, "sha256"]) == lowest
-    assert set(chosen.index) < set(choose(test, 40).index)
-    assert choose(test, 80).equals(test)
-    assert len(choose(test, 79)) == 79
+    assert set(chosen.index) < set(choose_photos(test, 40).index)
+    assert choose_photos(test, 80).equals(test)
+    assert len(choose_photos(test, 79)) == 79
 
 
 @pytest.mark.parametrize(("sound", "cracks"), [(98, 2), (2, 98)])
 def test_both_classes_are_there(sound: int, cracks: int) -> None:
-    chosen = choose(part(sound, cracks), 10)
+    chosen = choose_photos(part(sound, cracks), 10)
     assert len(chosen) == 10
     assert set(chosen["label"]) == {0, 1}
 
@@ -64,7 +64,7 @@ LABELS = np.array([1, 1, 1, 1, 0, 0])
 
 def test_known_shares() -> None:
     decided = np.array([1, 1, 1, 0, 1, 0])
-    assert shares(LABELS, decided) == {"accuracy": 0.666667, "recall": 0.75, "specificity": 0.5}
+    assert level_scores(LABELS, decided) == {"accuracy": 0.666667, "recall": 0.75, "specificity": 0.5}
 
 
 def test_scores_and_table_belong_to_their_levels() -> None:

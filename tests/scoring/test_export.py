@@ -22,10 +22,10 @@ SCORE = """
 import sys
 from pathlib import Path
 import numpy as np
-from surface_crack.scoring import load_scorer, scale_of, score_photo, whole
+from surface_crack.scoring import load_scorer, scale_of, score_photo, decode_photo
 
 scorer = load_scorer(Path(sys.argv[1]))
-photo = whole(Path(sys.argv[2]).read_bytes(), scale_of(scorer))
+photo = decode_photo(Path(sys.argv[2]).read_bytes(), scale_of(scorer))
 found = score_photo(scorer, photo.image, size=(photo.width, photo.height))
 np.save(sys.argv[3], found.probability)
 assert not {"torch", "scipy", "pandas"} & set(sys.modules)

@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from surface_crack.dataset import Part
+from surface_crack.dataset import Subset
 from surface_crack.network.cracknet import CrackNet
 from surface_crack.network.training import predict
-from surface_crack.photos.decode import decode, whole
+from surface_crack.photos.decode import decode, decode_photo
 from surface_crack.scoring.score_map import mirrored, scale_of, scaled, score_photo
 from surface_crack.scoring.scorer import Scorer
 from tests.support.makers import LIMITS, encoded
@@ -40,7 +40,7 @@ def evaluated(model: CrackNet, patch: NDArray[np.uint8], size: int) -> float:
     """P(crack) as `prepare` and `evaluate` would have it of a file that holds the patch."""
     pixels = decode(encoded(Image.fromarray(patch), "PNG"), size, LIMITS.max_pixels).pixels
     one = np.zeros(1, np.int64)
-    return float(DECISION.probabilities(predict(model, Part(pixels[None], one, one)))[0])
+    return float(DECISION.probabilities(predict(model, Subset(pixels[None], one, one)))[0])
 
 
 @pytest.mark.parametrize(
@@ -85,10 +85,10 @@ def test_a_file_of_one_patch_scores_as_in_evaluate(tmp_path: Path) -> None:
     scorer = scorer_of(tmp_path, model, photo_side=227)
     image = Image.fromarray(photo)
     for content in (encoded(image, "PNG"), encoded(image, quality=90)):
-        opened = whole(content, scale_of(scorer))
+        opened = decode_photo(content, scale_of(scorer))
         found = score_photo(scorer, opened.image, size=(opened.width, opened.height))
         one = np.zeros(1, np.int64)
-        part = Part(decode(content, 64, LIMITS.max_pixels).pixels[None], one, one)
+        part = Subset(decode(content, 64, LIMITS.max_pixels).pixels[None], one, one)
         alone = DECISION.probabilities(predict(model, part))
         np.testing.assert_allclose(found.probability, alone[None], atol=1e-4)
 
@@ -170,10 +170,10 @@ def test_mirroring_adds_no_more_than_it_must() -> None:
 def test_a_jpeg_made_smaller_in_decoding_keeps_its_places(scorer: Scorer) -> None:
     smooth = Image.fromarray(photo_of(200, 150)).resize((801, 603), Image.Resampling.BICUBIC)
     content = encoded(smooth, quality=95)
-    half = whole(content, 0.3)
+    half = decode_photo(content, 0.3)
     assert half.image.size == (501, 377)  # five eighths of 801 x 603, rounded up
     assert half[1:3] == (801, 603)
-    full = whole(content)
+    full = decode_photo(content)
     assert full.image.size == (801, 603)
     one, other = (scaled(opened.image, 0.3, (801, 603)).astype(int) for opened in (full, half))
     off = np.abs(one - other).mean()

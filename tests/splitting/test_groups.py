@@ -9,8 +9,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from surface_crack.project.errors import DataError
-from surface_crack.splitting.groups import group_photos, lone_groups, pattern_keys
-from surface_crack.splitting.ties import components, equals
+from surface_crack.splitting.groups import group_photos, pattern_keys, singleton_groups
+from surface_crack.splitting.ties import components, equal_pairs
 
 
 def names(contents: str, ties: Mapping[str, Sequence[tuple[int, int]]]) -> list[str]:
@@ -51,7 +51,7 @@ def test_components_are_those_of_scipy() -> None:
 
 def test_a_random_split_deals_copies_one_by_one() -> None:
     index = pd.DataFrame({"sha256": ["a", "a"], "source": ["s", "s"], "path": ["1", "2"]})
-    one, other = lone_groups(index)
+    one, other = singleton_groups(index)
     assert one.group != other.group
     assert one.rule == other.rule == "alone"
 
@@ -74,4 +74,4 @@ def test_a_pattern_that_matches_nothing_is_a_mistake() -> None:
 
 
 def test_equals_pair_each_row_with_the_first() -> None:
-    assert equals(["a", "b", "a", None, None, "a"]) == [(0, 2), (0, 5)]
+    assert equal_pairs(["a", "b", "a", None, None, "a"]) == [(0, 2), (0, 5)]

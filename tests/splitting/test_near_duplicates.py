@@ -14,9 +14,9 @@ from scipy.spatial import KDTree
 from surface_crack.photos.decode import decode
 from surface_crack.sample.photo import draw
 from surface_crack.splitting import near_duplicates
-from surface_crack.splitting.near_duplicates import find_near_duplicates, find_relatives
+from surface_crack.splitting.near_duplicates import find_duplicates, find_near_duplicates
 from surface_crack.splitting.ties import components
-from tests.support.makers import DISGUISES, LIMITS, SLIGHT, encoded
+from tests.support.makers import ALTERATIONS, LIMITS, SLIGHT, encoded
 
 COUNT = 60
 
@@ -36,11 +36,11 @@ def found(images: NDArray[np.uint8]) -> set[tuple[int, ...]]:
     }
 
 
-@pytest.mark.parametrize("disguise", DISGUISES)
+@pytest.mark.parametrize("disguise", ALTERATIONS)
 @pytest.mark.parametrize("size", [48, 64, 128])
 def test_a_disguised_photo_is_found(disguise: str, size: int) -> None:
     originals = [encoded(drawn(number), quality=90) for number in range(COUNT)]
-    again = [DISGUISES[disguise](drawn(number)) for number in range(COUNT)]
+    again = [ALTERATIONS[disguise](drawn(number)) for number in range(COUNT)]
     pairs = found(packed(originals + again, size))
     hits = {(number, number + COUNT) for number in range(COUNT)} & pairs
     assert len(hits) >= (0.99 if disguise in SLIGHT else 0.9) * COUNT
@@ -136,7 +136,7 @@ def test_copies_are_told_from_twins() -> None:
     """Ten copies would be all the neighbours that a photo asks for: only the first is asked."""
     photo, other = encoded(drawn(0)), encoded(drawn(1))
     turned = encoded(ImageOps.mirror(drawn(0)))
-    copies, found = find_relatives(packed([other, *[photo] * 12, turned, other]))
+    copies, found = find_duplicates(packed([other, *[photo] * 12, turned, other]))
     assert sorted(copies) == [(0, 14), *((1, row) for row in range(2, 13))]
     assert found.pairs.tolist() == [[1, 13]]
 
@@ -160,7 +160,7 @@ def test_candidates_are_the_nearest_neighbours(count: int) -> None:
     draw = np.random.default_rng(0)
     points = draw.normal(size=(count, 4))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
-    points[: count // 2] = np.round(points[: count // 2], 1)  # equals, too
+    points[: count // 2] = np.round(points[: count // 2], 1)  # equal_pairs, too
     asked = points + draw.normal(0, 0.01, points.shape)
     tree, wanted = KDTree(points), set()
     for question in (points, asked):

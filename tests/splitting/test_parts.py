@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surface_crack.project.errors import DataError
-from surface_crack.splitting.parts import PARTS, count_parted, split_rows
+from surface_crack.splitting.parts import PARTS, count_leaked, split_rows
 from surface_crack.splitting.statistics import photo_side, pixel_statistics
 
 SHARES = (0.15, 0.15)
@@ -127,8 +127,8 @@ def test_large_mixed_groups_are_dealt_as_evenly_as_they_can_be() -> None:
 
 def test_twins_on_two_sides_are_counted() -> None:
     parts = {"train": np.array([0, 1, 2]), "val": np.array([3]), "test": np.array([4, 5])}
-    assert count_parted(np.array([7, 7, 8, 9, 7, 7]), parts) == 4  # a family in train and test
-    assert count_parted(np.array([7, 7, 8, 9, 5, 5]), parts) == 0
+    assert count_leaked(np.array([7, 7, 8, 9, 7, 7]), parts) == 4  # a family in train and test
+    assert count_leaked(np.array([7, 7, 8, 9, 5, 5]), parts) == 0
 
 
 @pytest.mark.parametrize("seed", range(6))

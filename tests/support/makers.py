@@ -68,7 +68,7 @@ def _cropped(image: Image.Image, left: float, top: float, right: float, bottom: 
 
 
 # What may have happened to a photo that turns up again under another name.
-DISGUISES: Mapping[str, Callable[[Image.Image], bytes]] = {
+ALTERATIONS: Mapping[str, Callable[[Image.Image], bytes]] = {
     "mirrored": lambda image: encoded(ImageOps.mirror(image), quality=90),
     "upside down": lambda image: encoded(ImageOps.flip(image), quality=90),
     "turned": lambda image: encoded(image.transpose(Image.Transpose.ROTATE_90), quality=90),
@@ -82,4 +82,4 @@ DISGUISES: Mapping[str, Callable[[Image.Image], bytes]] = {
     "cropped all round": lambda image: _cropped(image, 0.05, 0.05, 0.05, 0.05),
     "cropped and mirrored": lambda image: _cropped(ImageOps.mirror(image), 0.05, 0.05, 0, 0),
 }
-SLIGHT = {name for name in DISGUISES if not name.startswith(("cropped", "brighter", "darker"))}
+SLIGHT = {name for name in ALTERATIONS if not name.startswith(("cropped", "brighter", "darker"))}

@@ -18,9 +18,9 @@ from surface_crack.inspection.run import Request, inspect
 from surface_crack.project import paths
 from surface_crack.project.errors import DataError
 from surface_crack.sample.photo import write_sample
-from surface_crack.validation.run import unfit, validate_photos
+from surface_crack.validation.run import patch_size_problem, validate_photos
 from surface_crack.validation.verdict import percent
-from tests.support.makers import DISGUISES, encoded, picture, write_folder, write_zip
+from tests.support.makers import ALTERATIONS, encoded, picture, write_folder, write_zip
 from tests.support.project import ROOT, Project
 
 HERE = Path("data/sample/synthetic.zip")  # what the model was trained on
@@ -89,7 +89,7 @@ def test_photos_that_trained_it_are_left_out_with_their_twins(site: Path, tmp_pa
     tested = pd.read_csv("data/evaluated/predictions.csv")["path"].tolist()
     seen = {name: photo for name, photo in content(HERE).items() if name not in tested}
     photo = min(seen.items())[1]
-    twin = DISGUISES["mirrored"](Image.open(BytesIO(photo)))
+    twin = ALTERATIONS["mirrored"](Image.open(BytesIO(photo)))
     files = {**content(site), "Negative/seen.jpg": photo, "Negative/twin.jpg": twin}
     found, _ = judged(write_zip(tmp_path / "site.zip", files))
     assert found["trained_on"] == 2
@@ -376,11 +376,11 @@ def test_the_likeliest_patch_of_a_larger_photo_counts(site: Path, tmp_path: Path
 
 
 def test_a_photo_that_would_be_enlarged_without_end_is_refused() -> None:
-    assert unfit(1000, 1000, 64, 64) == ""
-    assert unfit(64, 64, 64, 64) == ""
-    assert "are less than a patch of 64.5: give a smaller" in unfit(64, 900, 64, 64.5)
-    assert unfit(8000, 6000, 192, 2) == "8000 x 6000 pixels take a --patch-px of 95 or more, got 2"
-    assert unfit(8000, 6000, 192, 95) == ""
+    assert patch_size_problem(1000, 1000, 64, 64) == ""
+    assert patch_size_problem(64, 64, 64, 64) == ""
+    assert "are less than a patch of 64.5: give a smaller" in patch_size_problem(64, 900, 64, 64.5)
+    assert patch_size_problem(8000, 6000, 192, 2) == "8000 x 6000 pixels take a --patch-px of 95 or more, got 2"
+    assert patch_size_problem(8000, 6000, 192, 95) == ""
 
 
 def test_where_there_are_no_params_those_of_the_general_model_hold(

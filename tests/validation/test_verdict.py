@@ -8,18 +8,18 @@ import pytest
 from numpy.typing import NDArray
 
 from surface_crack.evaluation.calibration import highest_threshold
-from surface_crack.evaluation.folders import WIDTH, Judged, folder_table
+from surface_crack.evaluation.folders import WIDTH, Prediction, folder_table
 from surface_crack.evaluation.intervals import intervals
 from surface_crack.evaluation.scores import summary
 from surface_crack.validation.report import validation_report
 from surface_crack.validation.verdict import (
-    FEW,
-    FEW_GROUPS,
+    MIN_PHOTOS,
+    MIN_GROUPS,
     SHOWN,
-    SPARED,
-    Moved,
+    MIN_SPECIFICITY,
+    AtSuggested,
     Score,
-    Side,
+    ClassResult,
     baseline,
     percent,
     shortest,
@@ -162,7 +162,7 @@ def test_a_threshold_that_may_spare_too_few_says_so() -> None:
     probability[:8] = 0.45  # 16 % of the sound photos look more like a crack than any crack
     numbers = found(labels, probability)
     assert numbers["verdict"]["use"] == "with another threshold"
-    assert numbers["suggested"]["specificity"]["low"] < SPARED
+    assert numbers["suggested"]["specificity"]["low"] < MIN_SPECIFICITY
     low = percent(numbers["suggested"]["specificity"]["low"])
     assert f"rule out a specificity as low as {low}." in numbers["verdict"]["why"]
 
@@ -278,7 +278,7 @@ def test_a_single_photo_is_not_too_little() -> None:
     assert "nan" not in text_of(numbers).lower()
 
 
-@pytest.mark.parametrize(("cracks", "use"), [(FEW - 1, "cannot tell"), (FEW, "yes")])
+@pytest.mark.parametrize(("cracks", "use"), [(MIN_PHOTOS - 1, "cannot tell"), (MIN_PHOTOS, "yes")])
 def test_the_rarer_class_counts(cracks: int, use: str) -> None:
     verdict = found(*drawn(500, cracks, skill=14))["verdict"]
     assert verdict["use"] == use
@@ -287,7 +287,7 @@ def test_the_rarer_class_counts(cracks: int, use: str) -> None:
         assert "What can be told: it spares 100.00 %" in verdict["why"]
 
 
-@pytest.mark.parametrize(("places", "use"), [(FEW_GROUPS - 1, "cannot tell"), (FEW_GROUPS, "yes")])
+@pytest.mark.parametrize(("places", "use"), [(MIN_GROUPS - 1, "cannot tell"), (MIN_GROUPS, "yes")])
 def test_copies_of_one_crack_are_one_crack(places: int, use: str) -> None:
     labels, probability = drawn(200, 200, skill=14)
     groups = [str(row) if row < 200 else f"wall {row % places}" for row in range(400)]
@@ -328,7 +328,7 @@ def test_the_text_fits_80_columns_and_names_what_was_left_out() -> None:
         "first_rejected": [{"source": "site", "path": "a/" * 60, "reason": "no photo"}],
     }
     folders = folder_table(
-        Judged(
+        Prediction(
             "site",
             f"a folder with a long name {row % 3}/x/{row}.jpg",
             int(labels[row]),
@@ -373,9 +373,9 @@ def test_answers_of_those_who_do_not_look_at_one_class(label: int) -> None:
 
 def test_an_area_that_reaches_the_coins_is_not_enough() -> None:
     good = Score(1.0, 0.99, 1.0)
-    sides = Side(200, 200, good, 0.98), Side(200, 200, good, 0.8)
+    sides = ClassResult(200, 200, good, 0.98), ClassResult(200, 200, good, 0.8)
     for low, use in ((0.4999, "no"), (0.5, "no"), (0.5001, "yes")):
-        moved = Moved(0.4, good, good)
+        moved = AtSuggested(0.4, good, good)
         assert verdict(*sides, Score(0.7, low, 0.9), moved).use == use
 
 
