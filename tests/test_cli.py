@@ -210,6 +210,6 @@ def test_a_failed_download_is_exit_code_1(tmp_path: Path) -> None:
     url = "http://127.0.0.1:9/nothing.zip"  # the discard port: nobody listens
     code, text = surface_crack(tmp_path, "download", "metu", "--url", url, "--to", "raw")
     assert code == 1
-    assert "metu could not be fetched: 127.0.0.1:9" in text
+    assert "metu could not be downloaded: 127.0.0.1:9" in text
     assert text.count("\n") == 1
     assert list((tmp_path / "raw").iterdir()) == []

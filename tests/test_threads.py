@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from surface_crack.threads import Room, in_order
+from surface_crack.threads import MemoryBudget, in_order
 
 
 def test_in_order_keeps_the_order_and_runs_only_a_little_ahead() -> None:
@@ -30,13 +30,13 @@ def test_in_order_passes_an_error_on() -> None:
 
 
 def test_room_is_shared_and_what_is_too_large_waits_until_it_is_alone() -> None:
-    room = Room(10)
+    budget = MemoryBudget(10)
     held = most = 0
     lock = threading.Lock()
 
     def work(size: int) -> int:
         nonlocal held, most
-        with room.taken(size):
+        with budget.reserve(size):
             with lock:
                 held += size
                 most = max(most, held if held > 10 else 0)
@@ -52,7 +52,7 @@ def test_room_is_shared_and_what_is_too_large_waits_until_it_is_alone() -> None:
 
 
 def test_room_is_given_back_after_an_error() -> None:
-    room = Room(1)
+    budget = MemoryBudget(1)
     for _ in range(2):
-        with pytest.raises(ZeroDivisionError), room.taken(1):
+        with pytest.raises(ZeroDivisionError), budget.reserve(1):
             _ = 1 // 0

@@ -24,7 +24,7 @@ from surface_crack.photos import tiff
 from surface_crack.photos.colour import to_srgb
 from surface_crack.photos.levels import Depth, OutOfRange, depth_of, eight_bits
 from surface_crack.project.errors import one_line
-from surface_crack.threads import Room
+from surface_crack.threads import MemoryBudget
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")  # brands of HEIF files, at byte 8
@@ -34,7 +34,9 @@ MAX_PIXELS = 200_000_000  # pixels of a photo to be inspected; more is no photo 
 MAX_SCANS = 100  # of a progressive JPEG; usual are 10, and each passes over the whole picture
 SEVERAL = "holds several pictures: save them one by one"
 SPARE = 2  # pixels a side for each wanted one that decoding leaves to the resize
-ROOM = Room(50_000_000)  # pixels that all threads may open at once, 4 to 16 bytes of memory each
+PIXEL_BUDGET = MemoryBudget(
+    50_000_000
+)  # pixels that all threads may open at once, 4 to 16 bytes of memory each
 # Of a damaged photo: a line in the log that does not say which. Its fate is in rejected.csv.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 # Pillow takes memory in blocks of 16 MiB, and the C library keeps those that a thread gave back. Of
@@ -72,15 +74,15 @@ def decode(content: bytes, size: int, max_pixels: int) -> Decoded:
     size, camera raw, several pictures in one file, pixels of no known range.
     """
     content = _one_picture(content)
-    with ExitStack() as room:  # left when `_decoded` has let go of all the pixels
-        return _decoded(content, size, max_pixels, room)
+    with ExitStack() as reservations:  # left when `_decoded` has let go of all the pixels
+        return _decoded(content, size, max_pixels, reservations)
 
 
-def _decoded(content: bytes, size: int, max_pixels: int, room: ExitStack) -> Decoded:
+def _decoded(content: bytes, size: int, max_pixels: int, reservations: ExitStack) -> Decoded:
     with _opened(content, max_pixels) as image:
         width, height = image.size
         depth, convert = depth_of(image, content), to_srgb(image)
-        picture, box = _shrunk(image, content, (size, size), room)
+        picture, box = _shrunk(image, content, (size, size), reservations)
         if convert and picture.mode == "CMYK":
             picture, convert = convert(picture), None
         rgb, faint = _in_range(picture, depth, content)
@@ -116,13 +118,13 @@ def decode_photo(
     for photos with fewer than `least` pixels a side.
     """
     content = _one_picture(content)
-    with _opened(content, max_pixels, least) as image, ExitStack() as room:
+    with _opened(content, max_pixels, least) as image, ExitStack() as reservations:
         width, height = image.size
         if callable(scale):
             scale = scale(width * height)
         depth, convert = depth_of(image, content), to_srgb(image)
         needed = [max(1, min(side, math.ceil(side * scale - 1e-6))) for side in image.size]
-        picture, _ = _shrunk(image, content, (needed[0], needed[1]), room)
+        picture, _ = _shrunk(image, content, (needed[0], needed[1]), reservations)
         picture.load()
         orientation = _orientation(image)
         if convert and picture.mode == "CMYK":
@@ -156,7 +158,7 @@ def _one_picture(content: bytes) -> bytes:
     """
     if content.startswith(b"\xff\xd8"):
         return content
-    found = tiff.look(content)
+    found = tiff.scan(content)
     if found.raw is not None:
         kind = f" ({found.raw})" if found.raw else ""
         raise NotAPhoto(f"camera raw{kind}: develop it to JPEG or TIFF")
@@ -232,19 +234,19 @@ def _is_progressive(image: Image.Image) -> bool:
 
 
 def _shrunk(
-    image: Image.Image, content: bytes, least: tuple[int, int], room: ExitStack
+    image: Image.Image, content: bytes, least: tuple[int, int], reservations: ExitStack
 ) -> tuple[Image.Image, Box]:
     """(the opened image, where in it the photo lies); a JPEG is scaled down towards `least`.
 
     Not all the way: libjpeg's filter is another one, and a photo should look the same as a PNG.
     The last row and column of a scaled JPEG may lie half outside the photo: three eighths of 227
-    pixels are 85.1, in 86. `room` is for as long as the pixels are in memory.
+    pixels are 85.1, in 86. `reservations` is for as long as the pixels are in memory.
     """
     width, height = whole = image.size
     wide, high = (SPARE * side for side in least)
     drafted = image.draft("RGB", (wide, high))  # a hint to scale down that only JPEG follows
     coefficients = width * height if _is_progressive(image) else 0  # all are there at once
-    room.enter_context(ROOM.taken(max(coefficients, math.prod(image.size))))
+    reservations.enter_context(PIXEL_BUDGET.reserve(max(coefficients, math.prod(image.size))))
     if image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
         with suppress(ValueError):  # Pillow forgives more, and knows better what is wrong
             pixels = simplejpeg.decode_jpeg(content, "RGB", min_height=high, min_width=wide)

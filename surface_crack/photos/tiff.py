@@ -76,7 +76,7 @@ class _Format(NamedTuple):
         return f"{self.order}{'Q' if self.big else 'I'}"
 
 
-def look(content: bytes) -> Found:
+def scan(content: bytes) -> Found:
     """Of any file; what is neither camera raw nor TIFF gives an empty Found."""
     for place, start, name in RAW_STARTS:
         if content.startswith(start, place):
@@ -85,7 +85,7 @@ def look(content: bytes) -> Found:
         return Found()
     if (kind := _raw_header(content, form)) is not None:
         return Found(raw=kind)
-    return _looked(content, form)
+    return _scan_directories(content, form)
 
 
 def from_directory(content: bytes, place: int) -> bytes:
@@ -127,7 +127,7 @@ def _raw_header(content: bytes, form: _Format) -> str | None:
     return None
 
 
-def _looked(content: bytes, form: _Format) -> Found:
+def _scan_directories(content: bytes, form: _Format) -> Found:
     chain: list[int] = []  # full pictures of the chain, and those below it
     below: list[int] = []
     make, partial, entries = b"", False, 0

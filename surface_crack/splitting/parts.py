@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from surface_crack.project.errors import DataError
 from surface_crack.project.labels import CLASSES
 
-PARTS = ("train", "val", "test")
+SPLITS = ("train", "val", "test")
 SMALL = 50  # rows; kinds of groups with fewer are dealt together, or rounding would eat them
 CRACKED = (0.0, 0.1, 0.3, 0.999)  # shares of cracks in a group, between which groups are alike
 FAR_OFF = 0.015  # of a class, between its share of rows in a part and what was asked for
@@ -50,7 +50,7 @@ def split_rows(
             val, test = shares
             home[group] = "test" if middle < test else "val" if middle < test + val else "train"
     _even_out(home, sizes, shares)
-    parts: dict[str, list[int]] = {part: [] for part in PARTS}
+    parts: dict[str, list[int]] = {part: [] for part in SPLITS}
     for group, part in home.items():
         parts[part] += members[group]
     _check_classes(parts, labels, len(members))
@@ -77,7 +77,7 @@ def _even_out(home: dict[str, str], sizes: Mapping[str, Size], shares: tuple[flo
     moves that mends most.
     """
     names = sorted(home)
-    place = np.array([PARTS.index(home[name]) for name in names])
+    place = np.array([SPLITS.index(home[name]) for name in names])
     size = np.zeros((len(names), 2))  # share of each class's rows
     for number, name in enumerate(names):
         size[number] = sizes[name]
@@ -95,7 +95,7 @@ def _even_out(home: dict[str, str], sizes: Mapping[str, Size], shares: tuple[flo
         too_much[place[group]] -= size[group]
         too_much[part] += size[group]
         place[group] = part
-        home[names[group]] = PARTS[part]
+        home[names[group]] = SPLITS[part]
 
 
 def _position(group: str, seed: int) -> bytes:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surface_crack.photos import decode as module
-from surface_crack.photos import tiff as looked
+from surface_crack.photos import tiff as tiff_module
 from surface_crack.photos.decode import NotAPhoto, decode, decode_photo
 from tests.support.makers import LIMITS, encoded, picture
 from tests.support.odd_files import Page, Value, crowded, endless, tiff
@@ -207,7 +207,7 @@ def test_a_chain_that_leads_out_of_the_file_is_damage() -> None:
 def test_a_look_is_short(made: Callable[[], bytes]) -> None:
     content = made()
     start = time.process_time()
-    looked.look(content)
+    tiff_module.scan(content)
     assert time.process_time() - start < 1
 
 
@@ -225,7 +225,7 @@ def test_any_directories_are_a_photo_or_one_line(
         at = len(changed) - place if place % 2 else place
         changed[at : at + len(new)] = new
     changed = changed[: int(cut * len(changed))] if cut < 0.9 else changed
-    looked.look(bytes(changed))  # which is outside of what turns errors into reasons
+    tiff_module.scan(bytes(changed))  # which is outside of what turns errors into reasons
     try:
         said = str(module.decode(bytes(changed), 16, 10_000).pixels.shape)
     except NotAPhoto as told:

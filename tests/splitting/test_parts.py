@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surface_crack.project.errors import DataError
-from surface_crack.splitting.parts import PARTS, count_leaked, split_rows
+from surface_crack.splitting.parts import SPLITS, count_leaked, split_rows
 from surface_crack.splitting.statistics import photo_side, pixel_statistics
 
 SHARES = (0.15, 0.15)
@@ -30,9 +30,9 @@ def test_every_row_once_and_copies_on_one_side(copies: list[int], seed: int) -> 
     labels = [n % 2 for n in range(len(groups))]  # some copies have both labels
     sources = ["metu" if n % 3 else "sdnet" for n in range(len(groups))]  # or two sources
     parts = split_rows(groups, labels, sources, SHARES, seed)
-    rows = np.concatenate([parts[part] for part in PARTS])
+    rows = np.concatenate([parts[part] for part in SPLITS])
     assert sorted(rows) == list(range(len(groups)))
-    for part in PARTS:
+    for part in SPLITS:
         inside = {groups[row] for row in parts[part]}
         outside = {groups[row] for row in set(range(len(groups))) - set(parts[part])}
         assert not inside & outside
@@ -59,7 +59,7 @@ def test_the_seed_decides_and_the_order_of_rows_does_not() -> None:
         for s in (2,)
     )
     turned = split_rows(groups[::-1], labels[::-1], sources[::-1], SHARES, 1)
-    for part in PARTS:
+    for part in SPLITS:
         assert {groups[row] for row in one[part]} == {groups[::-1][row] for row in turned[part]}
 
 
@@ -67,8 +67,8 @@ def test_one_photo_more_moves_hardly_any_other() -> None:
     groups, labels, sources = many(2000)
     before = split_rows(groups, labels, sources, SHARES, 0)
     after = split_rows([*groups, "new"], [*labels, 1], [*sources, "metu"], SHARES, 0)
-    place = {int(row): part for part in PARTS for row in before[part]}
-    moved = sum(place.get(int(row), part) != part for part in PARTS for row in after[part])
+    place = {int(row): part for part in SPLITS for row in before[part]}
+    moved = sum(place.get(int(row), part) != part for part in SPLITS for row in after[part])
     assert moved <= 2  # one at each cut
 
 
@@ -105,10 +105,10 @@ def test_classes_keep_their_shares_where_no_group_is_large(
 def test_one_photo_more_moves_one_in_a_hundred_at_most(seed: int) -> None:
     groups, labels = mixed(np.random.default_rng(seed), 2000, largest=8)
     before = split_rows(groups, labels, ["x"] * 2000, SHARES, seed)
-    place = {int(row): part for part in PARTS for row in before[part]}
+    place = {int(row): part for part in SPLITS for row in before[part]}
     for new in (f"new {seed}", groups[seed]):
         after = split_rows([*groups, new], [*labels, seed % 2], ["x"] * 2001, SHARES, seed)
-        moved = sum(place.get(int(row), part) != part for part in PARTS for row in after[part])
+        moved = sum(place.get(int(row), part) != part for part in SPLITS for row in after[part])
         assert moved <= 20
 
 
@@ -135,7 +135,7 @@ def test_twins_on_two_sides_are_counted() -> None:
 def test_a_large_group_of_copies_does_not_spoil_the_shares(seed: int) -> None:
     groups = ["copy"] * 50 + [f"negative {n}" for n in range(50)] + [f"pos {n}" for n in range(100)]
     parts = split_rows(groups, [0] * 100 + [1] * 100, ["a"] * 200, SHARES, seed)
-    assert [len(parts[part]) for part in PARTS] == pytest.approx([140, 30, 30], abs=3)
+    assert [len(parts[part]) for part in SPLITS] == pytest.approx([140, 30, 30], abs=3)
 
 
 @pytest.mark.parametrize(("sources", "photos"), [(20, 3), (20, 4), (100, 1), (7, 10)])
