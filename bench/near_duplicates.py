@@ -109,10 +109,10 @@ def false_alarms_and_missed(images: NDArray[np.uint8], source: NDArray[np.int64]
 
 @contextmanager
 def thorough() -> Iterator[None]:
-    before = near_duplicates.NEIGHBOURS, near_duplicates.CORRELATED
-    near_duplicates.NEIGHBOURS, near_duplicates.CORRELATED = 40, 0.4
+    before = near_duplicates.NEIGHBOURS, near_duplicates.MIN_CORRELATION
+    near_duplicates.NEIGHBOURS, near_duplicates.MIN_CORRELATION = 40, 0.4
     yield
-    near_duplicates.NEIGHBOURS, near_duplicates.CORRELATED = before
+    near_duplicates.NEIGHBOURS, near_duplicates.MIN_CORRELATION = before
 
 
 def growth(images: NDArray[np.uint8]) -> None:

@@ -1,13 +1,13 @@
-"""Stage 3: find out which photos must stay together, so that nothing leaks into the test set.
+"""Stage 3: find photos that must stay together, so that nothing leaks into the test set.
 
 reads   data/prepared/images.npy     pixels, for copies, near-duplicates and appearance
         data/prepared/index.csv      paths, for `group_pattern`; hashes, which name the groups
-writes  data/groups.csv              row, group, rule: what ties a photo to its group
+writes  data/groups.csv              row, group, rule: what links a photo to its group
         data/near_duplicates.csv     row, near_duplicate, similarity: pairs; copies with the first
         data/manifests/group.json    digests: which files are of one run
 
 Copies have equal pixels. Near-duplicates may be mirrored, rotated, cropped, re-encoded or
-brightened. The seed has no part here.
+brightened. The result does not depend on the seed.
 """
 
 import logging

@@ -1,16 +1,16 @@
 """Stage 2: decode every photo once, check it, and pack all of them into one array.
 
-reads   raw (params.yaml)            a folder, a zip, or a folder that holds several of these
+reads   raw (params.yaml)            a folder, a zip, or a folder of several of these
 writes  data/prepared/images.npy     uint8 (N, S, S, 3) RGB, S = image_size
         data/prepared/index.csv      photo n in row n, from 0: path, source, label,
                                      width, height, sha256
-        data/prepared/rejected.csv   what could not be used, and why
-        data/manifests/prepare.json  digests: which files are of one run
-        metrics/data.json            counts, and a digest that names the data
+        data/prepared/rejected.csv   unusable files, with the reason
+        data/manifests/prepare.json  digests that tie the files of one run together
+        metrics/data.json            counts, and a digest that identifies the data
         plots/classes.csv            photos per source and class
-        plots/negative.png, plots/positive.png   what the photos look like
+        plots/negative.png, plots/positive.png   contact sheets
 
-Photos come sorted by source and path, so the same data gives the same bytes on every machine.
+Photos are sorted by source and path, so the same data gives the same bytes on every machine.
 """
 
 import hashlib

@@ -182,7 +182,7 @@ def test_check_tries_the_group_pattern(folder: Path) -> None:
     set_param(folder, "group_pattern", r"(\d+)-\d+")
     code, text = surface_crack(folder, "check")
     assert code == 1
-    assert "finds nothing in any path, such as 'Negative/00000.jpg'" in text
+    assert "matches no path, for example 'Negative/00000.jpg'" in text
 
 
 def test_elsewhere_it_says_where_to_run(tmp_path: Path) -> None:

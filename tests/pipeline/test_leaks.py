@@ -124,7 +124,7 @@ def test_photos_of_one_pattern_stay_together(finished: Project, tmp_path: Path) 
     project.set(group_pattern=r"(\d+)_x")
     output = project.dvc("repro", "split", check=False)
     assert (
-        r"group: error: group_pattern '(\\d+)_x' finds nothing in any path, such as 'Walls/"
+        r"group: error: group_pattern '(\\d+)_x' matches no path, for example 'Walls/"
         in output
     )
 
