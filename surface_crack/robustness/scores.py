@@ -1,4 +1,4 @@
-"""Scores of disturbed photos: which photos, what each disturbance costs, and the same in words."""
+"""Choose the test photos to disturb, score each disturbance, and format the scores as text."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,24 +20,24 @@ Decided = Mapping[Level, NDArray[np.int64]]
 
 
 def choose_photos(test: pd.DataFrame, count: int) -> pd.DataFrame:
-    """At most `count` rows of the test part, with both classes as in it, in its order.
+    """Choose at most `count` rows of the test set, stratified by class, in their order.
 
-    `test` has the columns label and sha256. Of each class those with the lowest hash: as good as
-    drawn at random, the same each time, and a larger count keeps those of a smaller one.
+    `test` has the columns label and sha256. Those with the lowest hash of each class are chosen:
+    in effect at random, but reproducibly, and a larger count includes the rows of a smaller one.
     """
     if len(test) <= count:
         return test
-    cracks = round(count * test["label"].mean())
-    cracks = min(max(cracks, 1), count - 1)
+    positives = round(count * test["label"].mean())
+    positives = min(max(positives, 1), count - 1)
     ordered = test.sort_values("sha256", kind="stable")
     chosen = [
-        ordered[ordered["label"] == label].index[:n] for label, n in ((1, cracks), (0, count))
+        ordered[ordered["label"] == label].index[:n] for label, n in ((1, positives), (0, count))
     ]
     return test.loc[sorted([*chosen[0], *chosen[1][: count - len(chosen[0])]])]
 
 
 def find_photos(listing: Listing, table: pd.DataFrame) -> list[Photo]:
-    """The photo of each row, by the source and path of index.csv. Raises DataError."""
+    """Return the photo of each row, by its source and path. Raises DataError if one is missing."""
     known = photos_by_name(listing)
     found = []
     for name in zip(table["source"], table["path"], strict=True):
@@ -48,7 +48,7 @@ def find_photos(listing: Listing, table: pd.DataFrame) -> list[Photo]:
 
 
 def scores(labels: NDArray[np.int64], decided: Decided) -> dict[str, Any]:
-    """metrics/robustness.json: `kind.strength.score`, and the same photos undisturbed."""
+    """Content of metrics/robustness.json: `kind.strength.score`, and the undisturbed scores."""
     plain = decision_scores(labels, decided[UNDISTURBED])
     found: dict[str, Any] = {
         UNDISTURBED[0]: {
@@ -65,26 +65,26 @@ def scores(labels: NDArray[np.int64], decided: Decided) -> dict[str, Any]:
 
 
 def level_scores(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> dict[str, float]:
-    """Accuracy, recall (cracks found) and specificity (sound photos left alone)."""
-    cracks, sound = (decision_scores(abs(x - labels), abs(x - decided)) for x in (0, 1))
+    """Accuracy, recall and specificity of predictions (n,) against labels (n,)."""
+    positive, negative = (decision_scores(abs(x - labels), abs(x - decided)) for x in (0, 1))
     return {
-        "accuracy": cracks["accuracy"],
-        "recall": cracks["recall"],
-        "specificity": sound["recall"],
+        "accuracy": positive["accuracy"],
+        "recall": positive["recall"],
+        "specificity": negative["recall"],
     }
 
 
 def robustness_text(found: Mapping[str, Any], sources: Sequence[str], threshold: float) -> str:
-    """metrics/robustness.txt: the same as a table, and how to read it.
+    """Return metrics/robustness.txt: `found` of robustness.json as a table, and how to read it.
 
-    `sources` is where the photos are from.
+    `sources` names where the photos are from.
     """
     plain = found[UNDISTURBED[0]]
     lines = [
-        f"{plain['photos']} test photos ({shortened_list(sources)}), {plain['cracks']} with a "
-        "crack, disturbed at their full size;",
-        f"a crack from a probability of {threshold:.4g} on. One photo is "
-        f"{100 / plain['photos']:.2f} % of the accuracy.",
+        f"{plain['photos']} test photos ({shortened_list(sources)}), {plain['cracks']} positive, "
+        "disturbed at full size.",
+        f"Threshold {threshold:.4g}. One photo is {100 / plain['photos']:.2f} percentage points "
+        "of accuracy.",
         "",
         _line("", "strength", ["accuracy", "recall", "specificity"]),
         _line(UNDISTURBED[0], "", _percent(plain)),
@@ -95,10 +95,11 @@ def robustness_text(found: Mapping[str, Any], sources: Sequence[str], threshold:
             lines.append(_line(head, str(strength), _percent(found[kind][str(strength)])))
     lines += [
         "",
-        "recall: cracks found; specificity: sound photos left alone.",
-        "scale 200: four quarters, a crack if one of them is; so four chances of a false alarm.",
-        "Strong blur and overexposure can wipe a thin crack out, and rotation turns up to 17 %",
-        "of a square photo out of the frame, corners first.",
+        "Recall: share of positives found. Specificity: share of negatives not flagged.",
+        "scale 200: each quarter is classified, and the photo is positive if any quarter is, so",
+        "there are four chances of a false positive.",
+        "Strong blur and overexposure can erase a thin crack. Rotation moves up to 17 % of a",
+        "square photo, in its corners, out of the frame.",
     ]
     return "\n".join(lines) + "\n"
 
