@@ -24,7 +24,7 @@ from surface_crack.download.http import Rules, StatusError, discard, fetch_url, 
 from surface_crack.photos.listing import Photo, class_labels, list_photos
 from surface_crack.photos.reader import Reader
 from surface_crack.project.errors import DataError, DownloadError
-from surface_crack.project.files import replacing
+from surface_crack.project.files import atomic_write
 
 MAX_BYTES = 100 * 2**20  # of one image; typical: 20 KB
 RAR, ZIP = b"Rar!\x1a\x07", b"PK\x03\x04"  # magic bytes
@@ -124,7 +124,7 @@ def _fetch_from(
 
 def _as_zip(parts: list[Path], dataset: DataSet, archive: Path) -> None:
     temporary = TemporaryDirectory(prefix=f".{dataset.name}-", dir=archive.parent)
-    with temporary as folder, replacing(archive) as merged:
+    with temporary as folder, atomic_write(archive) as merged:
         _merge(parts, dataset, Path(folder), merged)
         _check_contents(merged, dataset)
 

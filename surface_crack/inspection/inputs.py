@@ -11,15 +11,15 @@ from typing import NamedTuple
 
 from surface_crack.inspection.folder import is_drawn, picture_paths
 from surface_crack.photos.containers import (
-    PART,
     READ_ALREADY,
+    SPLIT_ZIP,
     File,
     file_problem,
     folder_files,
     is_part,
     zip_files,
 )
-from surface_crack.photos.listing import CLUTTER, Photo, looks_like_a_photo
+from surface_crack.photos.listing import SYSTEM_FILES, Photo, looks_like_a_photo
 from surface_crack.project.errors import DataError
 from surface_crack.project.names import readable
 
@@ -124,7 +124,7 @@ def _found(path: Path, given: Path) -> Iterable[tuple[Photo, str | None]]:
     elif not path.exists():
         raise DataError(f"{given} does not exist: give photos, folders or zips")
     elif path.is_file() and is_part(path):
-        raise DataError(f"{given} {PART}")
+        raise DataError(f"{given} {SPLIT_ZIP}")
     elif not looks_like_a_photo(path.name):
         raise DataError(
             f"{given} is no folder, and its name does not end like that of a photo (.jpg, .png, "
@@ -149,7 +149,7 @@ def _photos(container: Path, files: Iterable[File]) -> Iterable[tuple[Photo, str
     for file in files:
         parts = PurePosixPath(file.path).parts
         photo = Photo(container.stem, file.path, 0, container, file.entry)
-        clutter = any(part.casefold() in CLUTTER or part.startswith("._") for part in parts)
+        clutter = any(part.casefold() in SYSTEM_FILES or part.startswith("._") for part in parts)
         # As in a folder, what lies in hidden ones is passed over.
         clutter |= any(part.startswith(".") and part != ".." for part in parts[:-1])
         unlisted = file.path.endswith("/")  # a folder: nobody knows what is in it

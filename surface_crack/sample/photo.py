@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from surface_crack.project.files import replacing
+from surface_crack.project.files import atomic_write
 from surface_crack.sample.chance import SIZE, Ints, chance, choice, randint, randints, smoothed
 from surface_crack.sample.cracks import crack
 from surface_crack.sample.marks import LINES, OTHERS
@@ -106,7 +106,7 @@ def write_sample(path: Path, seed: int, photos: int, workers: int | None = None)
     if photos < 2 or photos % 2:
         raise ValueError(f"photos must be even and 2 or more, got {photos}")
     with (
-        replacing(path) as temporary,
+        atomic_write(path) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
     ):
         numbers = range(1, photos + 1)

@@ -1,4 +1,4 @@
-"""Embedded ICC profiles: which change the pixels, and to what."""
+"""Embedded ICC profiles: conversion to sRGB, and profiles that are ignored."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +31,7 @@ def flat(colour: tuple[int, ...] | int, mode: str = "RGB") -> Image.Image:
 
 
 def read(content: bytes) -> list[int]:
-    """The one colour of a photo, the same from both ways of decoding."""
+    """The single colour of a photo; it must be the same with both decoding functions."""
     found = {tuple(int(x) for x in pixel) for pixel in np.asarray(decode_photo(content).image)[0]}
     small = decode(content, 8, LIMITS.max_pixels).pixels
     assert found == {tuple(int(x) for x in pixel) for pixel in small[0]}
@@ -70,13 +70,13 @@ def test_a_wide_colour_space_becomes_srgb(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
-def test_grey_has_profiles_of_its_own(kind: str) -> None:
+def test_grey_profiles_become_srgb(kind: str) -> None:
     for level in (30, 128, 200):
         content = encoded(flat(level, "L"), kind, icc_profile=grey_profile(1.0))
         assert np.abs(read(content) - srgb(np.full(3, level / 255))).max() <= 1.5
 
 
-def test_sixteen_bits_of_grey_and_transparent_grey_are_grey() -> None:
+def test_grey_profiles_apply_to_sixteen_bits_and_transparent_grey() -> None:
     want = srgb(np.full(3, 100 / 255))
     deep = Image.fromarray(np.full((16, 16), 100 << 8, np.uint16))
     for image in (deep, flat((100, 255), "LA")):
@@ -84,37 +84,37 @@ def test_sixteen_bits_of_grey_and_transparent_grey_are_grey() -> None:
         assert np.abs(read(content) - want).max() <= 1.5
 
 
-def test_a_palette_is_of_rgb() -> None:
+def test_rgb_profiles_apply_to_palettes() -> None:
     image = flat((100, 100, 100)).quantize(2)
     content = encoded(image, "PNG", icc_profile=LINEAR)
     assert np.abs(read(content) - srgb(np.full(3, 100 / 255))).max() <= 1.5
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
-def test_inks_become_srgb(kind: str) -> None:
+def test_cmyk_becomes_srgb(kind: str) -> None:
     for black, lightness in ((0, 100), (128, 87.45), (255, 75)):
         content = encoded(flat((0, 0, 0, black), "CMYK"), kind, icc_profile=cmyk_profile())
-        # L* to Y, CIE 15; the profile's black, four inks, is sRGB's: L* 0
+        # L* to Y, CIE 15; the profile's black (all four inks) maps to sRGB's: L* 0
         want = srgb(np.full(3, ((lightness + 16) / 116) ** 3))
         assert np.abs(read(content) - want).max() <= 3
         naive = 255 - black
         assert black == 0 or np.abs(want - naive).min() > 50
 
 
-def test_white_stays_white_and_the_darkest_ink_is_black() -> None:
+def test_paper_white_is_white_and_the_darkest_ink_is_black() -> None:
     for colour_of_inks, want in ((0, 255), (255, 0)):
         inks = flat((colour_of_inks,) * 4, "CMYK")
         content = encoded(inks, "TIFF", icc_profile=cmyk_profile(paper=230))
         assert np.abs(np.array(read(content)) - want).max() <= 2
 
 
-def test_the_darkest_ink_is_black_though_it_reflects_some_light() -> None:
+def test_the_darkest_ink_is_black_even_if_it_reflects_light() -> None:
     icc = cmyk_profile(darkest=40, kind=b"scnr")
     content = encoded(flat((255,) * 4, "CMYK"), "TIFF", icc_profile=icc)
     assert max(read(content)) <= 2
 
 
-def test_what_is_srgb_but_for_rounding_is_not_converted() -> None:
+def test_a_profile_that_equals_srgb_up_to_rounding_is_not_converted() -> None:
     image = picture(1)
     for gamma, is_same in ((2.4, True), (2.43, True), (2.5, False)):
         image.info["icc_profile"] = profile(curve=(gamma, *SRGB_CURVE[1:]))
@@ -140,7 +140,7 @@ def unchanged_profiles() -> dict[str, tuple[Image.Image, bytes]]:
 
 @pytest.mark.parametrize("name", unchanged_profiles())
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
-def test_what_is_srgb_or_no_profile_for_these_pixels_changes_nothing(name: str, kind: str) -> None:
+def test_srgb_damaged_and_mismatched_profiles_change_nothing(name: str, kind: str) -> None:
     image, icc = unchanged_profiles()[name]
     tagged, plain = encoded(image, kind, icc_profile=icc), encoded(image, kind)
     assert np.array_equal(decode(tagged, 16, 10_000).pixels, decode(plain, 16, 10_000).pixels)
@@ -155,7 +155,7 @@ def test_a_huge_profile_is_ignored() -> None:
     assert np.array_equal(decode(tagged, 16, 10_000).pixels, decode(plain, 16, 10_000).pixels)
 
 
-def test_damaged_profiles_are_never_more_than_ignored() -> None:
+def test_damaged_profiles_raise_no_error() -> None:
     draw = np.random.default_rng(0)
     image = picture(1, side=16)
     inks = image.convert("CMYK")
@@ -168,7 +168,7 @@ def test_damaged_profiles_are_never_more_than_ignored() -> None:
             assert decode(content, 16, 10_000).pixels.shape == (16, 16, 3)
 
 
-def test_a_profile_is_looked_at_once_and_few_are_kept() -> None:
+def test_conversions_are_cached_and_the_cache_is_small() -> None:
     colour._conversion.cache_clear()
     contents = [encoded(picture(n), icc_profile=LINEAR) for n in range(20)]
     with ThreadPoolExecutor(2) as pool:
@@ -183,14 +183,14 @@ def test_a_profile_is_looked_at_once_and_few_are_kept() -> None:
     assert colour._conversion.cache_info().currsize <= colour.CACHED
 
 
-def test_the_converted_photo_carries_no_profile() -> None:
-    """Whoever saves it must not say that its colours are still to be converted."""
+def test_the_converted_photo_has_no_profile() -> None:
+    """Otherwise a saved copy would be converted twice."""
     for kind in ("PNG", "TIFF", "JPEG"):
         image = decode_photo(encoded(picture(1), kind, icc_profile=LINEAR)).image
         assert "icc_profile" not in image.info
 
 
-def test_a_photo_without_a_profile_costs_nothing() -> None:
+def test_a_photo_without_a_profile_takes_no_time() -> None:
     image = Image.open(BytesIO(encoded(picture(1))))
     start = time.perf_counter()
     for _ in range(1000):

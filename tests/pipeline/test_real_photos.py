@@ -131,9 +131,9 @@ def test_a_folder_full_of_trouble_goes_through(tmp_path: Path) -> None:
     bad = {
         "Positive/empty.jpg": (b"", "empty file"),
         "Positive/truncated.jpg": (jpeg(1007)[:900], "damaged: "),
-        "Positive/page.jpg": (b"<html>404</html>", "not an image, or of a kind that is not read"),
+        "Positive/page.jpg": (b"<html>404</html>", "not an image, or not a supported format"),
         "Positive/dot.png": (encoded(Image.new("L", (1, 1)), "PNG"), "too small: 1 x 1 pixels"),
-        "Negative/notes.txt": (b"later", "not an image, or of a kind that is not read"),
+        "Negative/notes.txt": (b"later", "not an image, or not a supported format"),
     }
     files = good | {name: content for name, (content, _) in bad.items()}
     write_folder(tmp_path / "mine", files | {"Negative/.DS_Store": b"x"})
@@ -144,7 +144,7 @@ def test_a_folder_full_of_trouble_goes_through(tmp_path: Path) -> None:
     index, rejected = index_of(project), project.root / "data/prepared/rejected.csv"
     assert set(index["path"]) == set(good)
     listed = pd.read_csv(rejected).set_index("path")["reason"].to_dict()
-    assert listed.pop("Negative/.DS_Store") == "a file of the operating system's"
+    assert listed.pop("Negative/.DS_Store") == "a system file"
     assert set(listed) == set(bad)
     for name, (_, reason) in bad.items():
         assert listed[name].startswith(reason)

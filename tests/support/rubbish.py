@@ -27,16 +27,16 @@ from tests.support.odd_files import Page, Value
 
 GOOD = "counted as a photo"
 EITHER = "counted if its pixels can be had, else rejected as damaged"
-CLUTTER = "a file of the operating system's"
-NO_IMAGE = "not an image, or of a kind that is not read"
+CLUTTER = "a system file"
+NO_IMAGE = "not an image, or not a supported format"
 DAMAGED = "damaged: .+"
 UNUSABLE = f"{DAMAGED}|{NO_IMAGE}"
 TOO_LARGE = r"too large: .+, more than max_pixels \(52,000,000\)"
 ABOVE_BYTES = r"cannot be read: .+ bytes, more than max_bytes \(200,000,000\)"
-SEVERAL = "holds several pictures: save them one by one"
+SEVERAL = "contains several images: save them one by one"
 RAW = r"camera raw \(.+\): develop it to JPEG or TIFF|camera raw: develop it to JPEG or TIFF"
 OUTSIDE = "not a photo, outside the class folders"
-DEFLATE = "compressed by another method than deflate: zip it again"
+DEFLATE = "not compressed with deflate: zip it again"
 
 Content = bytes | Callable[[Path], None]  # or what makes the thing at a path
 
@@ -422,7 +422,7 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "TIFF with nothing but a smaller copy, or a mask",
-            "holds only a smaller copy or a mask: save the full picture",
+            "contains only a preview or a mask: save the full image",
             {
                 "copy.tif": odd_files.tiff(Page(SMALL, COPY)),
                 "mask-only.tif": odd_files.tiff(Page(GREY, MASK)),
@@ -439,7 +439,7 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "TIFF whose next directory lies outside the file",
-            "damaged: a directory lies outside the file",
+            "damaged: a directory is outside the file",
             {"outside.tif": tiff(48, 48)[:-68] + b"\xff\xff\xff\x7f" + bytes(64)},
         ),
         Kind("camera's JPEG with a preview beside it (MPO)", GOOD, {"mpo.jpg": pages("MPO")}),
@@ -524,12 +524,12 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "32 bits per pixel",
-            "32-bit pixels, whose range is not known",
+            "32-bit pixels, whose range is unknown",
             {"32.tif": deep("TIFF", "int32")},
         ),
         Kind(
             "float pixels",
-            "float pixels, whose range is not known",
+            "float pixels, whose range is unknown",
             {"float.tif": deep("TIFF", "float32")},
         ),
         Kind(
@@ -702,7 +702,7 @@ def entries() -> tuple[ZipKind, ...]:
         ),
         ZipKind(
             "names that lead out: with .., absolute, of Windows",
-            "a name that leads out of the archive",
+            "its path escapes the archive",
             (
                 Entry("../Negative/out.jpg", photo),
                 Entry("Negative/../../out.jpg", photo),
@@ -775,7 +775,7 @@ def archives() -> tuple[ArchiveKind, ...]:
     """Zips that are none, or that hold no photo."""
     whole = zipped([Entry(f"{name}/1.jpg", plain()) for name in ("Negative", "Positive")])
     start = whole.index(b"PK\1\2")
-    no_zip = r"prepare: error: .+ is not a zip that can be read \(.+\)"
+    no_zip = r"prepare: error: .+ is not a readable zip \(.+\)"
     return (
         ArchiveKind(
             "empty file, HTML, a photo, a tar called .zip",
@@ -799,7 +799,7 @@ def archives() -> tuple[ArchiveKind, ...]:
         ),
         ArchiveKind(
             "no entry, only a zip in it",
-            "prepare: error: no photo found in .+: want <class folder>/<photo>, see params.yaml",
+            "prepare: error: no photo found in .+: expected <class folder>/<photo>, see params.yaml",
             (zipped([]), zipped([Entry("inner.zip", whole)])),
         ),
     )
