@@ -140,13 +140,13 @@ def _fetch_file(remote: RemoteFile, archive: Path, rules: Rules) -> Path:
             raise
         with part.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        for what, got, want in (
+        for what, got, expected in (
             ("size in bytes", part.stat().st_size, remote.size),
             ("SHA-256", digest, remote.sha256),
         ):
-            if want is not None and got != want:
+            if expected is not None and got != expected:
                 discard(part)
-                raise DownloadError(f"{short_url(url)} has the {what} {got} instead of {want}")
+                raise DownloadError(f"{short_url(url)} has the {what} {got} instead of {expected}")
         return part
     raise AssertionError("a remote file without a URL")
 
@@ -166,8 +166,10 @@ def _check_contents(archive: Path, dataset: DataSet) -> None:
     found = Counter(photo.label for photo in _photos(archive, dataset))
     for label, folders in enumerate((dataset.negative, dataset.positive)):
         if found[label] != dataset.counts[label]:
-            want = f"{dataset.counts[label]:,}"
-            raise _ContentError(f"has {found[label]:,} image(s) in {'/'.join(folders)}, not {want}")
+            expected = f"{dataset.counts[label]:,}"
+            raise _ContentError(
+                f"has {found[label]:,} image(s) in {'/'.join(folders)}, not {expected}"
+            )
 
 
 def _check_checksums(archive: Path) -> None:
@@ -226,8 +228,8 @@ def _unpack(archive: Path, folder: Path) -> Path:
                 if path.is_symlink():
                     path.unlink()
             return target
-        said = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
-        reasons.append(f"{tool}: {said[-1].strip()}")
+        output = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
+        reasons.append(f"{tool}: {output[-1].strip()}")
     raise DownloadError(f"{archive} could not be unpacked ({'; '.join(reasons)})")
 
 

@@ -199,10 +199,10 @@ def _extent(response: HTTPResponse, offset: int, source: str) -> tuple[int, int 
     if response.status != 206:  # no range support, or the file has changed: the whole file
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if length.isdecimal() else None
-    said = response.headers.get("Content-Range", "")
-    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", said)
+    content_range = response.headers.get("Content-Range", "")
+    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range)
     if match is None or int(match[1]) != offset:
-        raise DownloadError(f"{source} sent the range {said!r}, asked for bytes {offset}-")
+        raise DownloadError(f"{source} sent the range {content_range!r}, asked for bytes {offset}-")
     return offset, None if match[2] == "*" else int(match[2])
 
 

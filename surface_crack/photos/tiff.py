@@ -191,8 +191,8 @@ def _count(content: bytes, form: _Format, place: int) -> int | None:
     head, entry = (8, 20) if form.big else (2, 12)
     if place + head > len(content):
         return None
-    said: int = struct.unpack_from(f"{form.order}{'Q' if form.big else 'H'}", content, place)[0]
-    return min(said, (len(content) - place - head) // entry)
+    stated: int = struct.unpack_from(f"{form.order}{'Q' if form.big else 'H'}", content, place)[0]
+    return min(stated, (len(content) - place - head) // entry)
 
 
 def _read(content: bytes, form: _Format, place: int, count: int) -> _Directory:

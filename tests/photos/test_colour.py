@@ -50,8 +50,8 @@ def test_linear_light_becomes_srgb(kind: str) -> None:
     for level in (9, 55, 128, 255):
         image = flat((level, level, level))
         content = encoded(image, kind.split(",")[0], icc_profile=LINEAR, **KINDS[kind])
-        want = srgb(np.full(3, level / 255))
-        assert np.abs(read(content) - want).max() <= 1.5
+        expected = srgb(np.full(3, level / 255))
+        assert np.abs(read(content) - expected).max() <= 1.5
         plain = encoded(image, kind.split(",")[0], **KINDS[kind])
         assert np.abs(np.array(read(plain)) - level).max() <= 1
 
@@ -61,12 +61,12 @@ def test_a_wide_colour_space_becomes_srgb(kind: str) -> None:
     colours = np.array([(150, 140, 130), (190, 110, 80), (60, 70, 90)])
     to_xyz, from_xyz = np.array(ADOBE).T, np.linalg.inv(np.array(SRGB).T)
     for rgb in colours.tolist():
-        want = srgb(from_xyz @ to_xyz @ (np.array(rgb) / 255) ** 2.2)
+        expected = srgb(from_xyz @ to_xyz @ (np.array(rgb) / 255) ** 2.2)
         content = encoded(
             flat(tuple(rgb)), kind.split(",")[0], icc_profile=profile(ADOBE, (2.2,)), **KINDS[kind]
         )
-        assert np.abs(read(content) - want).max() <= 2.5
-        assert np.abs(want - rgb).max() > 4
+        assert np.abs(read(content) - expected).max() <= 2.5
+        assert np.abs(expected - rgb).max() > 4
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
@@ -77,11 +77,11 @@ def test_grey_profiles_become_srgb(kind: str) -> None:
 
 
 def test_grey_profiles_apply_to_sixteen_bits_and_transparent_grey() -> None:
-    want = srgb(np.full(3, 100 / 255))
+    expected = srgb(np.full(3, 100 / 255))
     deep = Image.fromarray(np.full((16, 16), 100 << 8, np.uint16))
     for image in (deep, flat((100, 255), "LA")):
         content = encoded(image, "PNG", icc_profile=grey_profile(1.0))
-        assert np.abs(read(content) - want).max() <= 1.5
+        assert np.abs(read(content) - expected).max() <= 1.5
 
 
 def test_rgb_profiles_apply_to_palettes() -> None:
@@ -95,17 +95,17 @@ def test_cmyk_becomes_srgb(kind: str) -> None:
     for black, lightness in ((0, 100), (128, 87.45), (255, 75)):
         content = encoded(flat((0, 0, 0, black), "CMYK"), kind, icc_profile=cmyk_profile())
         # L* to Y, CIE 15; the profile's black (all four inks) maps to sRGB's: L* 0
-        want = srgb(np.full(3, ((lightness + 16) / 116) ** 3))
-        assert np.abs(read(content) - want).max() <= 3
+        expected = srgb(np.full(3, ((lightness + 16) / 116) ** 3))
+        assert np.abs(read(content) - expected).max() <= 3
         naive = 255 - black
-        assert black == 0 or np.abs(want - naive).min() > 50
+        assert black == 0 or np.abs(expected - naive).min() > 50
 
 
 def test_paper_white_is_white_and_the_darkest_ink_is_black() -> None:
-    for colour_of_inks, want in ((0, 255), (255, 0)):
+    for colour_of_inks, expected in ((0, 255), (255, 0)):
         inks = flat((colour_of_inks,) * 4, "CMYK")
         content = encoded(inks, "TIFF", icc_profile=cmyk_profile(paper=230))
-        assert np.abs(np.array(read(content)) - want).max() <= 2
+        assert np.abs(np.array(read(content)) - expected).max() <= 2
 
 
 def test_the_darkest_ink_is_black_even_if_it_reflects_light() -> None:

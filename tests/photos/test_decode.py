@@ -122,8 +122,8 @@ def test_exif_orientation_is_applied(orientation: int, kind: str) -> None:
     content = encoded(stored, kind.split(",")[0], exif=exif, **KINDS[kind])
     decoded = decode(content, 32)
     assert (decoded.width, decoded.height) == (64, 32)
-    want = np.asarray(upright.resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
-    assert np.abs(decoded.pixels[..., 0].astype(int) - want).max() <= 8
+    expected = np.asarray(upright.resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(decoded.pixels[..., 0].astype(int) - expected).max() <= 8
     found = decode_photo(content)
     assert (found.image.size, found.width, found.height) == ((64, 32), 64, 32)
     assert np.abs(np.asarray(found.image)[..., 0].astype(int) - np.asarray(upright)).max() <= 8
@@ -166,8 +166,8 @@ def test_downscaling_a_jpeg_during_decoding_is_close_to_doing_it_afterwards(side
     blotches = np.random.default_rng(0).integers(60, 200, (side // 6, side // 6))
     photo = Image.fromarray(blotches.astype(np.uint8)).convert("RGB").resize((side, side))
     content = encoded(photo, "JPEG", quality=95)
-    want = resized(original(content), 64).astype(int)
-    assert np.abs(decode(content, 64).pixels - want).mean() < 1.5
+    expected = resized(original(content), 64).astype(int)
+    assert np.abs(decode(content, 64).pixels - expected).mean() < 1.5
 
 
 def test_a_jpeg_with_extraneous_bytes_is_decoded() -> None:
@@ -260,11 +260,11 @@ def test_any_bytes_are_a_photo_or_a_one_line_reason(
         content[at : at + len(new)] = new
     content = content[: len(content) // 2 + int(end * len(content))]
     try:
-        said = str(module.decode(bytes(content), 16, 10_000).pixels.shape)
+        result = str(module.decode(bytes(content), 16, 10_000).pixels.shape)
     except NotAPhoto as reason:
-        said = str(reason)
-    assert said.strip()
-    assert "\n" not in said
+        result = str(reason)
+    assert result.strip()
+    assert "\n" not in result
 
 
 def test_decode_photo_keeps_the_shape_and_applies_the_orientation() -> None:

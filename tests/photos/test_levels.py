@@ -60,15 +60,15 @@ def test_twelve_bits_in_sixteen_are_faint_without_a_stated_range(content: bytes)
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_colours_of_twelve_bits_are_scaled_by_the_stated_range(order: str) -> None:
-    want = np.stack([GREYS, GREYS[::-1], GREYS.T], axis=2)
+    expected = np.stack([GREYS, GREYS[::-1], GREYS.T], axis=2)
     stated = tiff(Page(COLOURS, {MAX_SAMPLE_VALUE: (4095, 4095, 4095)}), order=order)
     for content in (stated, png(COLOURS, sbit(12, 12, 12))):
         pixels, faint = read(content)
-        assert np.array_equal(pixels, want)
+        assert np.array_equal(pixels, expected)
         assert not faint
     for content in (tiff(Page(COLOURS), order=order), png(COLOURS)):
         pixels, faint = read(content)
-        assert np.array_equal(pixels, want >> 4)
+        assert np.array_equal(pixels, expected >> 4)
         assert faint
 
 
@@ -140,9 +140,9 @@ def test_the_range_of_twelve_bit_samples_is_twelve_bits() -> None:
 def test_a_range_need_not_be_a_power_of_two() -> None:
     values = np.linspace(0, 10_000, 256).astype(np.uint16).reshape(16, 16)
     light = values.astype(float)
-    for white, want in ((1, light), (0, 10_000 - light)):
+    for white, expected in ((1, light), (0, 10_000 - light)):
         pixels, _ = read(tiff(Page(values, {MAX_SAMPLE_VALUE: 10_000, 262: white})))
-        assert np.abs(pixels[..., 0] - want * 255 / 10_000).max() <= 1
+        assert np.abs(pixels[..., 0] - expected * 255 / 10_000).max() <= 1
         assert {0, 255} <= set(np.unique(pixels))
 
 
@@ -150,9 +150,9 @@ def test_a_range_need_not_be_a_power_of_two() -> None:
 def test_pixels_above_the_stated_range_are_refused(values: NDArray[np.uint16]) -> None:
     content = tiff(Page(values, {MAX_SAMPLE_VALUE: int(values.max()) - 1}))
     for call in (lambda: decode_photo(content), lambda: decode(content, 16, LIMITS.max_pixels)):
-        with pytest.raises(NotAPhoto) as told:
+        with pytest.raises(NotAPhoto) as caught:
             call()
-        assert str(told.value) == (
+        assert str(caught.value) == (
             "pixels up to 4089, above the MaxSampleValue 4088 that the file states: correct or "
             "remove that tag"
         )

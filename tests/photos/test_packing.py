@@ -75,11 +75,11 @@ def test_too_many_open_files_is_an_error_and_not_a_rejected_photo(tmp_path: Path
         with Reader(LIMITS.max_bytes) as reader:
             resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
             try:
-                with pytest.raises(OSError, match="Too many open files") as told:
+                with pytest.raises(OSError, match="Too many open files") as caught:
                     read_file(reader, photo)
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        assert "ulimit -n" in user_message(told.value)
+        assert "ulimit -n" in user_message(caught.value)
 
 
 def test_a_photo_removed_from_a_zip_meanwhile_is_rejected(tmp_path: Path) -> None:
@@ -129,11 +129,11 @@ def test_all_entries_of_a_damaged_zip_are_listed_or_it_is_refused(
             listing = list_photos(raw, LABELS)
             results = list(pack(listing.photos, 16, Path(folder) / "images.npy", LIMITS, 1))
         except DataError as error:
-            said = str(error)
+            result = str(error)
         else:
-            said = f"{len(results)}"
+            result = f"{len(results)}"
             assert len(results) == len(listing.photos)
-    assert "\n" not in said
+    assert "\n" not in result
 
 
 def test_an_entry_that_extends_beyond_the_end_is_rejected(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ def check_photo(content: bytes) -> None:
     assert np.array_equal(np.asarray(photo.image), PHOTO)
     decoded = decode(content, 32, 64 * 64)
     assert decoded[1:3] == (64, 64)
-    want = decode(encoded(picture(1, side=64), "PNG"), 32, 64 * 64)
-    assert np.array_equal(decoded.pixels, want.pixels)
+    expected = decode(encoded(picture(1, side=64), "PNG"), 32, 64 * 64)
+    assert np.array_equal(decoded.pixels, expected.pixels)
 
 
 def bayer() -> Page:
@@ -55,7 +55,7 @@ RAW = {
     "DNG, BigTIFF": (tiff(Page(SMALL, {50706: b"\1\6\0\0"} | COPY), big=True), "DNG"),
     "mosaic, in its first directory": (tiff(bayer()), ""),
     "mosaic, below the first": (tiff(Page(SMALL, COPY, (bayer(),))), ""),
-    "mosaic, below what is below": (tiff(Page(SMALL, COPY, (Page(SMALL, COPY, (bayer(),)),))), ""),
+    "mosaic, two levels below": (tiff(Page(SMALL, COPY, (Page(SMALL, COPY, (bayer(),)),))), ""),
     "mosaic, below a later one": (tiff(Page(PHOTO), Page(SMALL, COPY, (bayer(),))), ""),
     "NEF": (tiff(Page(SMALL, COPY | {271: b"NIKON CORPORATION\0"}, (bayer(),)), order=">"), "NEF"),
     "NEF, compressed": (tiff(Page(SMALL, COPY, (Page(GREY, {259: 34713}),))), "NEF"),
@@ -91,8 +91,8 @@ def test_pixels_that_match_a_camera_raw_signature_are_read() -> None:
 
 READ = {
     "one": tiff(Page(PHOTO)),
-    "one, said to be full": tiff(Page(PHOTO, {254: 0})),
-    "one, said to be one page of several": tiff(Page(PHOTO, PAGE)),
+    "one, marked as full": tiff(Page(PHOTO, {254: 0})),
+    "one, marked as a page of several": tiff(Page(PHOTO, PAGE)),
     "one, by the old tag": tiff(Page(PHOTO, {255: 1})),
     "overviews": tiff(Page(PHOTO), *[Page(SMALL, COPY)] * 5),
     "overviews below": tiff(Page(PHOTO, below=(Page(SMALL, COPY), Page(SMALL, COPY)))),
@@ -227,8 +227,8 @@ def test_any_tiff_is_a_photo_or_a_one_line_reason(
     changed = changed[: int(cut * len(changed))] if cut < 0.9 else changed
     tiff_module.scan(bytes(changed))  # it must not raise: it is called outside the error handling
     try:
-        said = str(module.decode(bytes(changed), 16, 10_000).pixels.shape)
-    except NotAPhoto as told:
-        said = str(told)
-    assert said.strip()
-    assert "\n" not in said
+        result = str(module.decode(bytes(changed), 16, 10_000).pixels.shape)
+    except NotAPhoto as error:
+        result = str(error)
+    assert result.strip()
+    assert "\n" not in result

@@ -61,26 +61,29 @@ def rows(path: Path) -> list[tuple[str, str]]:
         return [(row["path"], row.get("reason", "")) for row in csv.DictReader(file)]
 
 
-def check_fates(project: Project, fates: Iterable[tuple[str, str]]) -> None:
-    """Every file of `fates` and no other is in one of the two tables, with its reason."""
+def check_outcomes(project: Project, outcomes: Iterable[tuple[str, str]]) -> None:
+    """Every file of `outcomes` and no other is in one of the two tables, with its reason."""
     found = rows(project.root / "data/prepared/index.csv")
     found += rows(project.root / "data/prepared/rejected.csv")
     missed = []
-    for name, fate in fates:
-        allowed = {rubbish.GOOD: "", rubbish.EITHER: f"({rubbish.DAMAGED}|{rubbish.NO_IMAGE})?"}
+    for name, outcome in outcomes:
+        allowed = {
+            rubbish.ACCEPTED: "",
+            rubbish.DEPENDS: f"({rubbish.DAMAGED}|{rubbish.NO_IMAGE})?",
+        }
         for entry in found:
-            if entry[0] == readable(name) and re.fullmatch(allowed.get(fate, fate), entry[1]):
+            if entry[0] == readable(name) and re.fullmatch(allowed.get(outcome, outcome), entry[1]):
                 found.remove(entry)
                 break
         else:
-            missed.append((name, fate))
+            missed.append((name, outcome))
     assert (missed, found) == ([], [])
 
 
 def test_everything_in_a_folder_is_counted_or_listed(project: Project, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     good = {"Negative/sound.jpg": jpeg(0), "Positive/crack.jpg": jpeg(1, crack=True)}
-    wanted = [(name, rubbish.GOOD) for name in good]
+    wanted = [(name, rubbish.ACCEPTED) for name in good]
     for name, content in good.items():
         (raw / name).parent.mkdir(parents=True)
         (raw / name).write_bytes(content)
@@ -93,10 +96,10 @@ def test_everything_in_a_folder_is_counted_or_listed(project: Project, tmp_path:
                 path.write_bytes(made)
             else:
                 made(path)
-            wanted.append((f"Negative/{name}".replace("Negative/../", ""), kind.fate))
+            wanted.append((f"Negative/{name}".replace("Negative/../", ""), kind.outcome))
     code, lines = prepare(project, raw)
     assert code == 0, lines
-    check_fates(project, wanted)
+    check_outcomes(project, wanted)
 
 
 def test_everything_in_a_zip_is_counted_or_listed(project: Project, tmp_path: Path) -> None:
@@ -106,8 +109,8 @@ def test_everything_in_a_zip_is_counted_or_listed(project: Project, tmp_path: Pa
     raw.write_bytes(rubbish.zipped([*entries, rubbish.Entry("Positive/1.jpg", jpeg(1))]))
     code, lines = prepare(project, raw)
     assert code == 0, lines
-    wanted = [(as_listed(entry), kind.fate) for kind in kinds for entry in kind.entries]
-    check_fates(project, [*wanted, ("Positive/1.jpg", rubbish.GOOD)])
+    wanted = [(as_listed(entry), kind.outcome) for kind in kinds for entry in kind.entries]
+    check_outcomes(project, [*wanted, ("Positive/1.jpg", rubbish.ACCEPTED)])
 
 
 def as_listed(entry: rubbish.Entry) -> str:
@@ -125,7 +128,7 @@ def test_an_archive_that_is_none_is_one_line(
         raw.write_bytes(content)
         code, lines = prepare(project, raw)
         assert (code, len(lines)) == (1, 1), lines
-        assert re.fullmatch(kind.fate, lines[0])
+        assert re.fullmatch(kind.outcome, lines[0])
 
 
 def test_the_page_has_the_table_of_this_corpus() -> None:

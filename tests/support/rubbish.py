@@ -25,8 +25,8 @@ from tests.support import odd_files
 from tests.support.makers import LIMITS, encoded, picture
 from tests.support.odd_files import Page, Value
 
-GOOD = "counted as a photo"
-EITHER = "counted if its pixels can be decoded, else rejected as damaged"
+ACCEPTED = "counted as a photo"
+DEPENDS = "counted if its pixels can be decoded, else rejected as damaged"
 CLUTTER = "a system file"
 NO_IMAGE = "not an image, or not a supported format"
 DAMAGED = "damaged: .+"
@@ -43,7 +43,7 @@ Content = bytes | Callable[[Path], None]  # or a function that creates the file 
 
 class Kind(NamedTuple):
     what: str
-    fate: str  # GOOD, EITHER, or the reason in rejected.csv as a regular expression
+    outcome: str  # ACCEPTED, DEPENDS, or the reason in rejected.csv as a regular expression
     files: Mapping[str, Content]
 
 
@@ -61,13 +61,13 @@ class Entry(NamedTuple):
 
 class ZipKind(NamedTuple):
     what: str
-    fate: str
+    outcome: str
     entries: tuple[Entry, ...]
 
 
 class ArchiveKind(NamedTuple):
     what: str
-    fate: str  # the one-line error, as a regular expression
+    outcome: str  # the one-line error, as a regular expression
     archives: tuple[bytes, ...]
 
 
@@ -342,7 +342,7 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "one bit flipped, in JPEG, PNG, BMP, TIFF, WebP and GIF",
-            EITHER,
+            DEPENDS,
             flipped(BASELINE, 15, "baseline.jpg")
             | flipped(PROGRESSIVE, 15, "progressive.jpg")
             | flipped(plain("PNG"), 10, "a.png")
@@ -377,7 +377,7 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "image with a wrong suffix, or none",
-            GOOD,
+            ACCEPTED,
             {
                 "a.jpg": plain("PNG"),
                 "a.png": plain(),
@@ -402,7 +402,7 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "TIFF with overviews, a preview (before, after or above the photo), masks; a loop",
-            GOOD,
+            ACCEPTED,
             {
                 "overviews.tif": odd_files.tiff(Page(PHOTO), *3 * [Page(SMALL, COPY)]),
                 "overviews-below.tif": odd_files.tiff(Page(PHOTO, {}, (Page(SMALL, COPY),))),
@@ -445,7 +445,7 @@ def files() -> tuple[Kind, ...]:
             "damaged: a directory is outside the file",
             {"outside.tif": tiff(48, 48)[:-68] + b"\xff\xff\xff\x7f" + bytes(64)},
         ),
-        Kind("camera JPEG with an embedded preview (MPO)", GOOD, {"mpo.jpg": pages("MPO")}),
+        Kind("camera JPEG with an embedded preview (MPO)", ACCEPTED, {"mpo.jpg": pages("MPO")}),
         Kind(
             "header with 60,000 x 60,000 and with 65,535 x 1,000 pixels",
             TOO_LARGE,
@@ -466,7 +466,7 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "as many pixels as `max_pixels` allows, in 40 bytes",
-            GOOD,
+            ACCEPTED,
             dict.fromkeys(("most-1.webp", "most-2.webp"), largest_webp()),
         ),
         Kind(
@@ -489,13 +489,13 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "PNG with a wrong checksum of its pixels, all of which can be decoded",
-            GOOD,
+            ACCEPTED,
             {"pixels.png": small[:-16] + b"oops" + small[-12:]},
         ),
         Kind("file of 4 GB", ABOVE_BYTES, {"huge.jpg": huge}),
         Kind(
             "16 bits per pixel: PNG, TIFF of either byte order, RGB PNG",
-            GOOD,
+            ACCEPTED,
             {
                 "16.png": deep("PNG", "uint16"),
                 "16.tif": deep("TIFF", "uint16"),
@@ -505,7 +505,7 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "12 bits in 16: with a stated range, and without (a warning)",
-            GOOD,
+            ACCEPTED,
             {
                 "12.tif": odd_files.tiff(Page(TWELVE, {281: 4095})),
                 "12.png": odd_files.png(TWELVE, (b"sBIT", b"\x0c")),
@@ -537,7 +537,7 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "grey, palette, black and white, transparent, CMYK without profile, YCbCr, Lab",
-            GOOD,
+            ACCEPTED,
             {
                 f"{name}.{kind}": mode(name, kind)
                 for name, kind in (
@@ -556,7 +556,7 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "colour profile: linear, wide gamut, grey, CMYK; truncated, 20 MB, for another mode",
-            GOOD,
+            ACCEPTED,
             {
                 "icc-linear.jpg": profiled("JPEG", odd_files.profile(curve=(1.0,))),
                 "icc-wide.png": profiled("PNG", odd_files.profile(odd_files.ADOBE, (2.2,))),
@@ -574,12 +574,12 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "EXIF orientation 1 to 8",
-            GOOD,
+            ACCEPTED,
             {f"turned-{n}.jpg": with_orientation(n) for n in range(1, 9)},
         ),
         Kind(
             "broken EXIF: garbage, endless loop, orientation 0, 9, text, offset outside the file",
-            GOOD,
+            ACCEPTED,
             {
                 "exif-garbage.jpg": plain(exif=b"Exif\0\0garbage"),
                 "exif-cut.jpg": plain(exif=exif(b"")[:-4]),
@@ -592,7 +592,7 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "JPEG: progressive, arithmetic coding, 4:4:4, restart markers, data after the end",
-            GOOD,
+            ACCEPTED,
             {
                 "progressive.jpg": PROGRESSIVE,
                 "arithmetic.jpg": ARITHMETIC,
@@ -614,7 +614,7 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "name: Unicode, very long, not UTF-8, with line breaks, quotes; differing only in case",
-            GOOD,
+            ACCEPTED,
             dict.fromkeys(NAMES, plain()),
         ),
         Kind(
@@ -642,12 +642,12 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "link to a photo outside: read, as by DVC",
-            GOOD,
+            ACCEPTED,
             {"link.jpg": link_to_a_photo_outside},
         ),
         Kind(
             "photo behind a link to a folder, and in a subfolder there: each folder is read once",
-            GOOD,
+            ACCEPTED,
             {"Negative/a.jpg": behind_a_link, "Negative/Negative/b.jpg": in_a_folder_there},
         ),
         Kind(
@@ -688,7 +688,7 @@ def entries() -> tuple[ZipKind, ...]:
     return (
         ZipKind(
             "stored and deflated photos, older name encoding, no entries for folders",
-            GOOD,
+            ACCEPTED,
             (
                 Entry("Negative/stored.jpg", photo),
                 Entry("Negative/deflated.jpg", deflated(photo), DEFLATED, len(photo), sums),
@@ -698,7 +698,7 @@ def entries() -> tuple[ZipKind, ...]:
         ),
         ZipKind(
             "names impossible in some file systems: very long, with NUL, differing only in case",
-            GOOD,
+            ACCEPTED,
             (
                 Entry(f"Negative/{'n' * 5000}.jpg", photo),
                 Entry(f"{'deep/' * 200}Negative/1.jpg", photo),
@@ -819,23 +819,23 @@ def archives() -> tuple[ArchiveKind, ...]:
 def table() -> str:
     """Markdown table of all kinds, with the number of files and the outcome."""
     lines = ["| in a folder | how many | what happens |", "|---|--:|---|"]
-    lines += [_row(kind.what, len(kind.files), _said(kind.fate)) for kind in files()]
+    lines += [_row(kind.what, len(kind.files), _described(kind.outcome)) for kind in files()]
     lines.append("| **in a zip** | | |")
-    lines += [_row(kind.what, len(kind.entries), _said(kind.fate)) for kind in entries()]
+    lines += [_row(kind.what, len(kind.entries), _described(kind.outcome)) for kind in entries()]
     lines.append("| **instead of a zip** | | |")
-    lines += [_row(kind.what, len(kind.archives), _quoted(kind.fate)) for kind in archives()]
+    lines += [_row(kind.what, len(kind.archives), _quoted(kind.outcome)) for kind in archives()]
     return "\n".join(lines) + "\n"
 
 
-def _row(what: str, count: int, fate: str) -> str:
-    return f"| {what} | {count} | {fate} |"
+def _row(what: str, count: int, outcome: str) -> str:
+    return f"| {what} | {count} | {outcome} |"
 
 
-def _said(fate: str) -> str:
-    if fate in (GOOD, EITHER):
-        return fate
-    kept = "listed, not counted in `max_rejected`" if fate in (CLUTTER, OUTSIDE) else "rejected"
-    return f"{kept}: {_quoted(fate)}"
+def _described(outcome: str) -> str:
+    if outcome in (ACCEPTED, DEPENDS):
+        return outcome
+    kept = "listed, not counted in `max_rejected`" if outcome in (CLUTTER, OUTSIDE) else "rejected"
+    return f"{kept}: {_quoted(outcome)}"
 
 
 def _quoted(pattern: str) -> str:
