@@ -97,7 +97,9 @@ def judged_by(index: pd.DataFrame, name: str, p: Params, work: Path) -> NDArray[
             with TemporaryDirectory(prefix="surface-crack-") as folder:
                 model = refit(Path(folder), train, val, labels, p)
                 parts = (Subset(images, rows, labels[rows]) for rows in (val, held_out))
-                table = pd.DataFrame({"row": held_out, "probability": predict_calibrated(model, *parts)})
+                table = pd.DataFrame(
+                    {"row": held_out, "probability": predict_calibrated(model, *parts)}
+                )
             write_frame(file, table.set_index("row"))
         done = pd.read_csv(file)
         probability[done["row"]] = done["probability"]

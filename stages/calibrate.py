@@ -27,7 +27,7 @@ from surface_crack.evaluation.calibration import (
 from surface_crack.evaluation.terms import higher_by_design
 from surface_crack.project import paths
 from surface_crack.project.files import write_json
-from surface_crack.project.manifest import VAL, check_one_run, made_by
+from surface_crack.project.manifest import VAL, check_same_run, recorded_digest
 from surface_crack.project.params import read_params
 from surface_crack.project.stage import run_stage
 
@@ -36,8 +36,8 @@ log = logging.getLogger("calibrate")
 
 def main() -> None:
     p = read_params("calibrate")
-    check_one_run(("split", "train"), [VAL, paths.VAL_SOURCES, paths.LOGITS])
-    weights = made_by("train", paths.MODEL)
+    check_same_run(("split", "train"), [VAL, paths.VAL_SOURCES, paths.LOGITS])
+    weights = recorded_digest("train", paths.MODEL)
     val = read_logits()
     labels, logits = val["label"].to_numpy(), val["logit"].to_numpy()
 

@@ -27,7 +27,7 @@ from surface_crack.network.training import EVAL_BATCH, predict
 from surface_crack.project import paths
 from surface_crack.project.errors import DataError
 from surface_crack.project.files import write_bytes, write_json
-from surface_crack.project.manifest import check_one_run
+from surface_crack.project.manifest import check_same_run
 from surface_crack.project.stage import run_stage
 from surface_crack.scoring.dense import Patches
 from surface_crack.scoring.scorer import Scorer, load_scorer, refuse_notebook, step_of
@@ -50,7 +50,7 @@ def main() -> None:
 
     model, config = load_model(paths.MODEL)
     refuse_notebook(paths.MODEL, config)
-    check_one_run(
+    check_same_run(
         ("prepare", "split", "train"), (paths.IMAGES, paths.SPLIT / "val.csv", paths.MODEL)
     )
     val = load_split("val")
@@ -93,12 +93,12 @@ def main() -> None:
     )
 
 
-def large_photos(part: Subset, seed: int) -> list[NDArray[np.uint8]]:
+def large_photos(subset: Subset, seed: int) -> list[NDArray[np.uint8]]:
     """Build large images, uint8 (H, W, 3), from grids of photos drawn at random from the set."""
     draw = np.random.default_rng(seed)
     photos = []
     for rows, columns in GRIDS:
-        drawn = part.images[draw.choice(part.rows, (rows, columns))]  # (rows, columns, S, S, 3)
+        drawn = subset.images[draw.choice(subset.rows, (rows, columns))]  # (rows, columns, S, S, 3)
         large = np.concatenate(np.concatenate(drawn, axis=1), axis=1)
         photos.append(large if rows * columns == 1 else large[:-CROPPED, :-CROPPED])
     return photos

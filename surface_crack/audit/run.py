@@ -35,7 +35,7 @@ from surface_crack.photos.reader import Reader, open_photo
 from surface_crack.project import paths
 from surface_crack.project.errors import DataError, one_line
 from surface_crack.project.files import make_folder, write_csv
-from surface_crack.project.manifest import TRAIN, VAL, check_one_run
+from surface_crack.project.manifest import TRAIN, VAL, check_same_run
 from surface_crack.project.params import check_params
 
 log = logging.getLogger("surface-crack")
@@ -61,7 +61,7 @@ def audit(out: Path, folds: int) -> None:
     """
     p = check_params()
     inputs = (paths.IMAGES, paths.INDEX, paths.GROUPS, paths.NEAR_DUPLICATES, TRAIN, VAL)
-    check_one_run(("prepare", "group", "split"), inputs)
+    check_same_run(("prepare", "group", "split"), inputs)
     make_folder(out)
     index, images = read_index(), read_images()
     rows = np.sort(np.concatenate([load_split(name).rows for name in ("train", "val")]))

@@ -154,15 +154,14 @@ def _evaluation(
         "## Evaluation",
         f"Split by group: {split['groups']:,} groups (`group_by: {params['group_by']}`: "
         f"{grouped}); the largest has {split['largest_group']:,}.\n"
-        f"Photos with a near-duplicate: {split['photos_with_near_duplicate']:,}; "
-        "separated from it: "
-        f"{split['near_duplicates_leaked']:,} (random split: "
+        f"Photos with a near-duplicate: {split['photos_with_near_duplicate']:,}; leaked across "
+        f"sets: {split['near_duplicates_leaked']:,} (random split: "
         f"{split['near_duplicates_leaked_by_random_split']:,}).",
         _table(
             ["set", "photos", "positive", "groups", "used for"],
             [
-                [part, *(f"{split[part][x]:,}" for x in ("photos", "positive", "groups")), use]
-                for part, use in SET_ROLES.items()
+                [name, *(f"{split[name][x]:,}" for x in ("photos", "positive", "groups")), use]
+                for name, use in SET_ROLES.items()
             ],
         ),
         f"Threshold: a photo is predicted positive at a probability of "

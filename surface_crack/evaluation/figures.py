@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from surface_crack.project.files import replacing
+from surface_crack.project.files import atomic_write
 
 TRAIN, VALIDATION, CRACK = "#4c78a8", "#f58518", "#b3261e"
 CAPTION_LETTERS = 31  # per caption line in a gallery; longer ones would overlap
@@ -20,7 +20,7 @@ HOT = np.array([220, 20, 20])  # red of the heat maps
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary, warnings.catch_warnings():
+    with atomic_write(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # file names in other scripts
         FigureCanvasAgg(figure)
         figure.savefig(temporary, format="png", metadata={"Software": None})
@@ -36,9 +36,9 @@ def curves(history: pd.DataFrame, path: Path) -> None:
             (right, "accuracy", "accuracy (%)"),
         ):
             scale = 100 if name == "accuracy" else 1
-            for part, colour in (("train", TRAIN), ("val", VALIDATION)):
-                values = scale * history[f"{part}_{name}"]
-                title = {"train": "training", "val": "validation"}[part]
+            for subset, colour in (("train", TRAIN), ("val", VALIDATION)):
+                values = scale * history[f"{subset}_{name}"]
+                title = {"train": "training", "val": "validation"}[subset]
                 axes.plot(history["epoch"], values, "o-", color=colour, ms=3, label=title)
             axes.set_title(name.capitalize())
             axes.set_xlabel("epoch")

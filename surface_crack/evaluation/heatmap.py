@@ -19,7 +19,7 @@ BATCH = 16  # photos per pass; bounds the memory for activations and gradients
 def heat_maps(model: Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """uint8 (n, S, S, 3) -> float32 (n, S, S) >= 0: the contribution of each place to the logit.
 
-    In nats per cell of the layer `model.looked_at`, on one scale, so that photos can be compared.
+    In nats per cell of `model.heatmap_layer`, on one scale, so that photos can be compared.
     Values between cell centres are interpolated; the rim repeats the nearest value.
     """
     model.eval()
@@ -40,7 +40,7 @@ def _heat(model: Model, images: Tensor) -> Tensor:
         return output
 
     device = next(model.parameters()).device
-    hook = model.looked_at.register_forward_hook(keep)
+    hook = model.heatmap_layer.register_forward_hook(keep)
     try:
         logits = model(images.permute(0, 3, 1, 2).to(device))
     finally:

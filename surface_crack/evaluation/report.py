@@ -39,8 +39,8 @@ def report(
         "",
         *textwrap.wrap(
             f"95 % confidence intervals: cluster bootstrap, {REPLICATES:,} resamples "
-            f"of {groups:,} groups"
-            f"{' (few groups: treat them as rough)' if groups < FEW_GROUPS else ''}.",
+            f"of {groups:,} groups."
+            f"{' With so few groups they are rough.' if groups < FEW_GROUPS else ''}",
             WIDTH,
         ),
         *_no_better_than_chance(numbers),

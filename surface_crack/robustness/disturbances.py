@@ -111,8 +111,8 @@ def rotated(photo: Image.Image, degrees: float) -> Image.Image:
     margin_x = math.ceil(max(0, width * across + height * along - width) / 2) + 2  # 2: cubic
     margin_y = math.ceil(max(0, width * along + height * across - height) / 2) + 2
     padded = _mirrored(photo, margin_x, margin_y)
-    turned = padded.rotate(degrees, Image.Resampling.BICUBIC)
-    return turned.crop((margin_x, margin_y, margin_x + width, margin_y + height))
+    rotated_photo = padded.rotate(degrees, Image.Resampling.BICUBIC)
+    return rotated_photo.crop((margin_x, margin_y, margin_x + width, margin_y + height))
 
 
 def zoomed_out(photo: Image.Image, percent: float) -> Image.Image:

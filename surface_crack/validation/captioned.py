@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from surface_crack.project.files import replacing
+from surface_crack.project.files import atomic_write
 
 COLUMNS = 6
 SIDE = 192  # of a photo, pixels: a multiple of most networks' input size
@@ -35,7 +35,7 @@ def write_gallery(
             at = left + SIDE / 2, top + number * LINE
             pen.text(at, _fitting(text, small), INK, small, anchor="ma")
         picture.paste(_resized(photo), (left, top + above))
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         picture.save(temporary, format="PNG")
 
 

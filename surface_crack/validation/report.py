@@ -36,8 +36,8 @@ def validation_report(found: Mapping[str, Any], folders: Sequence[FolderScores])
         *_wrapped(f"Threshold {found['threshold']:.4g}{rule}."),
         *_wrapped(
             f"95 % confidence intervals: cluster bootstrap, {REPLICATES:,} resamples of "
-            f"{found['groups']:,} groups"
-            f"{' (few groups: treat them as rough)' if found['groups'] < FEW_GROUPS else ''}."
+            f"{found['groups']:,} groups."
+            f"{' With so few groups they are rough.' if found['groups'] < FEW_GROUPS else ''}"
         ),
         *_wrapped("The constant classifiers always, or never, predict a crack."),
         *_suggested(found),
@@ -122,8 +122,12 @@ def _suggested(found: Mapping[str, Any]) -> list[str]:
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:
-    """Wrap to WIDTH, without a line break before a per cent sign."""
+    """Wrap to WIDTH, without line breaks before a per cent sign or inside an option name."""
     lines = textwrap.wrap(
-        text.replace(" %", "\xa0%"), WIDTH, initial_indent=indent, subsequent_indent=indent
+        text.replace(" %", "\xa0%"),
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
     )
     return [line.replace("\xa0%", " %") for line in lines]

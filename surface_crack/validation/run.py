@@ -28,14 +28,20 @@ from surface_crack.photos.sizes import size_warning, typical_side
 from surface_crack.project import paths
 from surface_crack.project.errors import DataError, one_line
 from surface_crack.project.files import (
-    check_free,
+    check_no_overwrite,
     make_folder,
     read_json,
     write_csv,
     write_json,
     write_text,
 )
-from surface_crack.project.manifest import TRAIN, VAL, check_one_run, made_by, manifest_path
+from surface_crack.project.manifest import (
+    TRAIN,
+    VAL,
+    check_same_run,
+    manifest_path,
+    recorded_digest,
+)
 from surface_crack.project.names import readable
 from surface_crack.project.params import PARAMS, Params, check_params, parse_params
 from surface_crack.scoring.score_map import scale_of, scaled, score_pixels
@@ -195,7 +201,7 @@ def check_out(out: Path, photos: Path) -> None:
     if last.is_file():
         with suppress(DataError):
             ours = "verdict" in read_json(last)
-    check_free(out, OUTPUTS, ours=ours)
+    check_no_overwrite(out, OUTPUTS, ours=ours)
 
 
 def pack_photos(path: Path, listing: Listing, size: int, target: Path, limits: Limits) -> Packed:
@@ -249,13 +255,15 @@ def training_photos(model: Path, scorer: Scorer) -> set[str] | None:
     if not any(file.exists() for file in files):
         return None
     if model.absolute() == paths.MODEL.absolute():
-        check_one_run(stages, [*files, paths.MODEL])
-    elif manifest_path("train").exists() and scorer.weights == made_by("train", paths.MODEL):
-        check_one_run(stages, files)
+        check_same_run(stages, [*files, paths.MODEL])
+    elif manifest_path("train").exists() and scorer.weights == recorded_digest(
+        "train", paths.MODEL
+    ):
+        check_same_run(stages, files)
     else:
         return None
     hashes = column(paths.INDEX, "sha256")
-    return {hashes[int(row)] for part in (TRAIN, VAL) for row in column(part, "row")}
+    return {hashes[int(row)] for file in (TRAIN, VAL) for row in column(file, "row")}
 
 
 def column(path: Path, name: str) -> list[str]:

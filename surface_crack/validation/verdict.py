@@ -264,7 +264,7 @@ def percent(share: float) -> str:
 
 def _as_dicts(found: Scores) -> dict[str, Any]:
     return {
-        name: {part: round(value, 6) for part, value in score._asdict().items()}
+        name: {key: round(value, 6) for key, value in score._asdict().items()}
         if score is not UNDEFINED
         else None
         for name, score in found.items()

@@ -33,33 +33,33 @@ def photos(count: int, ties: bool) -> Photos:
 
 @pytest.mark.parametrize("ties", [False, True])
 def test_weighted_scores_equal_those_of_scikit_learn(ties: bool) -> None:
-    labels, p, said = photos(60, ties)
+    labels, p, predicted = photos(60, ties)
     draw = np.random.default_rng(2)
     weights = group_weights(60, 20, draw)
-    scores = weighted_scores(weights, labels, p, said)
+    scores = weighted_scores(weights, labels, p, predicted)
     for replicate, weight in enumerate(weights):
         w = {"sample_weight": weight}
         want = {
-            "accuracy": sk.accuracy_score(labels, said, **w),
+            "accuracy": sk.accuracy_score(labels, predicted, **w),
             "average_precision": sk.average_precision_score(labels, p, **w),
-            "balanced_accuracy": sk.balanced_accuracy_score(labels, said, **w),
+            "balanced_accuracy": sk.balanced_accuracy_score(labels, predicted, **w),
             "brier": sk.brier_score_loss(labels, p, **w),
             "ece": expected_calibration_error(np.repeat(labels, weight), np.repeat(p, weight)),
-            "f1": sk.f1_score(labels, said, **w),
+            "f1": sk.f1_score(labels, predicted, **w),
             "loss": sk.log_loss(labels, p, **w),
-            "precision": sk.precision_score(labels, said, **w),
-            "recall": sk.recall_score(labels, said, **w),
+            "precision": sk.precision_score(labels, predicted, **w),
+            "recall": sk.recall_score(labels, predicted, **w),
             "roc_auc": sk.roc_auc_score(labels, p, **w),
-            "specificity": sk.recall_score(labels, said, pos_label=0, **w),
+            "specificity": sk.recall_score(labels, predicted, pos_label=0, **w),
         }
         got = {name: values[replicate] for name, values in scores.items()}
         assert got == pytest.approx(want, abs=1e-12)
 
 
 def test_every_score_lies_in_its_interval() -> None:
-    labels, p, said = photos(80, ties=True)
-    found = intervals(labels, p, said, list(map(str, range(80))))
-    numbers = summary(labels, p, said)
+    labels, p, predicted = photos(80, ties=True)
+    found = intervals(labels, p, predicted, list(map(str, range(80))))
+    numbers = summary(labels, p, predicted)
     for name, (low, high) in found.items():
         assert 0 <= low <= numbers[name] <= high, name
         assert low < high
@@ -67,9 +67,9 @@ def test_every_score_lies_in_its_interval() -> None:
 
 
 def test_undefined_scores_are_nan() -> None:
-    labels, p, said = np.array([1, 1, 0]), np.array([0.9, 0.4, 0.2]), np.array([1, 0, 0])
+    labels, p, predicted = np.array([1, 1, 0]), np.array([0.9, 0.4, 0.2]), np.array([1, 0, 0])
     weights = np.array([[0, 0, 3], [3, 0, 0], [0, 2, 1]])  # no positive; no negative; none flagged
-    scores = weighted_scores(weights, labels, p, said)
+    scores = weighted_scores(weights, labels, p, predicted)
     undefined = {name: np.flatnonzero(np.isnan(values)).tolist() for name, values in scores.items()}
     assert undefined == {
         "accuracy": [],
@@ -104,23 +104,23 @@ def test_resamples_do_not_depend_on_the_chunk_size() -> None:
 def test_intervals_do_not_depend_on_row_order_or_chunk_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    labels, p, said = photos(90, ties=True)
+    labels, p, predicted = photos(90, ties=True)
     groups = [f"g{number % 30}" for number in range(90)]
-    first = intervals(labels, p, said, groups)
+    first = intervals(labels, p, predicted, groups)
     order = np.random.default_rng(3).permutation(90)
     mixed = [groups[row] for row in order]
-    assert intervals(labels[order], p[order], said[order], mixed) == first
+    assert intervals(labels[order], p[order], predicted[order], mixed) == first
     monkeypatch.setattr(module, "CELLS", 90 * 7)
-    again = intervals(labels, p, said, groups)
+    again = intervals(labels, p, predicted, groups)
     for name, bounds in first.items():
         assert again[name] == pytest.approx(bounds, rel=1e-12), name
 
 
 @pytest.mark.parametrize(("count", "in_a_group"), [(300, 3), (300, 1), (40, 40)])
 def test_accuracy_interval_equals_that_of_intervals(count: int, in_a_group: int) -> None:
-    labels, p, said = photos(count, ties=False)
+    labels, p, predicted = photos(count, ties=False)
     groups = [str(n // in_a_group) for n in range(count)]
-    for right in (labels == said, np.ones(count, bool)):
+    for right in (labels == predicted, np.ones(count, bool)):
         decided = np.where(right, labels, 1 - labels)
         want = intervals(labels, p, decided, groups)["accuracy"]
         assert accuracy_interval(right, groups) == want
@@ -144,14 +144,14 @@ def test_one_mistake_does_not_raise_the_lower_bound() -> None:
     p = np.where(labels == 1, 0.9, 0.1)
     groups = list(map(str, range(400)))
     low, _ = intervals(labels, p, labels, groups)["recall"]
-    said = labels.copy()
-    said[-1] = 0
-    assert intervals(labels, p, said, groups)["recall"][0] <= low
+    predicted = labels.copy()
+    predicted[-1] = 0
+    assert intervals(labels, p, predicted, groups)["recall"][0] <= low
 
 
 def test_a_single_group_gives_a_very_wide_interval() -> None:
-    labels, p, said = photos(40, ties=False)
-    found = intervals(labels, p, said, ["wall"] * 40)
+    labels, p, predicted = photos(40, ties=False)
+    found = intervals(labels, p, predicted, ["wall"] * 40)
     low, high = found["accuracy"]
     assert low < 0.25
     assert high > 0.75
@@ -159,8 +159,10 @@ def test_a_single_group_gives_a_very_wide_interval() -> None:
 
 def test_many_independent_photos_give_the_binomial_interval() -> None:
     labels = np.arange(2000) % 2
-    said = np.where(np.arange(2000) < 1600, labels, 1 - labels)
-    low, high = intervals(labels, said * 0.8, said, list(map(str, range(2000))))["accuracy"]
+    predicted = np.where(np.arange(2000) < 1600, labels, 1 - labels)
+    low, high = intervals(labels, predicted * 0.8, predicted, list(map(str, range(2000))))[
+        "accuracy"
+    ]
     error = 1.96 * np.sqrt(0.8 * 0.2 / 2000)
     assert (low, high) == pytest.approx((0.8 - error, 0.8 + error), abs=0.1 * error)
 
@@ -186,10 +188,10 @@ def test_cluster_bootstrap_has_correct_coverage_and_photo_bootstrap_does_not(
         draw = np.random.default_rng(seed)
         share = np.repeat(draw.beta(2, 0.5, walls), shots)  # mean 2 / 2.5
         right = draw.random(walls * shots) < share
-        said = np.where(right, labels, 1 - labels)
-        p = np.where(said == 1, 0.8, 0.2)
+        predicted = np.where(right, labels, 1 - labels)
+        p = np.where(predicted == 1, 0.8, 0.2)
         for kind, groups in enumerate((names, alone)):
-            low, high = intervals(labels, p, said, groups)["accuracy"]
+            low, high = intervals(labels, p, predicted, groups)["accuracy"]
             covered[kind] += low <= truth <= high
     groups_cover, photos_cover = covered / repeats
     assert 0.90 <= groups_cover <= 0.99

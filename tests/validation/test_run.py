@@ -201,7 +201,7 @@ def test_out_must_not_be_among_the_photos_or_overwrite_other_files(
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "report.txt").write_text("mine")
-    with pytest.raises(DataError, match="report.txt is there and of no earlier report"):
+    with pytest.raises(DataError, match="report.txt already exists and was not written by"):
         validated(site, taken)
     assert (taken / "report.txt").read_text() == "mine"
     for _ in range(2):
@@ -306,15 +306,15 @@ def test_the_report_states_the_model_and_why_it_was_chosen(
     assert "\nModel: models/crack.safetensors (given by --model).\n" in text
     assert found["rule"] == json.loads((there / "models/decision.json").read_text())["rule"]
     unasked, text = validated(site, model=None)
-    said = "the general model of this package (the one in models/ has seen drawings only)"
-    assert unasked["model"] == said
+    expected = "the general model of this package (the one in models/ has seen drawings only)"
+    assert unasked["model"] == expected
     assert unasked["trained_on"] is None
     assert unasked["learnt_from"] != ["synthetic"]
     monkeypatch.chdir(tmp_path)
     unasked, text = validated(site, model=None)
-    said = "the general model of this package (no model in models/ here)"
-    assert unasked["model"] == said
-    assert f"Model: {said}." in " ".join(text.split())
+    expected = "the general model of this package (no model in models/ here)"
+    assert unasked["model"] == expected
+    assert f"Model: {expected}." in " ".join(text.split())
 
 
 def exported(root: Path) -> Path:

@@ -263,11 +263,11 @@ def test_five_photos_are_too_few() -> None:
     numbers = found(labels, np.array([0.1, 0.2, 0.9, 0.8, 0.3]))
     assert numbers["verdict"] == {
         "use": "cannot tell",
-        "why": "Only 3 positive photos: at least 30 are needed. Only 2 negative photos: at least 30 "
-        "are needed. So nothing can be concluded.",
+        "why": "Only 3 positive photos: at least 30 are needed. Only 2 negative photos: at least "
+        "30 are needed. So nothing can be concluded.",
     }
     assert numbers["scores"]["recall"]["value"] == pytest.approx(2 / 3, abs=1e-6)
-    assert "(few groups: treat them as rough)" in words_of(numbers)
+    assert "With so few groups they are rough." in words_of(numbers)
 
 
 def test_a_single_photo_does_not_crash() -> None:
