@@ -22,7 +22,7 @@ from stages import train
 from surface_crack.dataset import Subset, load_split
 from surface_crack.network.model import build_model
 from surface_crack.network.model_file import load_model
-from surface_crack.network.training import make_optimizer, predict, score, train_epoch
+from surface_crack.network.training import loss_and_accuracy, make_optimizer, predict, train_epoch
 from surface_crack.project import paths
 from surface_crack.project.geometry import NOTEBOOK_SIZE
 from surface_crack.project.params import check_params
@@ -86,7 +86,7 @@ def trained(seed: int, epochs: int) -> tuple[float, float]:
     took = seconds(train.main)
     model, _ = load_model(paths.MODEL)
     test = load_split("test")
-    return took, score(predict(model, test), test.labels).accuracy
+    return took, loss_and_accuracy(predict(model, test), test.labels).accuracy
 
 
 def rate_of_notebook(steps: int, precision: str) -> float:

@@ -51,9 +51,9 @@ def test_a_rotten_object_is_found_and_mended(here: Project) -> None:
     flip(rotten)
     assert "Data and pipelines are up to date" in here.dvc("repro")  # DVC does not notice
     (damage,) = verify().damaged
-    assert str(rotten) in damage.what
-    assert "(models/crack.safetensors)" in damage.what
-    here.run("sh", "-c", damage.mend)
+    assert str(rotten) in damage.problem
+    assert "(models/crack.safetensors)" in damage.problem
+    here.run("sh", "-c", damage.fix)
     assert rotten.exists()
     assert verify().damaged == []
 
@@ -66,7 +66,7 @@ def test_a_command_keeps_to_its_file_in_a_folder_with_a_space(
     (tmp_path / "my").write_text("of someone else")
     flip(cached(project, str(MODEL)))
     (damage,) = verify().damaged
-    project.run("sh", "-c", damage.mend)
+    project.run("sh", "-c", damage.fix)
     assert (tmp_path / "my").exists()
     assert verify().damaged == []
 
@@ -74,8 +74,8 @@ def test_a_command_keeps_to_its_file_in_a_folder_with_a_space(
 def test_an_output_that_changed_in_silence_is_found_and_mended(here: Project) -> None:
     flip(MODEL)
     (damage,) = verify().damaged
-    assert damage.what.startswith("models/crack.safetensors: not what dvc.lock records")
-    here.run("sh", "-c", damage.mend)
+    assert damage.problem.startswith("models/crack.safetensors: not what dvc.lock records")
+    here.run("sh", "-c", damage.fix)
     assert verify().damaged == []
 
 
@@ -95,12 +95,12 @@ def test_what_rotted_in_the_cache_and_here_is_mended(
     if here_too:
         flip(Path(name))
     first, *rest = verify().damaged
-    assert f"({name}): its bytes are not" in first.what
-    here.run("sh", "-c", first.mend)
+    assert f"({name}): its content does not match" in first.problem
+    here.run("sh", "-c", first.fix)
     assert len(rest) == here_too
     for damage in rest:
-        by_hand, _, command = damage.mend.rpartition("put the original in its place, then ")
-        if by_hand or damage.mend != command:
+        by_hand, _, command = damage.fix.rpartition("put the original in its place, then ")
+        if by_hand or damage.fix != command:
             Path(name).write_bytes(content[name])
         here.run("sh", "-c", command)
     assert verify().damaged == []
@@ -117,15 +117,15 @@ def test_a_rotten_list_of_an_added_folder_is_one_finding(here: Project) -> None:
     ]
     flip(rotten)
     (damage,) = verify().damaged
-    assert "(data/raw/site)" in damage.what
-    here.run("sh", "-c", damage.mend)
+    assert "(data/raw/site)" in damage.problem
+    here.run("sh", "-c", damage.fix)
     assert verify().damaged == []
 
 
 @pytest.mark.usefixtures("here")
 def test_a_broken_dvc_file_is_one_line() -> None:
     Path("data/mine.dvc").write_text("outs: 7\n")
-    with pytest.raises(DataError, match=r"data/mine.dvc is not what DVC writes"):
+    with pytest.raises(DataError, match=r"data/mine.dvc is not a file that DVC wrote"):
         verify()
 
 
@@ -136,8 +136,8 @@ def test_outputs_of_optional_stages_are_made_by_their_own_dvc_yaml() -> None:
     text = f"stages:\n  robustness:\n    outs:\n    {out}"
     Path("stages/optional/dvc.lock").write_text(text)
     (damage,) = verify().damaged
-    assert damage.what.endswith("not what stages/optional/dvc.lock records")
-    assert damage.mend == "rm -f metrics/robustness.txt && dvc repro stages/optional/dvc.yaml"
+    assert damage.problem.endswith("not what stages/optional/dvc.lock records")
+    assert damage.fix == "rm -f metrics/robustness.txt && dvc repro stages/optional/dvc.yaml"
 
 
 @pytest.mark.usefixtures("here")
@@ -161,7 +161,7 @@ def test_what_a_fresh_clone_lacks_is_no_damage(here: Project) -> None:
 def test_damage_ends_with_exit_code_1(here: Project) -> None:
     flip(MODEL)
     output = here.run("surface-crack", "verify", check=False)
-    assert "to mend it: dvc checkout --force models/crack.safetensors" in output
+    assert "to fix it: dvc checkout --force models/crack.safetensors" in output
     assert output.splitlines()[-1] == "surface-crack: error: 1 damaged file, see above"
 
 
@@ -169,7 +169,7 @@ def test_damage_ends_with_exit_code_1(here: Project) -> None:
 @pytest.mark.parametrize("content", ["stages: 7\n", "a: [", "\x00"])
 def test_a_broken_lock_file_is_one_line(content: str) -> None:
     Path("dvc.lock").write_text(content)
-    with pytest.raises(DataError, match="dvc.lock is not what DVC writes"):
+    with pytest.raises(DataError, match="dvc.lock is not a file that DVC wrote"):
         verify()
 
 
@@ -185,7 +185,7 @@ def test_what_is_no_json_hides_no_other_finding(here: Project) -> None:
     for path in ("models/decision.json", "data/manifests/train.json", "data/split/test.csv"):
         (here.root / path).unlink()
         (here.root / path).write_bytes(b"\xff")
-    assert {finding.what.split(":")[0] for finding in verify().damaged} == {
+    assert {finding.problem.split(":")[0] for finding in verify().damaged} == {
         "data/manifests/train.json",
         "data/split/test.csv",
         "models/decision.json",

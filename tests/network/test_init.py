@@ -35,7 +35,7 @@ def test_training_begins_with_these_weights_and_their_pixel_values(
 ) -> None:
     project.set(init="start/crack.safetensors", lr=1e-9, epochs=1, weight_decay=0)
     output = project.run(*stage("train"))
-    assert "beginning with the weights of start/crack.safetensors" in output
+    assert "initial weights: start/crack.safetensors" in output
     model, config = trained(project)
     before, _ = load_model(start)
     assert torch.equal(model.mean, before.mean)
@@ -52,8 +52,8 @@ def test_from_scratch_a_model_says_nothing_of_it(project: Project) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"width": 8}, "are of width 16, params.yaml has 8: set width: 16, or init: ''"),
-        ({"normalise": "local"}, "are of normalise dataset, params.yaml has local: set"),
+        ({"width": 8}, "have width 16, params.yaml has 8: set width: 16, or init: ''"),
+        ({"normalise": "local"}, "have normalise dataset, params.yaml has local: set"),
         ({"init": "no.safetensors"}, "init: no.safetensors is missing: give general, a"),
         ({"init": "params.yaml"}, "params.yaml is not a model of this project"),
         ({"init": "start"}, "init: start is missing: give general"),
@@ -74,7 +74,7 @@ def test_another_size_of_photos_is_one_line(project: Project) -> None:
     save_network(project.root / "start", random_cracknet(), size=64)
     project.set(init="start/crack.safetensors")
     output = project.run(*stage("train"), check=False)
-    assert "are of image_size 64, params.yaml has 48: set image_size: 64" in output
+    assert "have image_size 64, params.yaml has 48: set image_size: 64" in output
 
 
 def test_check_tells_that_the_file_has_changed_since(project: Project, start: Path) -> None:
@@ -83,7 +83,9 @@ def test_check_tells_that_the_file_has_changed_since(project: Project, start: Pa
     assert "changed" not in project.run("surface-crack", "check")
     shutil.copy(project.root / paths.MODEL, start)
     output = project.run("surface-crack", "check")
-    assert "start/crack.safetensors has changed since models/crack.safetensors began with" in output
+    assert (
+        "start/crack.safetensors has changed since models/crack.safetensors was trained" in output
+    )
     project.set(init="''")
     assert "changed" not in project.run("surface-crack", "check")
 

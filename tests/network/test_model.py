@@ -7,7 +7,7 @@ from scipy.ndimage import map_coordinates
 
 from surface_crack.network.cracknet import CrackNet
 from surface_crack.network.model import build_model
-from surface_crack.network.normalised import CELL, FLAT, SQUARES, by_surroundings
+from surface_crack.network.normalised import CELL, FLAT, SQUARES, normalise_locally
 from surface_crack.network.notebook import NotebookNet
 from surface_crack.project.geometry import CONTEXT_STRIDE, HALO, NORMALISE, SQUARE, STRIDE, min_size
 from tests.support.networks import GREY, random_cracknet
@@ -130,7 +130,7 @@ def test_surroundings_are_taken_out_as_by_the_book() -> None:
         np.stack([np.kron(map_coordinates(grid, places, order=1), pixels) for grid in grids])
         for grids in (mean, spread)
     )
-    found = by_surroundings(x)[0].numpy()
+    found = normalise_locally(x)[0].numpy()
     np.testing.assert_allclose(found, (x[0].numpy() - mean) / (spread + FLAT), atol=1e-5)
 
 
@@ -139,10 +139,10 @@ def test_surroundings_end_at_the_halo() -> None:
     inner = np.s_[:, :, HALO:-HALO, HALO:-HALO]
     part = x[:, :, 48:352, 48:352]
     torch.testing.assert_close(
-        by_surroundings(x)[:, :, 48:352, 48:352][inner], by_surroundings(part)[inner]
+        normalise_locally(x)[:, :, 48:352, 48:352][inner], normalise_locally(part)[inner]
     )
     part[:, :, :8] = 9
-    assert not torch.equal(by_surroundings(x)[:, :, 96:100], by_surroundings(part)[:, :, 48:52])
+    assert not torch.equal(normalise_locally(x)[:, :, 96:100], normalise_locally(part)[:, :, 48:52])
 
 
 def test_an_unknown_way_to_normalise_is_refused() -> None:
@@ -156,7 +156,7 @@ def test_an_unknown_way_to_normalise_is_refused() -> None:
     ids=["float", "channels last", "no batch"],
 )
 def test_anything_but_a_batch_of_uint8_rgb_is_refused(images: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match=r"want uint8 \(B, 3, H, W\), got"):
+    with pytest.raises(ValueError, match=r"images must be uint8 \(B, 3, H, W\), got"):
         random_cracknet()(images)
 
 

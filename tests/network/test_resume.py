@@ -57,7 +57,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(
     kill_after(project, 3)
     remove(project)
     output = project.run(*stage("train"))
-    assert "of a run that was cut off" in output
+    assert "resuming an interrupted training" in output
     assert "epoch  3/" not in output
     assert made(project) == wanted
     assert ("stopping" in output) == (settings == STOPPING)
@@ -69,9 +69,9 @@ def test_dvc_goes_on_too(project: Project) -> None:
     kill_after(project, 2)
     assert project.git("status", "--porcelain", ".surface_crack") == ""
     output = project.dvc("exp", "run", "--name", "again")
-    assert "of a run that was cut off" in output
+    assert "resuming an interrupted training" in output
     went_on = made(project)
-    assert "cut off" not in project.dvc("repro", "--force", "--single-item", "train")
+    assert "resuming" not in project.dvc("repro", "--force", "--single-item", "train")
     assert made(project) == went_on
 
 
@@ -110,7 +110,7 @@ def test_what_is_stale_or_damaged_does_not_count(
     output = project.run(*stage("train"))
     assert said in output
     assert "epoch  1/12" in output
-    assert "cut off" not in output
+    assert "resuming" not in output
     assert not (project.root / RESUME).exists()
 
 
@@ -141,7 +141,7 @@ def in_training() -> Training:
 def step(training: Training, count: int) -> None:
     for _ in range(count):
         images = torch.from_numpy(training.shuffle.integers(0, 255, (8, 48, 48, 3), np.uint8))
-        noise = torch.rand(8, generator=training.draw)
+        noise = torch.rand(8, generator=training.augment_rng)
         training.optimizer.zero_grad()
         loss = (training.model(images.permute(0, 3, 1, 2)) * noise).sum()
         loss.backward()

@@ -10,14 +10,14 @@ import torch
 from surface_crack.dataset import Subset
 from surface_crack.network.cracknet import CrackNet
 from surface_crack.network.training import (
-    Score,
+    LossAndAccuracy,
     batches,
     check_finite,
+    loss_and_accuracy,
     lr_factor,
     make_optimizer,
     pick_precision,
     predict,
-    score,
     train_epoch,
 )
 from surface_crack.project.errors import TrainingError
@@ -49,7 +49,7 @@ def epoch(
     batch_size: int = 16,
     label_smoothing: float = 0.0,
     augment: Callable[[torch.Tensor], torch.Tensor] = unchanged,
-) -> Score:
+) -> LossAndAccuracy:
     return train_epoch(
         model,
         part,
@@ -78,12 +78,12 @@ def fitted(dark_lines: Subset) -> CrackNet:
 
 
 def test_learns_a_dark_line(fitted: CrackNet, dark_lines: Subset) -> None:
-    assert score(predict(fitted, dark_lines), dark_lines.labels).accuracy == 1.0
+    assert loss_and_accuracy(predict(fitted, dark_lines), dark_lines.labels).accuracy == 1.0
 
 
 def test_scores_zero_against_inverted_labels(fitted: CrackNet, dark_lines: Subset) -> None:
     """Guards the test above: it must not pass because scoring is broken."""
-    assert score(predict(fitted, dark_lines), 1 - dark_lines.labels).accuracy == 0.0
+    assert loss_and_accuracy(predict(fitted, dark_lines), 1 - dark_lines.labels).accuracy == 0.0
 
 
 def test_same_seed_gives_the_same_bits(dark_lines: Subset) -> None:
@@ -177,14 +177,14 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero() -> None:
 
 
 def test_score_by_hand() -> None:
-    result = score(np.array([2.0, -2.0, 0.0], np.float32), np.array([1, 1, 0]))
+    result = loss_and_accuracy(np.array([2.0, -2.0, 0.0], np.float32), np.array([1, 1, 0]))
     right, wrong = math.log1p(math.exp(-2)), math.log1p(math.exp(2))
     assert result.loss == pytest.approx((right + wrong + math.log(2)) / 3)
     assert result.accuracy == pytest.approx(1 / 3)
 
 
 def test_huge_logits_give_a_finite_loss() -> None:
-    assert score(np.array([-1e6], np.float32), np.array([1])).loss == 1e6
+    assert loss_and_accuracy(np.array([-1e6], np.float32), np.array([1])).loss == 1e6
 
 
 def test_precision_follows_the_word() -> None:

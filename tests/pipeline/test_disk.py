@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from surface_crack.photos.unchanged import check_unchanged, stamps
-from surface_crack.project.console import explained
+from surface_crack.project.console import user_message
 from surface_crack.project.errors import DataError
 from surface_crack.project.files import write_text
 from tests.support.makers import jpeg, metu_like, write_folder
@@ -89,7 +89,7 @@ def test_a_read_only_folder_is_one_line(
     disk = mounted("ro")
     with pytest.raises(OSError, match="Read-only") as caught:
         write_text(disk / "report.txt", "")
-    assert explained(caught.value) == (
+    assert user_message(caught.value) == (
         f"{disk / 'report.txt'}: Read-only file system: make it readable and writable, {AGAIN}"
     )
     monkeypatch.chdir(disk)
@@ -121,12 +121,12 @@ def test_want_of_memory_is_not_held_against_the_photo(project: Project, tmp_path
 def test_want_of_memory_in_torch_is_one_line() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 50)
-    assert explained(caught.value) == "out of memory: close other programs"
+    assert user_message(caught.value) == "out of memory: close other programs"
 
 
 def test_our_own_bugs_keep_their_traceback() -> None:
-    assert explained(RuntimeError("shapes do not fit")) == ""
-    assert explained(OSError("no number")) == ""
+    assert user_message(RuntimeError("shapes do not fit")) == ""
+    assert user_message(OSError("no number")) == ""
 
 
 def test_photos_that_change_while_they_are_read_are_noticed(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from surface_crack.checks.rwlock import mend_rwlock
+from surface_crack.checks.rwlock import repair_rwlock
 from tests.support.project import BIN, Project, new_project
 
 KILLS = 50
@@ -110,7 +110,9 @@ def test_half_a_list_of_dvc_s_is_mended_by_check(project: Project) -> None:
     busy = project.root / ".dvc/tmp/rwlock"
     busy.write_text('{"write": {"data')
     assert "JSON structure is corrupted" in project.dvc("repro", check=False)
-    assert f"{busy.relative_to(project.root)} was cut off" in project.run("surface-crack", "check")
+    assert f"{busy.relative_to(project.root)} was truncated" in project.run(
+        "surface-crack", "check"
+    )
     assert not busy.exists()
     project.dvc("repro")
     whole = busy.read_bytes()
@@ -127,7 +129,7 @@ def test_the_list_is_mended_where_dvc_has_its_root(
     busy.write_text("{")
     (tmp_path / "below/project").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "below/project")
-    mend_rwlock()
+    repair_rwlock()
     assert not busy.exists()
 
 

@@ -123,10 +123,7 @@ def test_photos_of_one_pattern_stay_together(finished: Project, tmp_path: Path) 
     assert numbers["brier"]["high"] == pytest.approx(bounds["brier"][1], abs=1e-4)
     project.set(group_pattern=r"(\d+)_x")
     output = project.dvc("repro", "split", check=False)
-    assert (
-        r"group: error: group_pattern '(\\d+)_x' matches no path, for example 'Walls/"
-        in output
-    )
+    assert r"group: error: group_pattern '(\\d+)_x' matches no path, for example 'Walls/" in output
 
 
 def test_the_test_part_changes_nothing_that_is_chosen(project: Project) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from stages.evaluate import captions
-from stages.optional.robustness import Views, disturbed, predicted
+from stages.optional.robustness import Views, disturbed, predict_levels
 from surface_crack.evaluation.calibration import Decision
 from surface_crack.evaluation.figures import CAPTION_LETTERS
 from surface_crack.network.model import Model
@@ -30,7 +30,7 @@ from surface_crack.project.errors import DataError
 from surface_crack.project.params import OPTIONAL_PARAMS, Params
 from surface_crack.robustness.scores import LEVELS, UNDISTURBED
 from tests.support.makers import LIMITS, jpeg, metu_like, write_folder, write_zip
-from tests.support.project import ROOT, Project, as_it_came, committed
+from tests.support.project import ROOT, Project, committed, has_shipped_params
 
 STAGES = ["sample", "prepare", "group", "split", "train", "calibrate", "evaluate", "card"]
 ALL = [*STAGES, "optional/export", "optional/robustness"]  # the pages below stages/
@@ -213,7 +213,7 @@ def test_the_likeliest_picture_of_a_level_counts() -> None:
         return {UNDISTURBED: pictures(126), **plain, ("scale", 200): pictures(120, 99, 128 + n, 5)}
 
     model, decision = cast(Model, Brightness()), Decision(4.0, 0.5, "", "")
-    said = predicted(model, decision, map(photo, range(20)))
+    said = predict_levels(model, decision, map(photo, range(20)))
     assert list(said) == [UNDISTURBED, *LEVELS]
     sure = {level: -4 * np.log(1 / x - 1) for level, x in said.items()}  # back to logits
     assert sure[UNDISTURBED] == pytest.approx(np.full(20, -2.0))
@@ -303,7 +303,7 @@ def test_a_recall_of_1_finds_all_validation_cracks(project: Project) -> None:
     numbers = json.loads((project.root / "metrics/calibrate.json").read_text())
     assert numbers["validation"]["recall"] == 1
     assert numbers["threshold"] == decision_of(project)["threshold"]
-    assert "finds 100 % of the validation cracks" in decision_of(project)["rule"]
+    assert "a validation recall of 100 %" in decision_of(project)["rule"]
     assert decision_of(project)["rule"] in (project.root / "metrics/report.txt").read_text()
 
 
@@ -419,10 +419,10 @@ def test_the_card_is_about_this_run(project: Project) -> None:
     said["decided"] = said["probability"] >= numbers["threshold"]
     missed = ((said["label"] == 1) & ~said["decided"]).sum()
     alarms = ((said["label"] == 0) & said["decided"]).sum()
-    assert f"Missed cracks: {missed} of " in text
-    assert f"False alarms: {alarms} of " in text
+    assert f"False negatives (missed cracks): {missed} of " in text
+    assert f"False positives: {alarms} of " in text
     rule = decision_of(project)["rule"]
-    assert f"(threshold: {rule})" in text
+    assert f"or more ({rule})" in text
     assert project.git("rev-parse", "HEAD")[:7] not in text
 
 
@@ -457,7 +457,7 @@ def test_the_notebooks_network_says_which_photos_it_needs(project: Project) -> N
     project.set(model="notebook")
     assert "image_size must be 120" in project.run("surface-crack", "check", check=False)
     output = project.dvc("repro", check=False)
-    assert "train: error: model notebook takes photos of 120 pixels, got 48: set" in output
+    assert "train: error: model notebook needs photos of 120 pixels, got 48: set" in output
     assert "Traceback" not in output
 
 
@@ -465,7 +465,7 @@ def test_the_notebooks_network_says_which_photos_it_needs(project: Project) -> N
 def test_the_lock_file_fits_the_code(pipeline: str, tmp_path: Path) -> None:
     """What git holds belongs together: nothing would run in a fresh clone."""
     project = committed(tmp_path / "project")
-    if pipeline != "dvc.yaml" and not as_it_came(project) and "CI" not in os.environ:
+    if pipeline != "dvc.yaml" and not has_shipped_params(project) and "CI" not in os.environ:
         pytest.skip("params.yaml is committed with other values: `dvc repro` runs no such stage")
     output = project.dvc("repro", "--dry", "--allow-missing", pipeline)
     assert project.ran(output) == [], f"commit what `dvc repro -P` makes\n{output}"

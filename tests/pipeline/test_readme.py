@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.makers import metu_like, write_zip
-from tests.support.project import ROOT, Project, as_it_came
+from tests.support.project import ROOT, Project, has_shipped_params
 
 TESTS = (
     "tests/project/test_params.py",
@@ -22,7 +22,7 @@ def clone(tmp_path: Path) -> Project:
         pytest.skip("no git checkout: there is nothing to clone")
     clone = Project(tmp_path / "surface-crack")
     Project(tmp_path).git("clone", "-q", str(ROOT), str(clone.root))
-    if not as_it_came(clone):
+    if not has_shipped_params(clone):
         pytest.skip("params.yaml is committed with other values: README begins with those it has")
     return clone
 

@@ -21,7 +21,7 @@ from surface_crack.project.manifest import (
     TEST,
     TRAIN,
     VAL,
-    check_one_run,
+    check_same_run,
     manifest_path,
 )
 from surface_crack.validation.run import validate_photos
@@ -147,7 +147,7 @@ def test_verify_names_every_file_of_another_run(runs: tuple[Path, Path]) -> None
     assert not verify().damaged
     for path in FILES:
         take([path], runs[1])
-        assert [finding.what for finding in verify().damaged] == [
+        assert [finding.problem for finding in verify().damaged] == [
             f"{path}: not what dvc.lock records"
         ]
         take([path], runs[0])
@@ -164,7 +164,7 @@ def test_verify_and_inspect_tell_every_mixture(here: Path, runs: tuple[Path, Pat
     right = verdict()
     for files in MIXTURES:
         take(files, runs[1])
-        assert {finding.what for finding in verify().damaged} == {
+        assert {finding.problem for finding in verify().damaged} == {
             f"{path}: not what dvc.lock records" for path in files
         }
         own = {paths.MODEL, paths.DECISION} & files
@@ -202,13 +202,13 @@ def test_a_pipeline_that_stopped_half_way_is_told(
     monkeypatch.chdir(project.root)
     commands: dict[str, Any] = {
         "validate": validated,
-        "audit": lambda: check_one_run(("prepare", "group", "split"), READ_BY["audit"]),
+        "audit": lambda: check_same_run(("prepare", "group", "split"), READ_BY["audit"]),
         "export": export.main,
         "inspect": lambda: inspect(Request([Path("wall.jpg")], Path("report"), paths.MODEL)),
     }
     told = {name for name, command in commands.items() if fails(command)}
     findings = verify().damaged
-    assert {finding.mend for finding in findings} == {"dvc repro"}
+    assert {finding.fix for finding in findings} == {"dvc repro"}
     assert told | {"verify"} == STOPPED[stage]
     project.dvc("repro")
     assert not [name for name, command in commands.items() if fails(command)]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from surface_crack.project.errors import DataError
-from surface_crack.project.files import read_json, replacing, write_csv, write_json, write_text
+from surface_crack.project.files import atomic_write, read_json, write_csv, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
     write_text(target, "old\n")
 
     def fail_halfway() -> None:
-        with replacing(target) as temporary:
+        with atomic_write(target) as temporary:
             temporary.write_text("half")
             raise RuntimeError
 

@@ -23,7 +23,7 @@ from surface_crack.project.params import (
 )
 from surface_crack.project.paths import GENERAL_PARAMS
 from tests.support.makers import LIMITS
-from tests.support.project import ROOT, SHIPPED, as_it_came, committed
+from tests.support.project import ROOT, SHIPPED, committed, has_shipped_params
 
 TEXT = SHIPPED.read_text(encoding="utf-8")
 LINES = TEXT.splitlines()
@@ -63,7 +63,7 @@ def test_the_committed_settings_are_fine(tmp_path: Path) -> None:
     project = committed(tmp_path / "project")
     check = "from surface_crack.project.params import check_params; check_params()"
     project.run(sys.executable, "-c", check)
-    if as_it_came(project):
+    if has_shipped_params(project):
         names = ("params.yaml", "tests/support/params.yaml")
         own, shipped = (yaml.safe_load((project.root / name).read_text("utf-8")) for name in names)
         assert list(own) == list(shipped)
@@ -99,7 +99,7 @@ def test_values_are_read_as_dvc_reads_them(key: str, written: str, value: object
         ("lr", ".nan", "lr must be a number in (0, 1], got nan"),
         ("lr", ".INF", "lr must be a number in (0, 1], got inf"),
         ("lr", "1" + "0" * 400, "lr must be a number in (0, 1], got 1000"),
-        ("lr", "!!float abc", "lr has a value that is no value"),
+        ("lr", "!!float abc", "the value of lr cannot be parsed"),
         ("lr", "true", "lr must be a number in (0, 1], got True"),
         ("lr", "", "lr must be a number in (0, 1], got None"),
         ("epochs", "2.0", "epochs must be an integer from 1 to 10000, got 2.0"),

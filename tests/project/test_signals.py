@@ -120,8 +120,8 @@ def test_compiled_code_that_does_not_listen_is_left(tmp_path: Path) -> None:
     (tmp_path / "deaf.py").write_text(
         "import hashlib\n"
         "from surface_crack.project.console import run\n"
-        "from surface_crack.project.signals import guard\n"
-        "guard()\n"
+        "from surface_crack.project.signals import install_handlers\n"
+        "install_handlers()\n"
         "def main():\n"
         "    print('working', file=__import__('sys').stderr)\n"
         "    hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)\n"
@@ -164,7 +164,7 @@ def test_a_trainer_does_not_outlive_its_dvc(project: Project, shell: str, tmp_pa
     with started(project.root, *stage("train")[:2], "dvc", "repro", SHELL=str(path)) as process:
         trainer = psutil.Process(holder(project))
         process.kill()
-        assert rest(process).endswith("train: its dvc is gone: stopping\n")
+        assert rest(process).endswith("train: its dvc has died: stopping\n")
         wait_for(lambda: not trainer.is_running(), "the end of the trainer")
     assert not leftovers(project)
 
@@ -189,13 +189,13 @@ def test_a_second_trainer_is_refused_and_told_who_is_first(project: Project) -> 
         assert first == process.pid
         output = project.run(*stage("train"), check=False)
         assert output.endswith(
-            f"train: error: the stage train is running here already, by process {first} "
-            f"({sys.executable} -m stages.train): wait for it or end it\n"
+            f"train: error: the stage train is already running here, in process {first} "
+            f"({sys.executable} -m stages.train): wait for it or stop it\n"
         )
         fresh = project.run("surface-crack", "fresh", check=False)
-        assert f"by process {first} " in fresh
-        read_until(process, "epoch  2/")  # there is something to forget
+        assert f"in process {first} " in fresh
+        read_until(process, "epoch  2/")  # there is a checkpoint to discard
         process.kill()  # leaves the lock's file, not the lock
         process.wait()
-    assert "forgotten" in project.run("surface-crack", "fresh")
+    assert "checkpoint discarded" in project.run("surface-crack", "fresh")
     assert list((project.root / ".surface_crack").iterdir()) == []

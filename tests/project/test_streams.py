@@ -153,14 +153,14 @@ def test_programs_that_it_starts_have_streams(root: Path) -> None:
 LOUD = """
 import logging, sys
 from surface_crack.project.console import run
-from surface_crack.project.streams import steady
+from surface_crack.project.streams import protect_streams
 def main():
     for number in range(20_000):
         print(f"{number} on standard output")
         if number % 100 == 0:
             logging.info("%d on standard error", number)
     open("done", "w").close()
-steady()
+protect_streams()
 run("loud", main)
 """
 BAR = """
@@ -254,8 +254,8 @@ def test_a_full_disk_under_the_messages_ends_no_work(root: Path) -> None:
 
 
 def left(prepare: Callable[[], None], stderr: int | None = None) -> int:
-    """The exit code of `leave(SIGTERM)` in a process that `prepare` was called in first."""
-    code = "from surface_crack.project.signals import leave; leave(15)"
+    """The exit code of `exit_now(SIGTERM)` in a process that `prepare` was called in first."""
+    code = "from surface_crack.project.signals import exit_now; exit_now(15)"
     done = subprocess.run(
         [PYTHON, "-c", code],
         cwd=ROOT,
@@ -294,8 +294,8 @@ def test_nothing_else_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None
     (tmp_path / "surface_crack").symlink_to(ROOT / "surface_crack")
     text = """
 import os, subprocess, sys
-from surface_crack.project.streams import steady
-steady()
+from surface_crack.project.streams import protect_streams
+protect_streams()
 file = open("mine", "w")
 assert file.fileno() > 2
 print("to nobody")
@@ -303,7 +303,7 @@ print("to nobody", file=sys.stderr)
 os.write(1, b"to nobody")
 os.write(2, b"to nobody")
 assert sys.stdin.read() == ""
-steady()  # twice does no harm
+protect_streams()  # twice does no harm
 child = "import os, sys; assert sys.stdin.read() == ''; print(1); os.write(2, b'2')"
 subprocess.run([sys.executable, "-c", child], check=True)
 """
@@ -318,7 +318,7 @@ def test_streams_that_python_did_not_make(tmp_path: Path) -> None:
 import sys
 sys.stdin = sys.stdout = sys.stderr = None
 from surface_crack import cli
-cli.begin = lambda: sys.stdout.write("to nobody")
+cli.run_command = lambda: sys.stdout.write("to nobody")
 cli.main()
 """
     for kind in ("", "<&- >&- 2>&-"):
@@ -330,7 +330,7 @@ def test_letters_that_the_encoding_lacks_are_still_written(tmp_path: Path) -> No
     text = """
 import sys
 from surface_crack import cli
-cli.begin = lambda: print(chr(0xE4))
+cli.run_command = lambda: print(chr(0xE4))
 cli.main()
 """
     command = f"PYTHONIOENCODING=ascii {script(tmp_path, text)}"
