@@ -1,9 +1,9 @@
-"""The pictures of README.md, from what the last `dvc repro` made.
+"""Make the pictures in the documentation from the outputs of the last `dvc repro`.
 
     dvc repro && dvc plots show && python -m bench.pictures
 
-A drawn wall, six times as wide as the sample's photos, under what `surface-crack inspect` finds in
-it, and the plots page in a headless Chromium. Drawings only, whatever the model has learnt from.
+A synthetic wall, six times as wide as the photos of the sample, with the overlay of `surface-crack
+inspect`, and the plots page in a headless Chromium. No real photos are used, so all can be shared.
 """
 
 from io import BytesIO
@@ -22,12 +22,12 @@ from tests.support.browser import screenshot
 
 FOLDER = Path("docs/images")
 SIDE, SEED = 6 * chance.SIZE, 2
-SHOWN = (0, 462, 1362, 1362)  # left, upper, right, lower: without the emptier part
+CROP = (0, 462, 1362, 1362)  # left, upper, right, lower: without the emptier part
 
 
 def main() -> None:
     content = BytesIO()
-    Image.fromarray(wall()).crop(SHOWN).save(content, "PNG")
+    Image.fromarray(wall()).crop(CROP).save(content, "PNG")
     scorer = load_scorer(paths.MODEL, paths.DECISION)
     settings = Settings(scorer.threshold)
     found, whole = inspect_photo(scorer, content.getvalue(), settings)
@@ -44,7 +44,7 @@ def wall() -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
     drawn = surface.concrete(photo.stream_of(SEED, 0, 0))
     for number in range(2):
         cracks.crack(photo.stream_of(SEED, number, 1), drawn)
-    drawn.light[:] = 256 + (drawn.light - 256) // 8  # corners so far out would be black
+    drawn.light[:] = 256 + (drawn.light - 256) // 8  # else the corners would be black at this size
     return photo.photograph(photo.stream_of(SEED, 0, 3), drawn)
 
 

@@ -24,7 +24,7 @@ log = logging.getLogger("surface-crack")
 
 
 def check() -> None:
-    """Raises ParamsError or DataError for what would stop `dvc repro`, before DVC deletes outputs."""
+    """Raises ParamsError or DataError for errors that would stop `dvc repro` half-way."""
     repair_rwlock()
     p = check_params()
     raw = Path(p.raw)

@@ -125,7 +125,7 @@ def load_state(path: Path, key: str) -> dict[str, Any] | None:
 
 
 def _to_json(tree: Any, tensors: dict[str, Tensor]) -> Any:
-    """Make `tree` JSON-serialisable: move tensors to `tensors`, and keep dict keys that are ints."""
+    """Make `tree` JSON-serialisable: move tensors to `tensors`, keep dict keys that are ints."""
     if isinstance(tree, Tensor):
         name = str(len(tensors))
         tensors[name] = tree.detach().cpu().contiguous()
