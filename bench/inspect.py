@@ -29,12 +29,12 @@ from PIL import Image
 
 from bench.machine import arguments, in_turn, machine, publish, ratio, spread, table
 from surface_crack.inspection.inputs import list_inputs
-from surface_crack.inspection.overlay import draw
-from surface_crack.inspection.photo import Settings, inspect_photo, inspect_whole
-from surface_crack.inspection.records import inspected, write_record
+from surface_crack.inspection.overlay import draw_pictures
+from surface_crack.inspection.photo import Settings, inspect_decoded, inspect_photo
+from surface_crack.inspection.records import photo_record, write_record
 from surface_crack.photos.decode import decode_photo, resized
 from surface_crack.project import paths
-from surface_crack.scoring.score_map import mirrored, scale_of, scaled, score_photo
+from surface_crack.scoring.score_map import pad_mirrored, scale_of, scaled, score_photo
 from surface_crack.scoring.scorer import Scorer, load_scorer
 
 LARGE = (11_600, 8_700)  # pixels: 100.9 million
@@ -101,27 +101,27 @@ def measured(scorer: Scorer, path: Path, rounds: int) -> dict[str, str]:
     photo, large = decode_photo(content, scale), decode_photo(content).image
     size = photo.width, photo.height
     pixels = scaled(photo.image, scale, size)
-    padded = mirrored(pixels, scorer.patch, scorer.step)
-    found = inspect_whole(scorer, photo, settings)
-    pictures = draw(found, photo.image, settings)
+    padded = pad_mirrored(pixels, scorer.patch, scorer.step)
+    found = inspect_decoded(scorer, photo, settings)
+    pictures = draw_pictures(found, photo.image, settings)
     with TemporaryDirectory(prefix="surface-crack-") as folder:
         out = Path(folder)
         item = list_inputs([path], out)[0]
 
         def write() -> None:
-            write_record(out, inspected(item, "", found, pictures), pictures)
+            write_record(out, photo_record(item, "", found, pictures), pictures)
 
         def everything() -> None:
             result, opened = inspect_photo(scorer, path.read_bytes(), settings)
-            drawn = draw(result, opened.image, settings)
-            write_record(out, inspected(item, "", result, drawn), drawn)
+            drawn = draw_pictures(result, opened.image, settings)
+            write_record(out, photo_record(item, "", result, drawn), drawn)
 
         work: dict[str, Callable[[], object]] = {
             "decode": lambda: decode_photo(path.read_bytes(), scale),
             "scale to model pixels": lambda: scaled(photo.image, scale, size),
             SCORE: lambda: scorer.score(padded),
-            "scores to regions": lambda: inspect_whole(scorer, photo, settings),
-            "draw": lambda: draw(found, photo.image, settings),
+            "scores to regions": lambda: inspect_decoded(scorer, photo, settings),
+            "draw": lambda: draw_pictures(found, photo.image, settings),
             "save pictures and rows": write,
             ALL: everything,
             DENSE: lambda: score_file(scorer, path),

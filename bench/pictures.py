@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from surface_crack.inspection.overlay import draw
+from surface_crack.inspection.overlay import draw_pictures
 from surface_crack.inspection.photo import Settings, inspect_photo
 from surface_crack.project import paths
 from surface_crack.sample import chance, cracks, marks, photo, shapes
@@ -31,7 +31,7 @@ def main() -> None:
     scorer = load_scorer(paths.MODEL, paths.DECISION)
     settings = Settings(scorer.threshold)
     found, whole = inspect_photo(scorer, content.getvalue(), settings)
-    draw(found, whole.image, settings).overlay.save(FOLDER / "inspect.jpg", quality=80)
+    draw_pictures(found, whole.image, settings).overlay.save(FOLDER / "inspect.jpg", quality=80)
     screenshot(Path("dvc_plots/index.html"), FOLDER / "plots_page.png", 1280, 1132)
 
 

@@ -121,4 +121,4 @@ def test_what_trains_names_what_is_missing(tmp_path: Path) -> None:
     shutil.copy(ROOT / "tests/support/params.yaml", tmp_path / "params.yaml")
     code, _, errors = small(tmp_path, "audit")
     assert code == 1
-    assert re.fullmatch(r".*: error: audit takes \w+, which is not installed: run .*\n", errors)
+    assert re.fullmatch(r".*: error: audit needs \w+, which is not installed: run .*\n", errors)

@@ -21,8 +21,8 @@ from surface_crack.project.errors import DataError, one_line
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, pixels
 Polygon = list[tuple[float, float]]
-MOSTLY = 0.5  # share of a mask above which it has most likely been turned round
-MASKS = (".png", ".bmp", ".tif", ".tiff", ".gif")  # without loss: a JPEG's grey is no label
+MAX_CRACK_SHARE = 0.5  # share of a mask above which it has most likely been turned round
+MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif")  # without loss: a JPEG's grey is no label
 
 
 class Marks(NamedTuple):
@@ -78,12 +78,14 @@ def read_labels(path: Path, photos: Iterable[str], crack: Sequence[str]) -> Labe
         what = "is no folder and no .json" if path.exists() else "does not exist"
         raise DataError(f"--labels {path} {what}: give a folder of masks or YOLO files, or COCO")
     files = sorted(file for file in path.rglob("*") if file.is_file())
-    masks = [file for file in files if file.suffix.lower() in MASKS]
+    masks = [file for file in files if file.suffix.lower() in MASK_SUFFIXES]
     texts = [file for file in files if file.suffix.lower() == ".txt" and file.stem != "classes"]
     if masks and texts:
         raise DataError(f"--labels {path} holds masks and text files: give a folder of one kind")
     if not masks and not texts:
-        raise DataError(f"--labels {path} holds neither masks ({', '.join(MASKS)}) nor .txt files")
+        raise DataError(
+            f"--labels {path} holds neither masks ({', '.join(MASK_SUFFIXES)}) nor .txt files"
+        )
     _check_stems(path, masks or texts)
     if masks:
         return Labels({file.stem: file for file in masks}, {}, "masks")
@@ -107,7 +109,7 @@ def _mask(file: Path, width: int, height: int) -> NDArray[np.bool_]:
     if mask.shape != (height, width):
         tall, wide = mask.shape
         raise NotAPhoto(f"its mask {file} has {wide} x {tall} pixels, not {width} x {height}")
-    if mask.mean() > MOSTLY:
+    if mask.mean() > MAX_CRACK_SHARE:
         raise NotAPhoto(
             f"its mask {file} is {100 * mask.mean():.0f} % crack: black must be what is none"
         )
@@ -129,7 +131,7 @@ def _coco(file: Path, crack: Sequence[str]) -> dict[str, Outlines]:
             if names[int(entry["category_id"])] in wanted:
                 _add(found[stems[entry["image_id"]]], entry)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"--labels {file} is no COCO file: {_said(error)}") from None
+        raise DataError(f"--labels {file} is no COCO file: {_error_text(error)}") from None
     return found
 
 
@@ -138,11 +140,11 @@ def _add(outlines: Outlines, entry: Mapping[str, Any]) -> None:
     shape = entry.get("segmentation")
     if isinstance(shape, Mapping):
         raise ValueError("masks by run lengths are not read: export polygons, or PNG masks")
-    polygons = [_pairs(points) for points in shape or []]
+    polygons = [_polygon(points) for points in shape or []]
     if polygons:
         outlines.polygons += polygons
     else:
-        left, top, wide, tall = map(_finite, entry["bbox"])
+        left, top, wide, tall = map(_finite_float, entry["bbox"])
         outlines.boxes.append((left, top, left + wide, top + tall))
 
 
@@ -158,7 +160,7 @@ def _yolo(
         try:
             rows = file.read_text(encoding="utf-8").splitlines()
             shapes = [
-                (words[0], [_finite(word) for word in words[1:]])
+                (words[0], [_finite_float(word) for word in words[1:]])
                 for words in map(str.split, rows)
                 if words
             ]
@@ -166,7 +168,7 @@ def _yolo(
                 if len(numbers) != 4 and (len(numbers) < 6 or len(numbers) % 2):
                     raise ValueError(f"{len(numbers)} numbers in a line, want 4, or pairs")
         except (OSError, ValueError) as error:
-            raise DataError(f"{file} is no YOLO file: {_said(error)}") from None
+            raise DataError(f"{file} is no YOLO file: {_error_text(error)}") from None
         lines.append((file.stem, shapes))
     classes = sorted({name for _, shapes in lines for name, _ in shapes})
     wanted = _classes(path, classes, crack) if classes else set()
@@ -180,7 +182,7 @@ def _yolo(
                 x, y, wide, tall = numbers
                 outlines.boxes.append((x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2))
             else:
-                outlines.polygons.append(_pairs(numbers))
+                outlines.polygons.append(_polygon(numbers))
     return found
 
 
@@ -200,18 +202,18 @@ def _stem(name: str) -> str:
     return Path(name.replace("\\", "/")).stem
 
 
-def _pairs(numbers: Sequence[float]) -> Polygon:
-    values = [_finite(number) for number in numbers]
+def _polygon(numbers: Sequence[float]) -> Polygon:
+    values = [_finite_float(number) for number in numbers]
     if len(values) < 6 or len(values) % 2:
         raise ValueError(f"a polygon of {len(values)} numbers")
     return list(zip(values[::2], values[1::2], strict=True))
 
 
-def _finite(text: Any) -> float:
+def _finite_float(text: Any) -> float:
     if not math.isfinite(number := float(text)):
         raise ValueError(f"{text} is no number")
     return number
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return f"{error} is missing" if isinstance(error, KeyError) else one_line(error)

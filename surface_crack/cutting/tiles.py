@@ -23,15 +23,15 @@ from surface_crack.inspection.inputs import Item, list_inputs
 from surface_crack.photos.decode import NotAPhoto, original
 from surface_crack.photos.reader import Reader, read_file
 from surface_crack.project.errors import DataError
-from surface_crack.project.files import make_folder, replacing
+from surface_crack.project.files import atomic_write, make_folder
 
 log = logging.getLogger("surface-crack")
 FOLDERS = {1: "Cracked", 0: "Non-cracked"}
-PATTERN = r"([^/]+)-\d+\.jpg"  # finds the photo in the name of a tile
+GROUP_PATTERN = r"([^/]+)-\d+\.jpg"  # finds the photo in the name of a tile
 QUALITY = 95
 MAX_PIXELS = 200_000_000  # of a photo
 NAMED = 3  # photos that are left out, this many are named
-DAY_ZERO = (1980, 1, 1, 0, 0, 0)  # of every entry: the same tiles, the same bytes
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # of every entry: the same tiles, the same bytes
 
 
 class Tile(NamedTuple):
@@ -57,15 +57,15 @@ def cut(
     make_folder(out.parent)
     count: Counter[int | None] = Counter()
     left_out: list[str] = []
-    with replacing(out) as temporary, Reader() as reader:
+    with atomic_write(out) as temporary, Reader() as reader:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
             for item in tqdm(items, "cut", unit="photo", disable=None):
                 try:
                     for tile in tiles_of(item, reader, known, side):
                         count[tile.label] += 1
                         if tile.label is not None:
-                            name = f"{FOLDERS[tile.label]}/{plain(item)}-{tile.number}.jpg"
-                            archive.writestr(zipfile.ZipInfo(name, DAY_ZERO), jpeg(tile.image))
+                            name = f"{FOLDERS[tile.label]}/{tile_prefix(item)}-{tile.number}.jpg"
+                            archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), jpeg(tile.image))
                 except NotAPhoto as reason:
                     left_out.append(f"{item.name} ({reason})")
         if not count[0] + count[1]:
@@ -82,7 +82,7 @@ def cut(
     )
     log.info("To use them, set in params.yaml:")
     log.info("    raw: %s", out.as_posix())
-    log.info("    group_pattern: %s", PATTERN)
+    log.info("    group_pattern: %s", GROUP_PATTERN)
 
 
 def tiles_of(item: Item, reader: Reader, known: Labels, side: int) -> Iterator[Tile]:
@@ -107,14 +107,14 @@ def stem_of(item: Item) -> str:
     return PurePosixPath(item.photo.path).stem
 
 
-def plain(item: Item) -> str:
+def tile_prefix(item: Item) -> str:
     """The photo's name in those of its tiles: unlike any other's, without folders."""
     return PurePosixPath(item.name).with_suffix("").as_posix().replace("/", "_")
 
 
 def check_names(items: Sequence[Item]) -> None:
     """Raises DataError for two photos of one stem: which of them would a label be of?"""
-    for kind in (stem_of, plain):
+    for kind in (stem_of, tile_prefix):
         count = Counter(map(kind, items))
         if twice := [name for name, times in count.items() if times > 1]:
             raise DataError(

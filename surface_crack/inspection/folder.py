@@ -19,7 +19,7 @@ def picture_paths(out: Path, key: str) -> tuple[Path, Path]:
     return out / OVERLAYS / f"{key}.jpg", out / ORIGINALS / f"{key}.jpg"
 
 
-def record_at(path: Path) -> Record | None:
+def load_record(path: Path) -> Record | None:
     """None if there is none, or none that is whole, or one that `inspect` did not write."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -29,13 +29,13 @@ def record_at(path: Path) -> Record | None:
     return record if ours else None
 
 
-def is_drawn(picture: Path) -> bool:
+def is_report_picture(picture: Path) -> bool:
     """Whether `picture` belongs to a report of `inspect`: a record of its name lies beside it."""
     if picture.parent.name not in (OVERLAYS, ORIGINALS):
         return False
-    return record_at(record_path(picture.parent.parent, picture.stem)) is not None
+    return load_record(record_path(picture.parent.parent, picture.stem)) is not None
 
 
 def has_record(out: Path) -> bool:
     """Whether `inspect` has written there."""
-    return any(record_at(path) for path in (out / RESULTS).glob("*.json"))
+    return any(load_record(path) for path in (out / RESULTS).glob("*.json"))

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from surface_crack.inspection.folder import is_drawn, picture_paths
+from surface_crack.inspection.folder import is_report_picture, picture_paths
 from surface_crack.photos.containers import (
     READ_ALREADY,
     SPLIT_ZIP,
@@ -23,8 +23,8 @@ from surface_crack.photos.listing import SYSTEM_FILES, Photo, looks_like_a_photo
 from surface_crack.project.errors import DataError
 from surface_crack.project.names import readable
 
-PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
-LONGEST = 60  # letters that a file name keeps of the photo's
+UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+MAX_STEM = 60  # letters that a file name keeps of the photo's
 NAMED = 3  # of the files that are left out, this many are named
 
 log = logging.getLogger("surface-crack")
@@ -40,7 +40,7 @@ class Item(NamedTuple):
     @property
     def key(self) -> str:
         """A file name for its results: readable, and as unlike any other's as its name is."""
-        stem = PLAIN.sub("_", PurePosixPath(self.name).stem).strip("._-")[:LONGEST]
+        stem = UNSAFE.sub("_", PurePosixPath(self.name).stem).strip("._-")[:MAX_STEM]
         return f"{stem or 'photo'}-{hashlib.sha256(self.name.encode()).hexdigest()[:10]}"
 
 
@@ -54,7 +54,7 @@ def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
     left out because its name is no photo's is logged. Raises DataError for an input that does not
     exist or is no photo, folder or zip, and if there is no photo at all.
     """
-    places = [as_named(path) for path in inputs]
+    places = [absolute_path(path) for path in inputs]
     try:
         root = Path(os.path.commonpath([path.parent for path in places]))
     except ValueError:  # Windows: nothing holds two drives
@@ -71,7 +71,7 @@ def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
             if problem is None and not Path(real(file.parent)).is_relative_to(out):
                 left_out.add(name)
             elif problem is not None:
-                name += f" (entry {photo.entry})" if problem == SECOND else ""
+                name += f" (entry {photo.entry})" if problem == SECOND_ENTRY else ""
                 items[name] = Item(name, photo, problem)
     if left_out:
         few = ", ".join(sorted(left_out)[:NAMED])
@@ -89,7 +89,7 @@ def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
     return photos
 
 
-def as_named(path: Path) -> Path:
+def absolute_path(path: Path) -> Path:
     """Absolute, without '..', and with the names that were given: links are not replaced.
 
     But for what lies before a '..': the folder above a link is that of its target.
@@ -100,7 +100,7 @@ def as_named(path: Path) -> Path:
     return Path(os.path.realpath(Path(*parts[:end])), *parts[end:]) if ups else path.absolute()
 
 
-SECOND = "a second entry of the same name"
+SECOND_ENTRY = "a second entry of the same name"
 
 
 def _found(path: Path, given: Path) -> Iterable[tuple[Photo, str | None]]:
@@ -112,7 +112,7 @@ def _found(path: Path, given: Path) -> Iterable[tuple[Photo, str | None]]:
     elif path.is_dir():
         for file in folder_files(path, hidden=False):
             inside = path / file.path
-            if is_drawn(inside):
+            if is_report_picture(inside):
                 continue
             if file.problem == READ_ALREADY:  # `latest` beside what it leads to: nothing is lost
                 log.info("%s %s", inside, file.problem)

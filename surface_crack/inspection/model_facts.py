@@ -50,13 +50,13 @@ def model_facts(
         ("digest of all its photos", scorer.data_digest),
         ("looks at", f"patches of {patch:.4g} x {patch:.4g} pixels of the photo"),
         ("which it sees as", f"{scorer.patch} x {scorer.patch} pixels"),
-        ("threshold", f"{settings.threshold:.4g}{_whose(scorer, settings)}"),
+        ("threshold", f"{settings.threshold:.4g}{_threshold_origin(scorer, settings)}"),
     ]
-    metrics = run_of(model) / paths.METRICS
+    metrics = run_folder(model) / paths.METRICS
     scores = score_rows(metrics, scorer)
     first = [
         f"Model: {name}. It learnt from {shortened_list(scorer.sources)}.",
-        _on_test_photos(scores)
+        _test_scores_text(scores)
         or "How many cracks it finds, and how often it is wrong, is not known here: see metrics/ "
         "and docs/model_card.md of its run.",
     ]
@@ -65,16 +65,16 @@ def model_facts(
     if count is not None and count < FEW_PHOTOS:
         warnings.append(f"The model has {count} photos behind it, test set and all: that is few.")
     if validated:
-        sentence, is_bad = quoted(validated, scorer)
+        sentence, is_bad = validation_summary(validated, scorer)
         (warnings if is_bad else first).append(sentence)
     rows += scores or [
         ("its scores", "not known here: see metrics/ and docs/model_card.md of its run")
     ]
     about = DRAWINGS if only_drawings(scorer.sources) else _other_surfaces(scorer)
-    return Facts(rows, [about, *LIMITS, _finest(scorer, settings)], first, warnings)
+    return Facts(rows, [about, *LIMITS, _smallest_crack_text(scorer, settings)], first, warnings)
 
 
-def quoted(report: Path, scorer: Scorer) -> tuple[str, bool]:
+def validation_summary(report: Path, scorer: Scorer) -> tuple[str, bool]:
     """(what `validate` found, in a sentence; whether it speaks against using the model).
 
     Raises DataError for a file that is no report.json of `validate`, or is about another model.
@@ -105,7 +105,7 @@ def quoted(report: Path, scorer: Scorer) -> tuple[str, bool]:
     return f"surface-crack validate, on {text}", use in NOT_USABLE
 
 
-def _on_test_photos(rows: Sequence[tuple[str, str]]) -> str:
+def _test_scores_text(rows: Sequence[tuple[str, str]]) -> str:
     """Recall and false positives of `score_rows`, in a sentence; '' of none."""
     known = dict(rows)
     if not known:
@@ -123,7 +123,7 @@ def _photos(metrics: Path) -> int | None:
         return None
 
 
-def run_of(model: Path) -> Path:
+def run_folder(model: Path) -> Path:
     """The folder of the run that the model file lies in, if it still lies where `train` put it."""
     return model.parent if model == paths.GENERAL else model.absolute().parent.parent
 
@@ -165,13 +165,13 @@ def _other_surfaces(scorer: Scorer) -> str:
     )
 
 
-def _whose(scorer: Scorer, settings: Settings) -> str:
+def _threshold_origin(scorer: Scorer, settings: Settings) -> str:
     if settings.threshold == scorer.threshold:
         return ", as calibrated"
     return f", given by hand (calibrated: {scorer.threshold:.4g}); scores below are at that one"
 
 
-def _finest(scorer: Scorer, settings: Settings) -> str:
+def _smallest_crack_text(scorer: Scorer, settings: Settings) -> str:
     never, expected = smallest_crack(scorer.patch, settings, scorer.photo_side)
     unit, size = "pixels of the photo", 1.0
     if settings.mm_per_px is not None:

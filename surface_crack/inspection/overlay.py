@@ -21,7 +21,7 @@ NUMBERED = 40  # regions whose number is drawn; more would hide the photo
 HIDE = 0.62  # how much of the photo the hottest colour hides
 MANY = 9  # patches of a photo: one of fewer is all of one colour, which must not hide the crack
 QUALITY = 82  # of the JPEGs
-STOPS = np.array(  # yellow to dark red, ever darker: also told apart in black and white
+COLOUR_STOPS = np.array(  # yellow to dark red, ever darker: also told apart in black and white
     [(255, 237, 130), (254, 190, 75), (252, 128, 40), (226, 45, 28), (150, 0, 38)], np.float64
 )
 SURE, UNSURE = (0, 30, 90), (0, 105, 200)  # of outlines: blues, which the heat never is
@@ -33,7 +33,7 @@ class Pictures(NamedTuple):
     original: Image.Image  # the same size, to flip between
 
 
-def draw(found: Inspection, image: Image.Image, settings: Settings) -> Pictures:
+def draw_pictures(found: Inspection, image: Image.Image, settings: Settings) -> Pictures:
     """`image` is the photo, upright RGB, at its own size or smaller."""
     longest = max(found.width, found.height)
     scale = min(SIDE, max(LEAST, *image.size)) / longest
@@ -50,20 +50,20 @@ def draw(found: Inspection, image: Image.Image, settings: Settings) -> Pictures:
     level = np.rint(255 * found.cells.probability).astype(np.uint8)[np.ix_(rows, columns)]
     labels = found.regions.labels[np.ix_(rows, columns)]
     patches = found.width * found.height / found.patch_sides[0] ** 2
-    hot = heated(photo, level, HIDE if patches >= MANY else HIDE / 3)
-    outline(hot, labels, found.regions.found)
-    write_numbers(hot, found, scale)
+    hot = apply_heat_map(photo, level, HIDE if patches >= MANY else HIDE / 3)
+    draw_outlines(hot, labels, found.regions.found)
+    draw_numbers(hot, found, scale)
     legend = _legend(max(size[0], LEAST), scale, settings)
     return Pictures(_framed(hot, legend), _framed(photo, legend))
 
 
 def colours(probability: NDArray[np.float32]) -> NDArray[np.float64]:
     """(...) in [0, 1] -> RGB (..., 3), 0 to 255."""
-    at = np.linspace(0, 1, len(STOPS))
-    return np.stack([np.interp(probability, at, channel) for channel in STOPS.T], axis=-1)
+    at = np.linspace(0, 1, len(COLOUR_STOPS))
+    return np.stack([np.interp(probability, at, channel) for channel in COLOUR_STOPS.T], axis=-1)
 
 
-def heated(photo: Image.Image, level: NDArray[np.uint8], hide: float = HIDE) -> Image.Image:
+def apply_heat_map(photo: Image.Image, level: NDArray[np.uint8], hide: float = HIDE) -> Image.Image:
     """A photo in grey under the colours of (H, W), 0 to 255: the likelier, the less of it, of which
     `hide` is hidden at most.
     """
@@ -75,7 +75,9 @@ def heated(photo: Image.Image, level: NDArray[np.uint8], hide: float = HIDE) -> 
     return Image.composite(colour.convert("RGB"), photo.convert("L").convert("RGB"), hidden)
 
 
-def outline(picture: Image.Image, labels: NDArray[np.int32], regions: Sequence[Region]) -> None:
+def draw_outlines(
+    picture: Image.Image, labels: NDArray[np.int32], regions: Sequence[Region]
+) -> None:
     """Regions of (H, W) get a rim inside: a solid line if sure, dashes if not."""
     thick = max(2, max(labels.shape) // 500)
     padded = np.pad(labels, thick)
@@ -92,7 +94,7 @@ def outline(picture: Image.Image, labels: NDArray[np.int32], regions: Sequence[R
         picture.paste(colour, mask=Image.fromarray(mask))
 
 
-def write_numbers(picture: Image.Image, found: Inspection, scale: float) -> None:
+def draw_numbers(picture: Image.Image, found: Inspection, scale: float) -> None:
     """The first regions' numbers, as in regions.csv, each at its region's first cell."""
     pen, font = ImageDraw.Draw(picture), _font(picture.width)
     numbers, first = np.unique(found.regions.labels, return_index=True)
@@ -107,7 +109,7 @@ def write_numbers(picture: Image.Image, found: Inspection, scale: float) -> None
             pen.text((x + 2, y + 1), str(number), PAPER, font)
 
 
-def bar_length(longest: float) -> float:
+def scale_bar_length(longest: float) -> float:
     """The longest of 1, 2 or 5 times a power of ten that fits."""
     power = 10.0 ** math.floor(math.log10(longest))
     return max(step * power for step in (1, 2, 5) if step * power <= longest)
@@ -121,7 +123,7 @@ def _legend(width: int, scale: float, settings: Settings) -> Image.Image:
     pen = ImageDraw.Draw(strip)
     bar = round(width * 0.3)
     level = np.tile(np.linspace(0, 255, bar).astype(np.uint8), (line - 6, 1))
-    strip.paste(heated(Image.new("RGB", (bar, line - 6), MIDDLE), level), (line, 7))
+    strip.paste(apply_heat_map(Image.new("RGB", (bar, line - 6), MIDDLE), level), (line, 7))
     at = line + round(bar * settings.threshold)
     pen.line((at, 4, at, line + 4), INK, 2)
     pen.text((4, 6), "0", INK, font)
@@ -137,7 +139,7 @@ def _legend(width: int, scale: float, settings: Settings) -> Image.Image:
         pen.text((left + line + 4, low + 3), text, INK, font)
         left += line + 14 + pen.textlength(text, font=font)
     unit, per_px = ("px", 1.0) if settings.mm_per_px is None else ("mm", settings.mm_per_px)
-    length = bar_length(width / 4 / scale * per_px)
+    length = scale_bar_length(width / 4 / scale * per_px)
     drawn = length / per_px * scale
     text = f"{length:g} {unit}"
     x = width - 8 - drawn

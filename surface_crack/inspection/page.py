@@ -20,8 +20,8 @@ from surface_crack.inspection.model_facts import Facts
 from surface_crack.inspection.photo import VERDICTS, Settings
 from surface_crack.inspection.quality import REASONS
 from surface_crack.inspection.records import UNREADABLE, jpeg
-from surface_crack.inspection.regions import doubt
-from surface_crack.inspection.tables import ORDER, worst_first
+from surface_crack.inspection.regions import unsure_range
+from surface_crack.inspection.tables import VERDICT_ORDER, worst_first
 
 EMBEDDED = 30  # photos whose pictures are in the page: some 200 KB each
 EMBEDDED_SIDE = 1000  # longest side of those, pixels
@@ -116,7 +116,7 @@ def _totals(records: Sequence[Record], shown: Sequence[Record]) -> str:
     """How many photos have which verdict, as links to the first of them."""
     count = Counter(record["verdict"] for record in records)
     parts = [f'<li><a href="#photos"><b>{len(records)}</b> photos</a></li>']
-    for verdict in ORDER:
+    for verdict in VERDICT_ORDER:
         if count[verdict]:
             keys = [record["key"] for record in shown if record["verdict"] == verdict]
             target = keys[0] if keys else "photos"
@@ -135,7 +135,7 @@ def _filters(records: Sequence[Record]) -> str:
     there = {record["verdict"] for record in records}
     return " ".join(
         f'<label><input type="checkbox" value="{verdict}" checked> {_badge(verdict)}</label>'
-        for verdict in ORDER
+        for verdict in VERDICT_ORDER
         if verdict in there
     )
 
@@ -280,16 +280,16 @@ def _row(record: Record, shown: bool) -> str:
     return (
         f'<tr data-verdict="{verdict}">'
         f'<td class="name" data-value="{escape(record["name"])}">{name}</td>'
-        f'<td data-value="{-ORDER[verdict]}">{_badge(verdict)}</td>{cells}'
+        f'<td data-value="{-VERDICT_ORDER[verdict]}">{_badge(verdict)}</td>{cells}'
         f"<td>{escape(_remarks(record))}</td></tr>"
     )
 
 
 def _how_to_read(settings: Settings) -> str:
-    low, high = doubt(settings.threshold)
+    low, high = unsure_range(settings.threshold)
     meanings = "\n".join(
         f"<dt>{_badge(verdict)}</dt><dd>{MEANING[verdict].format(low=low, high=high)}</dd>"
-        for verdict in ORDER
+        for verdict in VERDICT_ORDER
     )
     assert set(MEANING) == {*VERDICTS, UNREADABLE}
     return f"""<h2>How to read it</h2>

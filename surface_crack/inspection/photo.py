@@ -15,14 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surface_crack.inspection.gps import position
-from surface_crack.inspection.quality import flags, survey
-from surface_crack.inspection.regions import Cells, Regions, cells, doubt, find_regions, joined
+from surface_crack.inspection.quality import flags, measure_patches
+from surface_crack.inspection.regions import (
+    Cells,
+    Regions,
+    cells,
+    find_regions,
+    mean_over_scales,
+    unsure_range,
+)
 from surface_crack.photos.decode import MAX_PIXELS, DecodedPhoto, NotAPhoto, decode_photo
 from surface_crack.scoring.score_map import scaled, score_pixels
 from surface_crack.scoring.scorer import Scorer
 
-LARGEST = 20_000_000  # pixels: as many as a small photo is taken to have had
-ENLARGED = 3  # times as many pixels as a photo has, the network may see
+CAMERA_PIXELS = 20_000_000  # pixels: as many as a small photo is taken to have had
+MAX_ENLARGEMENT = 3  # times as many pixels as a photo has, the network may see
 VERDICTS = ("crack", "unsure", "cannot tell", "clean")  # as the report sorts them
 
 
@@ -58,18 +65,18 @@ def inspect_photo(
     photo = decode_photo(
         content, lambda pixels: scorer.patch / patch_sides(scorer, settings, pixels)[-1]
     )
-    found = inspect_whole(scorer, photo, settings, position(content))
+    found = inspect_decoded(scorer, photo, settings, position(content))
     return found, photo
 
 
-def inspect_whole(
+def inspect_decoded(
     scorer: Scorer,
     photo: DecodedPhoto,
     settings: Settings,
     position: tuple[float, float] | None = None,
 ) -> Inspection:
     """The same for a photo that is decoded already. Raises NotAPhoto if --patch-px is too small."""
-    _check_area(photo, scorer, settings)
+    _check_patch_px(photo, scorer, settings)
     size = photo.width, photo.height
     sides = patch_sides(scorer, settings, photo.width * photo.height)
     pixels = scaled(photo.image, scorer.patch / sides[0], size)  # on the model's own scale
@@ -79,12 +86,12 @@ def inspect_whole(
         scale = scorer.patch / side
         finer = score_pixels(scorer, scaled(photo.image, scale, size), scale)
         grids.append(cells(finer, photo.height, photo.width))
-    grid = joined(grids)
+    grid = mean_over_scales(grids)
     regions = find_regions(grid, settings.threshold)
     over = grid.probability >= settings.threshold
-    parts = survey(pixels, scorer.patch)
+    parts = measure_patches(pixels, scorer.patch)
     reasons = flags(pixels, scorer.patch, scorer.mean, scorer.std, photo.faint, parts)
-    high = doubt(settings.threshold)[1]
+    high = unsure_range(settings.threshold)[1]
     if not over.any() and max(float(one.probability.max()) for one in grids) >= high:
         reasons.append("scales")
     fit = _at(grid, parts.fit(scorer.mean), sides[0])
@@ -118,7 +125,10 @@ def patch_sides(scorer: Scorer, settings: Settings, pixels: int) -> list[float]:
     """
     sides = [settings.patch_px or scorer.photo_side]
     if settings.patch_px is None:
-        while pixels * 4 ** len(sides) <= LARGEST and scorer.patch <= ENLARGED * sides[-1] / 2:
+        while (
+            pixels * 4 ** len(sides) <= CAMERA_PIXELS
+            and scorer.patch <= MAX_ENLARGEMENT * sides[-1] / 2
+        ):
             sides.append(sides[-1] / 2)
     return sides
 
@@ -132,7 +142,7 @@ def _at(grid: Cells, parts: NDArray[np.bool_], side: float) -> NDArray[np.bool_]
     return parts[np.ix_(rows, columns)]
 
 
-def _check_area(photo: DecodedPhoto, scorer: Scorer, settings: Settings) -> None:
+def _check_patch_px(photo: DecodedPhoto, scorer: Scorer, settings: Settings) -> None:
     """Pixels are added where a patch has fewer than the network sees of it."""
     side = settings.patch_px or scorer.photo_side
     least = math.ceil(scorer.patch * math.sqrt(photo.width * photo.height / MAX_PIXELS))

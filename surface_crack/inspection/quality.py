@@ -40,7 +40,7 @@ REASONS = {
 
 
 @dataclass(frozen=True)
-class Survey:
+class PatchMeasures:
     """Measures of each part of a photo as large as a patch, (rows, columns)."""
 
     light: NDArray[np.float64]  # grey level below which 95 % of the pixels are
@@ -69,7 +69,7 @@ class Survey:
         return strange
 
 
-def survey(pixels: NDArray[np.uint8], patch: int) -> Survey:
+def measure_patches(pixels: NDArray[np.uint8], patch: int) -> PatchMeasures:
     """Of uint8 (H, W, 3), in parts of `patch` pixels a side; the last ones may be smaller."""
     height, width = pixels.shape[:2]
     tops = [*range(0, max(1, height - patch // 2), patch)]
@@ -77,7 +77,7 @@ def survey(pixels: NDArray[np.uint8], patch: int) -> Survey:
     found = [[_measured(pixels[y : y + patch, x : x + patch]) for x in lefts] for y in tops]
     measures = np.array(found)  # (rows, columns, 7)
     light, middle, detail, drawn = np.moveaxis(measures[..., :4], -1, 0)
-    return Survey(light, middle, detail, drawn, measures[..., 4:6], measures[..., 6])
+    return PatchMeasures(light, middle, detail, drawn, measures[..., 4:6], measures[..., 6])
 
 
 def _measured(part: NDArray[np.uint8]) -> tuple[float, ...]:
@@ -123,14 +123,14 @@ def flags(
     mean: Sequence[float],
     std: Sequence[float],
     faint: bool = False,
-    known: Survey | None = None,
+    known: PatchMeasures | None = None,
 ) -> list[str]:
     """Keys of REASONS for a photo of uint8 (H, W, 3) as small as the network sees it.
 
     `patch` is the side of what it looks at, `mean` and `std` those of its training pixels, RGB;
     `faint` is what decoding found, `known` the `survey` of these pixels if it has been made.
     """
-    parts = known or survey(pixels, patch)
+    parts = known or measure_patches(pixels, patch)
     few = pixels[::EVERY, ::EVERY].reshape(-1, 3).astype(np.float32)
     light = few @ GREY
     dark, bright = np.percentile(light, 95) < DARK, np.median(light) > BRIGHT

@@ -13,8 +13,8 @@ from PIL import Image
 from surface_crack.inspection.folder import (
     RESULTS,
     Record,
+    load_record,
     picture_paths,
-    record_at,
     record_path,
 )
 from surface_crack.inspection.inputs import Item
@@ -27,7 +27,7 @@ UNREADABLE = "unreadable"  # the verdict on what could not be opened
 
 def read_record(out: Path, item: Item) -> Record | None:
     """None if there is none, or none that is whole."""
-    return record_at(record_path(out, item.key))
+    return load_record(record_path(out, item.key))
 
 
 def is_current(record: Record | None, made_from: str, out: Path, item: Item) -> bool:
@@ -38,7 +38,7 @@ def is_current(record: Record | None, made_from: str, out: Path, item: Item) -> 
     return record.get("verdict") == UNREADABLE or all(path.exists() for path in pictures)
 
 
-def failed(item: Item, made_from: str, reason: str) -> Record:
+def unreadable_record(item: Item, made_from: str, reason: str) -> Record:
     return {
         "name": item.name,
         "key": item.key,
@@ -52,7 +52,7 @@ def failed(item: Item, made_from: str, reason: str) -> Record:
     }
 
 
-def inspected(item: Item, made_from: str, found: Inspection, pictures: Pictures) -> Record:
+def photo_record(item: Item, made_from: str, found: Inspection, pictures: Pictures) -> Record:
     regions = [
         {
             **region._asdict(),
@@ -98,14 +98,14 @@ def jpeg(picture: Image.Image, quality: int = QUALITY) -> bytes:
     return buffer.getvalue()
 
 
-def remove_others(out: Path, items: Sequence[Item]) -> int:
+def remove_other_records(out: Path, items: Sequence[Item]) -> int:
     """Delete what earlier runs left of photos that are no longer asked for, and nothing else.
 
     Returns of how many.
     """
     wanted, removed = {item.key for item in items}, 0
     for path in sorted((out / RESULTS).glob("*.json")):
-        if path.stem not in wanted and record_at(path) is not None:
+        if path.stem not in wanted and load_record(path) is not None:
             for picture in picture_paths(out, path.stem):
                 picture.unlink(missing_ok=True)
             path.unlink()

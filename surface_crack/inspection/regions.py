@@ -49,15 +49,15 @@ class Regions(NamedTuple):
     labels: NDArray[np.int32]  # (rows, columns): each cell's region, 0 for none
 
 
-def doubt(threshold: float) -> tuple[float, float]:
+def unsure_range(threshold: float) -> tuple[float, float]:
     """The probabilities between which a call is unsure: half-way from the threshold to 0 and 1."""
     return threshold / 2, (1 + threshold) / 2
 
 
 def cells(scores: ScoreMap, height: int, width: int) -> Cells:
     """The patches' scores, shared out to the cells of a photo of so many pixels."""
-    ys, top, bottom = _covering(scores.tops, scores.patch, height)
-    xs, left, right = _covering(scores.lefts, scores.patch, width)
+    ys, top, bottom = _cell_edges(scores.tops, scores.patch, height)
+    xs, left, right = _cell_edges(scores.lefts, scores.patch, width)
     sums = np.zeros((len(scores.tops) + 1, len(scores.lefts) + 1))
     sums[1:, 1:] = scores.probability.cumsum(0, dtype=np.float64).cumsum(1)
     total = (
@@ -67,7 +67,7 @@ def cells(scores: ScoreMap, height: int, width: int) -> Cells:
     return Cells(np.clip(mean, 0, 1).astype(np.float32), ys, xs)
 
 
-def joined(grids: Sequence[Cells]) -> Cells:
+def mean_over_scales(grids: Sequence[Cells]) -> Cells:
     """The mean probability of grids over one photo, in the cells of the last, the finest."""
     finest = grids[-1]
     middles = [(edges[1:] + edges[:-1]) / 2 for edges in (finest.ys, finest.xs)]
@@ -81,7 +81,7 @@ def joined(grids: Sequence[Cells]) -> Cells:
     return Cells((total / len(grids)).astype(np.float32), finest.ys, finest.xs)
 
 
-def _covering(
+def _cell_edges(
     starts: NDArray[np.float64], patch: float, length: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """(edges of n cells (n + 1,), first patch over each (n,), the one after the last (n,))."""
@@ -101,9 +101,9 @@ def find_regions(cells: Cells, threshold: float) -> Regions:
     The first kind is sure if its peak is clear of `doubt`, the second never is. Sorted by sure,
     peak and area.
     """
-    low, high = doubt(threshold)
-    flagged, count = labelled(cells.probability >= threshold)
-    faint, more = labelled(cells.probability >= low)
+    low, high = unsure_range(threshold)
+    flagged, count = label_components(cells.probability >= threshold)
+    faint, more = label_components(cells.probability >= low)
     alone = np.ones(more + 1, bool)
     alone[faint[flagged > 0]] = False
     labels = np.where(alone[faint] & (faint > 0), faint + count, flagged)
@@ -149,7 +149,7 @@ def _ends(
     return (cells.xs, int(last[1])), (cells.ys, int(last[0]))
 
 
-def labelled(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+def label_components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
     """Connected parts of a mask (rows, columns), corners count: (labels from 1, how many).
 
     Runs of a row are joined with those that they touch in the row below: Rosenfeld & Pfaltz 1966,

@@ -22,16 +22,16 @@ from surface_crack.evaluation.terms import counted
 from surface_crack.inspection.folder import MADE, Record, has_record
 from surface_crack.inspection.inputs import Item, list_inputs
 from surface_crack.inspection.model_facts import Facts, model_facts
-from surface_crack.inspection.overlay import Pictures, draw
+from surface_crack.inspection.overlay import Pictures, draw_pictures
 from surface_crack.inspection.page import page
 from surface_crack.inspection.photo import Settings, inspect_photo
 from surface_crack.inspection.records import (
     UNREADABLE,
-    failed,
-    inspected,
     is_current,
+    photo_record,
     read_record,
-    remove_others,
+    remove_other_records,
+    unreadable_record,
     write_record,
 )
 from surface_crack.inspection.tables import write_geojson, write_photos, write_regions
@@ -40,9 +40,9 @@ from surface_crack.photos.packing import faint_warning
 from surface_crack.photos.reader import Reader, read_file
 from surface_crack.project import paths
 from surface_crack.project.errors import DataError
-from surface_crack.project.files import check_free, make_folder, write_csv, write_text
+from surface_crack.project.files import check_no_overwrite, make_folder, write_csv, write_text
 from surface_crack.scoring.scorer import Scorer
-from surface_crack.scoring.which_model import called, choose_model
+from surface_crack.scoring.which_model import choose_model, model_name
 from surface_crack.threads import cores, in_order
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -69,13 +69,13 @@ class Request:
 def inspect(request: Request) -> None:
     """Inspect all photos and write tables and report. Raises DataError, also for failed photos."""
     items = list_inputs(request.inputs, request.out)
-    check_free(request.out, MADE, ours=has_record(request.out))
+    check_no_overwrite(request.out, MADE, ours=has_record(request.out))
     # One thread per photo: with more, rounding would depend on their number.
     model, scorer, why = choose_model(request.model, threads=1)
-    log.info("model: %s (%s)", called(model), why)
+    log.info("model: %s (%s)", model_name(model), why)
     threshold = scorer.threshold if request.threshold is None else request.threshold
     settings = Settings(threshold, request.patch_px, request.mm_per_px)
-    name = f"{called(model)} ({why})"
+    name = f"{model_name(model)} ({why})"
     facts = model_facts(model, scorer, settings, name, request.validated)
     for warning in facts.warnings:
         log.warning(warning)
@@ -89,7 +89,7 @@ def inspect(request: Request) -> None:
             (item.name, f"{s:.3f}") for item, s in zip(items, bar, strict=True) if s is not None
         ]
     write_csv(request.out / "times.csv", ("name", "seconds"), times)
-    if removed := remove_others(request.out, items):
+    if removed := remove_other_records(request.out, items):
         log.info("%s of earlier runs removed, not asked for now", counted(removed, "photo"))
     log.info("%s, %d of them done before", counted(len(items), "photo"), len(items) - len(times))
     report(request.out, items, facts, settings, name)
@@ -143,13 +143,13 @@ class Worker:
         self, item: Item, content: bytes, problem: str, made_from: str
     ) -> tuple[Record, Pictures | None]:
         if problem:
-            return failed(item, made_from, problem), None
+            return unreadable_record(item, made_from, problem), None
         try:
             found, photo = inspect_photo(self.scorer, content, self.settings)
         except NotAPhoto as reason:
-            return failed(item, made_from, str(reason)), None
-        pictures = draw(found, photo.image, self.settings)
-        return inspected(item, made_from, found, pictures), pictures
+            return unreadable_record(item, made_from, str(reason)), None
+        pictures = draw_pictures(found, photo.image, self.settings)
+        return photo_record(item, made_from, found, pictures), pictures
 
     def _made_from(self, content: bytes, problem: str) -> str:
         known = [hashlib.sha256(content).hexdigest(), problem, self.model, asdict(self.settings)]

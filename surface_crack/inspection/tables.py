@@ -8,7 +8,7 @@ from typing import Any
 from surface_crack.inspection.folder import Record
 from surface_crack.inspection.photo import VERDICTS
 from surface_crack.inspection.records import UNREADABLE
-from surface_crack.project.files import replacing, write_csv
+from surface_crack.project.files import atomic_write, write_csv
 
 PHOTOS = (
     *("name", "width", "height", "verdict", "flagged_share", "peak", "regions", "flags"),
@@ -17,13 +17,13 @@ PHOTOS = (
 SIDES = ("left", "top", "right", "bottom")
 METRIC = (*(f"{side}_mm" for side in SIDES), "area_mm2")
 REGIONS = (*("name", "region", "verdict", *SIDES, "area", "peak", "mean", *METRIC),)
-ORDER = {name: place for place, name in enumerate((*VERDICTS[:3], UNREADABLE, VERDICTS[3]))}
+VERDICT_ORDER = {name: place for place, name in enumerate((*VERDICTS[:3], UNREADABLE, VERDICTS[3]))}
 
 
 def worst_first(record: Record) -> tuple[Any, ...]:
     """A key to sort by: the most cracked surface, then what a person must look at, then clean."""
     share = record["flagged"] if record["verdict"] == "crack" else 0
-    return ORDER[record["verdict"]], -share, -record["peak"], record["name"]
+    return VERDICT_ORDER[record["verdict"]], -share, -record["peak"], record["name"]
 
 
 def write_photos(path: Path, records: Sequence[Record]) -> None:
@@ -89,7 +89,7 @@ def write_geojson(
     """
     system = "WGS 84, where the camera stood" if located else "pixels of the photo, y downwards"
     head = {"type": "FeatureCollection", "coordinate_system": system, "model": model}
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "features": [')
         comma = "\n"
         for record in records:

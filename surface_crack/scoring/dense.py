@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from surface_crack.network.cracknet import CrackNet
-from surface_crack.network.normalised import CELL, FLAT, surroundings
+from surface_crack.network.normalised import CELL, FLAT, local_mean_and_std
 from surface_crack.project.geometry import SQUARE
 
 
@@ -48,7 +48,7 @@ class Patches(nn.Module):
 
 
 class _Surroundings(nn.Module):
-    """`by_surroundings` behind the first layer instead of before it.
+    """`normalise_locally` behind the first layer instead of before it.
 
     Pixels that are normalised alike are those that one position of that layer sees. It is linear,
     so that its output can be normalised: a sixteenth of the work.
@@ -78,7 +78,7 @@ class _Surroundings(nn.Module):
         """Pixels (B, 3, H, W) and what the first layer made of them, normalised by the data set."""
         means, squares = self.means(pixels), self.squares(pixels * pixels)
         cells = torch.cat([means[:, :3], means[:, 3:] + squares], 1)
-        mean, spread = surroundings(functional.avg_pool2d(cells, SQUARE // CELL))
+        mean, spread = local_mean_and_std(functional.avg_pool2d(cells, SQUARE // CELL))
         found: Tensor = (first - self.bias - self.of_mean(mean)) / (spread + FLAT) + self.bias
         return found
 

@@ -44,7 +44,7 @@ def score_photo(
 
 def score_pixels(scorer: Scorer, pixels: NDArray[np.uint8], scale: float) -> ScoreMap:
     """The same for a photo that has been `scaled` already."""
-    probability = scorer.score(mirrored(pixels, scorer.patch, scorer.step))
+    probability = scorer.score(pad_mirrored(pixels, scorer.patch, scorer.step))
     tops, lefts = (np.arange(count) * scorer.step / scale for count in probability.shape)
     return ScoreMap(probability, tops, lefts, scorer.patch / scale)
 
@@ -62,11 +62,11 @@ def scaled(image: Image.Image, scale: float, size: tuple[int, int]) -> NDArray[n
     """
     done = eighths(image.size, size)  # in decoding
     for axis in (0, 1):  # columns, then rows, as Pillow itself does
-        image = _along(image, axis, scale / done, size[axis] * done)
+        image = _resize_axis(image, axis, scale / done, size[axis] * done)
     return np.asarray(image)
 
 
-def _along(image: Image.Image, axis: int, scale: float, side: float) -> Image.Image:
+def _resize_axis(image: Image.Image, axis: int, scale: float, side: float) -> Image.Image:
     """One axis of an image, of which `side` pixels are the photo's."""
     count = int(side * scale + 1e-6)
     if not count:
@@ -74,7 +74,7 @@ def _along(image: Image.Image, axis: int, scale: float, side: float) -> Image.Im
     body = _part(image, axis, count, 0, min(count / scale, side))
     if side * scale - count < 1e-6:
         return body
-    return _joined(body, _part(image, axis, 1, max(side - 1 / scale, 0), side), axis)
+    return _side_by_side(body, _part(image, axis, 1, max(side - 1 / scale, 0), side), axis)
 
 
 def _part(image: Image.Image, axis: int, count: int, start: float, end: float) -> Image.Image:
@@ -85,7 +85,7 @@ def _part(image: Image.Image, axis: int, count: int, start: float, end: float) -
     return image.resize((width, count), FILTER, (0, start, width, end))
 
 
-def _joined(body: Image.Image, rest: Image.Image, axis: int) -> Image.Image:
+def _side_by_side(body: Image.Image, rest: Image.Image, axis: int) -> Image.Image:
     """Side by side (axis 0) or one above the other."""
     width, height = body.size
     place = (width, 0) if axis == 0 else (0, height)
@@ -95,7 +95,7 @@ def _joined(body: Image.Image, rest: Image.Image, axis: int) -> Image.Image:
     return both
 
 
-def mirrored(pixels: NDArray[np.uint8], patch: int, step: int) -> NDArray[np.uint8]:
+def pad_mirrored(pixels: NDArray[np.uint8], patch: int, step: int) -> NDArray[np.uint8]:
     """(H, W, 3), continued to the right and below until patches at each `step` fill it."""
     more = [(0, max(patch - side, (patch - side) % step)) for side in pixels.shape[:2]]
     return np.pad(pixels, (*more, (0, 0)), mode="symmetric")

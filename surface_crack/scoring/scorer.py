@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from surface_crack.network.cracknet import CrackNet
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-BLOCK = 2304  # side of what is scored at once, pixels: bounds memory
-AT_ONCE = 32  # patches scored at once, where each is normalised by itself
+BLOCK_SIDE = 2304  # side of what is scored at once, pixels: bounds memory
+BATCH = 32  # patches scored at once, where each is normalised by itself
 STRINGS = (  # in an ONNX file's metadata; all else is JSON
     *("data_digest", "licence", "model", "normalise", "rule", "weights"),
 )
@@ -72,8 +72,8 @@ class Scorer:
         """Blocks overlap by a patch less a step, and by the halo, so that none sees a seam."""
         probability = np.empty((rows, columns), np.float32)
         around = self.halo // self.step  # patches whose pixels bear on those of the block
-        at_once = max(1, (max(BLOCK, 2 * self.patch) - self.patch) // self.step + 1)
-        tall, wide = (evenly(count, at_once) for count in (rows, columns))
+        at_once = max(1, (max(BLOCK_SIDE, 2 * self.patch) - self.patch) // self.step + 1)
+        tall, wide = (even_block(count, at_once) for count in (rows, columns))
         for i, j in product(range(0, rows, tall), range(0, columns, wide)):
             i_end, j_end = min(i + tall, rows), min(j + wide, columns)
             top, bottom = max(i - around, 0), min(i_end + around, rows)
@@ -92,16 +92,16 @@ class Scorer:
     ) -> NDArray[np.float32]:
         places = list(product(range(rows), range(columns)))
         scores: list[NDArray[np.float32]] = []
-        for start in range(0, len(places), AT_ONCE):
+        for start in range(0, len(places), BATCH):
             cut = [
                 pixels[self._span(i, i + 1), self._span(j, j + 1)]
-                for i, j in places[start : start + AT_ONCE]
+                for i, j in places[start : start + BATCH]
             ]
             scores.append(self.run(np.stack(cut)).reshape(-1))
         return np.concatenate(scores).reshape(rows, columns)
 
 
-def evenly(count: int, at_most: int) -> int:
+def even_block(count: int, at_most: int) -> int:
     """How many of `count` to take at once, so that each time they are about as many."""
     return math.ceil(count / math.ceil(count / at_most))
 
@@ -118,7 +118,7 @@ def load_scorer(path: Path, decision: Path | None = None, *, threads: int | None
     """
     decision = decision or path.with_name(paths.DECISION.name)
     if not path.exists():
-        raise DataError(f"{path} is missing: run {_made_by(path)}, or give another model file")
+        raise DataError(f"{path} is missing: run {_command_for(path)}, or give another model file")
     if path.suffix == ".onnx":
         return _from_onnx(path, decision, threads)
     if path.suffix == ".safetensors":
@@ -194,7 +194,7 @@ def _from_onnx(path: Path, decision: Path, threads: int | None) -> Scorer:
             for key, text in session.get_modelmeta().custom_metadata_map.items()
         }
     except Exception as error:  # ONNX Runtime's own have no common ancestor
-        raise _not_ours(path, error) from None
+        raise _invalid_model(path, error) from None
 
     def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         (answer,) = session.run(None, {"pixels": pixels})
@@ -236,15 +236,15 @@ def _scorer(path: Path, values: Mapping[str, Any], run: Run) -> Scorer:
             run=run,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise _not_ours(path, error) from None
+        raise _invalid_model(path, error) from None
 
 
-def _not_ours(path: Path, error: Exception) -> DataError:
+def _invalid_model(path: Path, error: Exception) -> DataError:
     return DataError(
         f"{path} is not a model of this project, or of an older version ({one_line(error)}): run "
-        f"{_made_by(path)}"
+        f"{_command_for(path)}"
     )
 
 
-def _made_by(path: Path) -> str:
+def _command_for(path: Path) -> str:
     return "`make export`" if path.suffix == ".onnx" else "`dvc repro`"

@@ -9,7 +9,7 @@ from surface_crack.project import paths
 from surface_crack.project.errors import DataError
 from surface_crack.scoring.scorer import Scorer, load_scorer
 
-WORD = "general"  # as an answer to --model
+GENERAL_NAME = "general"  # as an answer to --model
 
 
 class Chosen(NamedTuple):
@@ -27,7 +27,7 @@ def choose_model(wanted: Path | None, *, threads: int | None = None) -> Chosen:
     unusable model in models/ is an error, and no reason to answer with another one. Raises
     DataError.
     """
-    if wanted == Path(WORD):
+    if wanted == Path(GENERAL_NAME):
         return _loaded(paths.GENERAL, "asked for", threads)
     if wanted is not None:
         return _loaded(wanted, "given by --model", threads)
@@ -41,7 +41,7 @@ def choose_model(wanted: Path | None, *, threads: int | None = None) -> Chosen:
     return chosen
 
 
-def called(path: Path) -> str:
+def model_name(path: Path) -> str:
     """The model's name for people."""
     return "the general model of this package" if path == paths.GENERAL else str(path)
 

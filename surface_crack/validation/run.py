@@ -46,7 +46,7 @@ from surface_crack.project.names import readable
 from surface_crack.project.params import PARAMS, Params, check_params, parse_params
 from surface_crack.scoring.score_map import scale_of, scaled, score_pixels
 from surface_crack.scoring.scorer import Scorer
-from surface_crack.scoring.which_model import called, choose_model
+from surface_crack.scoring.which_model import choose_model, model_name
 from surface_crack.splitting.groups import group_photos, pattern_keys
 from surface_crack.splitting.near_duplicates import find_duplicates
 from surface_crack.splitting.ties import equal_pairs
@@ -140,7 +140,7 @@ def validate_photos(
             "learnt_side": scorer.photo_side,
             "size_note": "" if patch_px else size_warning(side, scorer.photo_side),
             "path": readable(str(path)),
-            "model": readable(f"{called(model)} ({why})"),
+            "model": readable(f"{model_name(model)} ({why})"),
             "rule": scorer.rule,
             "temperature": scorer.temperature,
             "trained_on": None if known is None else len(packed.rows) - len(unseen),

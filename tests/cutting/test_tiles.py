@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from surface_crack.cutting.outlines import Marks, read_labels
 from surface_crack.cutting.rule import label_of
-from surface_crack.cutting.tiles import PATTERN, cut
+from surface_crack.cutting.tiles import GROUP_PATTERN, cut
 from surface_crack.photos.listing import class_labels, list_photos
 from surface_crack.project.errors import DataError
 from surface_crack.splitting.groups import pattern_keys
@@ -99,7 +99,7 @@ def test_tiles_of_both_classes_and_none_that_is_ambiguous(
     assert "Non-cracked/site_cracked-1.jpg" in names
     listing = list_photos(out, class_labels(["Non-cracked"], ["Cracked"]))
     photos = [photo.path for photo in listing.photos]
-    keys = pattern_keys(PATTERN, ["tiles"] * len(photos), photos)
+    keys = pattern_keys(GROUP_PATTERN, ["tiles"] * len(photos), photos)
     assert len(set(keys)) == 2
     assert None not in keys
 

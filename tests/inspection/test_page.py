@@ -15,10 +15,10 @@ from surface_crack.inspection import page as module
 from surface_crack.inspection.folder import Record
 from surface_crack.inspection.inputs import Item
 from surface_crack.inspection.model_facts import Facts
-from surface_crack.inspection.overlay import draw
+from surface_crack.inspection.overlay import draw_pictures
 from surface_crack.inspection.page import page
 from surface_crack.inspection.photo import Inspection, Settings
-from surface_crack.inspection.records import failed, inspected, write_record
+from surface_crack.inspection.records import photo_record, unreadable_record, write_record
 from surface_crack.inspection.regions import Cells, find_regions
 from surface_crack.photos.listing import Photo
 from tests.support import browser
@@ -40,7 +40,7 @@ def record(out: Path, name: str, peak: float, verdict: str, *flags: str) -> Reco
     """A photo of that peak probability, its pictures and its record written to `out`."""
     item = Item(name, Photo("", name, 0, out), "")
     if verdict == "unreadable":
-        made = failed(item, "", "damaged: <broken>")
+        made = unreadable_record(item, "", "damaged: <broken>")
         write_record(out, made, None)
         return made
     probability = np.zeros((30, 40), np.float32)
@@ -49,8 +49,8 @@ def record(out: Path, name: str, peak: float, verdict: str, *flags: str) -> Reco
     regions = find_regions(grid, 0.5)
     share = float((probability >= 0.5).mean())
     found = Inspection(2000, 1500, grid, regions, share, peak, list(flags), verdict, None, [64.0])
-    pictures = draw(found, Image.new("RGB", (1000, 750), (140, 140, 140)), SETTINGS)
-    made = inspected(item, "", found, pictures)
+    pictures = draw_pictures(found, Image.new("RGB", (1000, 750), (140, 140, 140)), SETTINGS)
+    made = photo_record(item, "", found, pictures)
     write_record(out, made, pictures)
     return made
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 from sklearn.datasets import load_sample_image
 
 from surface_crack.inspection.photo import Settings, inspect_photo
-from surface_crack.inspection.quality import flags, survey
+from surface_crack.inspection.quality import flags, measure_patches
 from surface_crack.project import paths
 from surface_crack.sample.photo import draw
 from surface_crack.scoring.scorer import Scorer, load_scorer
@@ -75,9 +75,9 @@ def test_contrast_that_no_training_photo_had_is_unlike() -> None:
 def test_one_sharp_edge_does_not_make_a_photo_sharp() -> None:
     grey = np.full((256, 256, 3), 100, np.uint8)
     grey[:, 128:] = 200
-    assert np.median(survey(grey, 64).detail) == 0
+    assert np.median(measure_patches(grey, 64).detail) == 0
     noise = np.random.default_rng(0).normal(100, 5, (256, 256, 1)).round().astype(np.uint8)
-    found = survey(noise.repeat(3, axis=2), 64).detail
+    found = measure_patches(noise.repeat(3, axis=2), 64).detail
     assert np.median(found) == pytest.approx(5 * 20**0.5, rel=0.05)  # 4 * 4 + 4 of the variance
 
 

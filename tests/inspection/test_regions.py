@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from surface_crack.inspection.photo import Settings, smallest_crack
-from surface_crack.inspection.regions import Cells, cells, doubt, find_regions, labelled
+from surface_crack.inspection.regions import (
+    Cells,
+    cells,
+    find_regions,
+    label_components,
+    unsure_range,
+)
 from surface_crack.scoring.score_map import ScoreMap
 
 
@@ -81,7 +87,7 @@ def test_a_crack_gives_a_band_as_wide_as_a_patch() -> None:
 def test_labels_are_those_of_scipy(rows: int, columns: int, share: float, seed: int) -> None:
     ndimage = pytest.importorskip("scipy.ndimage")
     mask = np.random.default_rng(seed).random((rows, columns)) < share
-    labels, count = labelled(mask)
+    labels, count = label_components(mask)
     expected, number = ndimage.label(mask, np.ones((3, 3)))
     assert count == number
     np.testing.assert_array_equal(labels, expected)
@@ -136,8 +142,8 @@ def test_nothing_and_everything() -> None:
 
 
 def test_doubt_is_half_way_to_certainty() -> None:
-    assert doubt(0.5) == (0.25, 0.75)
-    low, high = doubt(0.1)
+    assert unsure_range(0.5) == (0.25, 0.75)
+    low, high = unsure_range(0.1)
     assert low == pytest.approx(0.05)
     assert high == pytest.approx(0.55)
 

@@ -20,7 +20,7 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
-from surface_crack.cli import dispatch, parser
+from surface_crack.cli import parser
 from surface_crack.evaluation.calibration import read_decision
 from surface_crack.inspection import run
 from surface_crack.inspection.folder import picture_paths, record_path
@@ -28,7 +28,7 @@ from surface_crack.inspection.gps import position
 from surface_crack.inspection.inputs import Item, list_inputs
 from surface_crack.inspection.model_facts import score_rows
 from surface_crack.inspection.photo import Settings, inspect_photo, patch_sides
-from surface_crack.inspection.records import remove_others
+from surface_crack.inspection.records import remove_other_records
 from surface_crack.network.model_file import load_model
 from surface_crack.photos.decode import NotAPhoto
 from surface_crack.project.errors import DataError
@@ -60,7 +60,8 @@ def command(folder: Path, *arguments: str) -> tuple[int, str]:
 def inspect(*arguments: str) -> str:
     """The same without a new process, in the current folder: the error's text, or nothing."""
     try:
-        dispatch(parser().parse_args(["inspect", *arguments]))
+        parsed = parser().parse_args(["inspect", *arguments])
+        parsed.run(parsed)
     except DataError as error:
         return str(error)
     return ""
@@ -136,7 +137,7 @@ def test_a_folder_full_of_trouble(model: Path, tmp_path: Path) -> None:
     }
     assert reasons["site/empty.png"] == "empty file"
     for name in ("../out.jpg", "/top.jpg"):
-        assert reasons[f"site/more.zip/{name}"] == "a name that leads out of the archive"
+        assert reasons[f"site/more.zip/{name}"] == "its path escapes the archive"
     one = found["site/one.png"]
     assert (one["width"], one["height"], one["verdict"]) == ("1", "1", "cannot tell")
     assert "small" in one["flags"].split()
@@ -216,9 +217,9 @@ def test_a_result_that_another_run_removed_is_one_line(
     write_folder(tmp_path, {"a.jpg": jpeg(1), "b.jpg": jpeg(2)})
 
     def of_both_runs(out: Path, items: list[Item]) -> None:
-        remove_others(out, items[1:])  # as the other run does, which has no a.jpg
+        remove_other_records(out, items[1:])  # as the other run does, which has no a.jpg
 
-    monkeypatch.setattr("surface_crack.inspection.run.remove_others", of_both_runs)
+    monkeypatch.setattr("surface_crack.inspection.run.remove_other_records", of_both_runs)
     error = inspect("a.jpg", "b.jpg", "--out", "out", "--model", str(model))
     assert error.startswith("the result of 'a.jpg' is gone from out: another run writes there, or")
 
@@ -243,7 +244,7 @@ def test_heic_is_done_again_once_it_can_be_read(
         (("nowhere", "--out", "out"), "nowhere does not exist: give photos, folders or zips"),
         (("notes.txt", "--out", "out"), "notes.txt is no folder, and its name does not end"),
         (("empty", "--out", "out"), "no photo found in empty"),
-        (("bad.zip", "--out", "out"), "bad.zip is not a zip that can be read"),
+        (("bad.zip", "--out", "out"), "bad.zip is not a readable zip"),
         (("a.jpg", "--out", "notes.txt"), "notes.txt is a file, or lies below one: give"),
         (("a.jpg", "--out", "out", "--model", "no.onnx"), "no.onnx is missing: run `make export`"),
     ],
@@ -519,7 +520,10 @@ def test_a_table_of_others_is_not_replaced(model: Path, tmp_path: Path) -> None:
         tmp_path, {"site/1.jpg": jpeg(1), "p/photos.csv": b"mine", "p/results/a.json": b"1"}
     )
     error = inspect("site", "--out", "p", "--model", str(model))
-    assert error == "p/photos.csv is there and of no earlier report: give another --out, or move it"
+    assert (
+        error == "p/photos.csv already exists and was not written by surface-crack: choose another "
+        "--out, or move it"
+    )
     assert (tmp_path / "p/photos.csv").read_bytes() == b"mine"
     assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["photos.csv", "results"]
 
@@ -620,7 +624,7 @@ def test_linked_folders_are_read_once_and_never_in_circles(
     (tmp_path / "site/zz").symlink_to(tmp_path / "other/deep")
     (tmp_path / "other/deep/loop").symlink_to("..")
     (tmp_path / "site/root").symlink_to("/")
-    holds = "is a link to a folder that holds one that is read already"
+    holds = "is a link to a parent of a folder that has already been read"
     items = list_inputs([tmp_path / "site"], tmp_path / "out")
     assert [(item.name, item.problem) for item in items] == [
         ("site/a.jpg", ""),
@@ -629,7 +633,7 @@ def test_linked_folders_are_read_once_and_never_in_circles(
         ("site/root/", holds),
     ]
     for name in ("link/deep/loop", "zz"):  # as `latest` beside what it leads to: nothing is lost
-        assert f"site/{name} is a link to a folder that is read already" in caplog.text
+        assert f"site/{name} is a link to a folder that has already been read" in caplog.text
 
 
 def test_no_name_begins_a_formula(model: Path, tmp_path: Path) -> None:
@@ -720,8 +724,8 @@ def test_a_model_of_drawings_says_so(finished: Project, tmp_path: Path) -> None:
     shutil.copytree(finished.root / "models", tmp_path / "taken along")
     taken = ("--model", f"taken along/{MODEL}")
     code, text = command(tmp_path, "a.jpg", "--out", "report", *taken)
-    assert (code, text.count("learnt from drawings alone")) == (0, 1)
-    assert "learnt from drawings alone" in (tmp_path / "report/report.html").read_text()
+    assert (code, text.count("trained on drawings alone")) == (0, 1)
+    assert "trained on drawings alone" in (tmp_path / "report/report.html").read_text()
 
 
 def test_a_report_says_what_the_models_scores_are_about(tmp_path: Path) -> None:

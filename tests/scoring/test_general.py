@@ -15,7 +15,7 @@ from PIL import Image
 from surface_crack.evaluation.calibration import read_decision
 from surface_crack.inspection.photo import Settings, inspect_photo
 from surface_crack.network.cracknet import CrackNet
-from surface_crack.network.model_file import OFF, load_model
+from surface_crack.network.model_file import DEFAULTS, load_model
 from surface_crack.project import paths
 from surface_crack.scoring.scorer import load_scorer
 from surface_crack.validation.run import validate_photos
@@ -49,8 +49,8 @@ def test_it_was_made_by_the_params_beside_it() -> None:
     assert isinstance(model, CrackNet)
     params = yaml.safe_load(paths.GENERAL_PARAMS.read_text("utf-8"))
     for name, value in params.items():
-        if name in config or name in OFF:
-            assert config.get(name, OFF.get(name)) == value, name
+        if name in config or name in DEFAULTS:
+            assert config.get(name, DEFAULTS.get(name)) == value, name
     assert config["sources"] == ["drone", "metu", "sdnet", "sdnet-more"]
     assert read_decision(HERE / "decision.json", paths.GENERAL_WEIGHTS).threshold > 0.05
 

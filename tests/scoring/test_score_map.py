@@ -11,7 +11,7 @@ from surface_crack.dataset import Subset
 from surface_crack.network.cracknet import CrackNet
 from surface_crack.network.training import predict
 from surface_crack.photos.decode import decode, decode_photo
-from surface_crack.scoring.score_map import mirrored, scale_of, scaled, score_photo
+from surface_crack.scoring.score_map import pad_mirrored, scale_of, scaled, score_photo
 from surface_crack.scoring.scorer import Scorer
 from tests.support.makers import LIMITS, encoded
 from tests.support.networks import DECISION, random_cracknet, scorer_of, spread
@@ -162,9 +162,9 @@ def test_the_scale_is_exact_and_what_is_left_over_is_kept() -> None:
 
 def test_mirroring_adds_no_more_than_it_must() -> None:
     pixels = photo_of(70, 64)
-    assert mirrored(pixels, 64, 8).shape == (64, 72, 3)
-    np.testing.assert_array_equal(mirrored(pixels, 64, 8)[:, 70:], pixels[:, :67:-1])
-    assert mirrored(pixels[:5, :1], 64, 8).shape == (64, 64, 3)
+    assert pad_mirrored(pixels, 64, 8).shape == (64, 72, 3)
+    np.testing.assert_array_equal(pad_mirrored(pixels, 64, 8)[:, 70:], pixels[:, :67:-1])
+    assert pad_mirrored(pixels[:5, :1], 64, 8).shape == (64, 64, 3)
 
 
 def test_a_jpeg_made_smaller_in_decoding_keeps_its_places(scorer: Scorer) -> None:

@@ -86,7 +86,7 @@ def test_blocks_leave_no_seam(
     whole = scorer.score(pixels)
     assert whole.shape == (269 // scorer.step + 1, 386 // scorer.step + 1)
     for block in (1, 130, 200, 300):  # even one smaller than a patch
-        monkeypatch.setattr(module, "BLOCK", block)
+        monkeypatch.setattr(module, "BLOCK_SIDE", block)
         np.testing.assert_allclose(scorer.score(pixels), whole, atol=1e-4)
 
 
@@ -96,7 +96,7 @@ def test_photos_normalised_one_by_one_are_scored_in_batches(
     scorer = scorer_of(tmp_path, network("photo"))
     pixels = noise(200, 300)
     whole = scorer.score(pixels)
-    monkeypatch.setattr(module, "AT_ONCE", 5)
+    monkeypatch.setattr(module, "BATCH", 5)
     np.testing.assert_allclose(scorer.score(pixels), whole, atol=1e-4)
 
 

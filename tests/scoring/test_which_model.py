@@ -8,7 +8,7 @@ import pytest
 from surface_crack.project import paths
 from surface_crack.project.errors import DataError
 from surface_crack.scoring import which_model
-from surface_crack.scoring.which_model import called, choose_model
+from surface_crack.scoring.which_model import choose_model, model_name
 from tests.support.networks import random_cracknet, save_network
 from tests.support.project import Project
 
@@ -25,14 +25,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_without_one_of_ones_own_it_is_the_general_model() -> None:
     chosen = choose_model(None)
     assert (chosen.path, chosen.why) == (paths.GENERAL, "no model in models/ here")
-    assert called(chosen.path) == "the general model of this package"
+    assert model_name(chosen.path) == "the general model of this package"
 
 
 def test_a_model_that_has_learnt_from_photos_is_ones_own(here: Path) -> None:
     save_network(here / "models", random_cracknet())
     chosen = choose_model(None)
     assert (chosen.path, chosen.why) == (paths.MODEL, "the one in models/")
-    assert called(chosen.path) == "models/crack.safetensors"
+    assert model_name(chosen.path) == "models/crack.safetensors"
 
 
 def test_where_there_is_no_pytorch_the_exported_one_is(
