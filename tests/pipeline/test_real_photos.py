@@ -1,4 +1,4 @@
-"""The pipeline on real photos, and on a folder full of trouble."""
+"""The pipeline on real photos, and on a folder with problematic files."""
 
 import json
 import shutil
@@ -55,8 +55,8 @@ def test_metu_from_zip_folder_and_collection(real_data: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_metu_twins_stand_on_one_side(real_data: Path, tmp_path: Path) -> None:
-    """Judged by another method: a difference hash of 256 bits, at most 18 of them different."""
+def test_near_duplicates_in_metu_are_kept_in_the_same_set(real_data: Path, tmp_path: Path) -> None:
+    """Checked by an independent method: 256-bit difference hashes that differ in <= 18 bits."""
     project = new_project(tmp_path / "project", raw=real_data / "metu.zip")
     project.dvc("repro", "split")
     part = np.empty(len(index_of(project)), int)
@@ -74,7 +74,7 @@ def test_metu_twins_stand_on_one_side(real_data: Path, tmp_path: Path) -> None:
             one += start
             near[one[one != two]] = True
             assert (part[one] == part[two]).all()
-    assert near.sum() > 4000  # the hash does find them
+    assert near.sum() > 4000  # the hash finds near-duplicates
     numbers = json.loads((project.root / "metrics/split.json").read_text())
     assert numbers["near_duplicates_leaked"] == 0
     assert numbers["near_duplicates_leaked_by_random_split"] > 1500
@@ -101,8 +101,8 @@ def test_metu_in_temporary_experiments(real_data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_archive_that_dvc_tracks_travels_into_other_folders(tmp_path: Path) -> None:
-    """`dvc exp run --temp` and `--queue` work in another folder, a clone in yet another."""
+def test_temporary_experiments_find_an_archive_that_dvc_tracks(tmp_path: Path) -> None:
+    """`dvc exp run --temp` and `--queue` run in another folder."""
     project = new_project(tmp_path / "project", raw="data/raw/mine.zip", epochs=1, image_size=48)
     write_zip(project.root / "data/raw/mine.zip", metu_like(40))
     project.dvc("add", "data/raw/mine.zip")
@@ -113,8 +113,8 @@ def test_an_archive_that_dvc_tracks_travels_into_other_folders(tmp_path: Path) -
     assert "elsewhere" in project.dvc("exp", "list")
 
 
-def test_a_folder_full_of_trouble_goes_through(tmp_path: Path) -> None:
-    """Good files are counted, bad ones listed with reasons, nothing is dropped."""
+def test_a_folder_with_problematic_files_is_processed(tmp_path: Path) -> None:
+    """Good files are used, bad ones listed with reasons, none is dropped silently."""
     orientation = Image.Exif()
     orientation[0x0112] = 6
     good = metu_like(40) | {
@@ -157,7 +157,7 @@ def test_a_folder_full_of_trouble_goes_through(tmp_path: Path) -> None:
     assert "Traceback" not in output
 
 
-def test_what_the_user_must_mend_is_one_line(tmp_path: Path) -> None:
+def test_a_user_error_is_one_line(tmp_path: Path) -> None:
     write_zip(tmp_path / "one.zip", {"Positive/1.jpg": jpeg(1)})
     project = new_project(tmp_path / "project", raw=tmp_path / "one.zip")
     output = project.dvc("repro", check=False)
