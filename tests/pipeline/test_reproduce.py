@@ -18,7 +18,7 @@ LIGHT = ("prepare", "group", "split")  # stages without torch: the same bytes on
 PHOTOS = 60
 
 # From 60 synthetic photos, with Pillow 13.0.0, libjpeg-turbo 3.2.0. If a change to this project
-# alters them, update dvc.lock as well; if another release of a library does, find out which and why.
+# alters them, update dvc.lock as well; if a new release of a library does, find out which and why.
 PINNED = {
     "data/prepared/images.npy": "b8456ae642438f9f",
     "data/prepared/index.csv": "604aa4f5eb3679b8",

@@ -114,7 +114,7 @@ def test_every_file_in_a_zip_is_used_or_listed(project: Project, tmp_path: Path)
 
 
 def as_listed(entry: rubbish.Entry) -> str:
-    """An entry's name as zipfile reads it: up to a NUL, in code page 437 unless flagged as UTF-8."""
+    """An entry's name as zipfile reads it: up to a NUL, in code page 437 if not flagged UTF-8."""
     name = entry.name if entry.flags & 1 << 11 else entry.name.encode().decode("cp437")
     return re.sub(r"^\./", "", name.replace("\\", "/")).split("\0")[0] or "."
 
