@@ -1,7 +1,8 @@
-"""Whether a tile shows a crack, by what is known of the photo: yes, no, or better left out.
+"""Label a tile from the annotations of its photo: positive, negative or ambiguous.
 
-A tile whose crack only touches its rim teaches little, and is an argument in any test. So there
-are two rims: a crack must reach into the inner one, and none may come near from outside.
+A tile whose crack only touches its border is of little use for training and disputable in a test.
+So a positive needs a crack in its inner part, and a negative none in the tile or close to it; all
+other tiles are ambiguous.
 """
 
 import numpy as np
@@ -9,17 +10,18 @@ from numpy.typing import NDArray
 
 from surface_crack.cutting.outlines import Box, Marks
 
-INNER_MARGIN = 0.1  # of a tile's side: a crack must be so far inside
-OUTER_MARGIN = 0.05  # likewise outside of a tile without a crack
-MIN_LENGTH = 0.5  # of a tile's side: so much of a crack it must show, lengthwise
+INNER_MARGIN = 0.1  # of a tile's side: border in which a crack does not count
+OUTER_MARGIN = 0.05  # of a tile's side: distance of a negative tile to the nearest crack
+MIN_LENGTH = 0.5  # of a tile's side: length of crack that a positive tile must show
 
 
 def label_of(marks: Marks, left: int, top: int, side: int) -> int | None:
-    """1: the tile shows a crack, 0: it shows none, None: it is ambiguous.
+    """Label a tile: 1 if it shows a crack, 0 if not, None if that is ambiguous.
 
-    A mask must have pixels of a crack in the inner part that stretch over LONG of the side. A box
-    says less: somewhere in it is a crack, most likely from end to end of its longer side. So the
-    tile must cover the box's shorter side, and LONG of a tile along the other, or all of the box.
+    In a mask, the crack pixels in the inner part must span MIN_LENGTH of the side. A box only says
+    that it contains a crack, most likely along its longer side. So the inner part must cover the
+    box's shorter side completely, and along the longer one MIN_LENGTH of the tile's side, or all of
+    the box.
     """
     tile = left, top, left + side, top + side
     near = _grown(tile, OUTER_MARGIN * side)

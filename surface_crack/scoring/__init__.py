@@ -1,8 +1,8 @@
-"""A trained model, ready for whole photos: the public API, and all that it takes.
+"""Score whole photos with a trained model: the public API.
 
-A scorer is a network with its calibration, by PyTorch or by ONNX Runtime. It gives a probability
-per patch; a score map gives one per part of a photo of any size. PyTorch is imported only where a
-.safetensors file is loaded.
+A scorer is a network with its calibration, run by PyTorch or ONNX Runtime, that gives a probability
+per patch. A score map holds the probabilities of all patches of a photo of any size. PyTorch is
+imported only to load a .safetensors file.
 """
 
 from surface_crack.photos.decode import decode_photo

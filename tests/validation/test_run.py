@@ -211,7 +211,7 @@ def test_out_must_not_be_among_the_photos_or_overwrite_other_files(
 def test_an_invalid_pattern_is_a_usage_error(tmp_path: Path) -> None:
     code, _, errors = validate(tmp_path, "site", "--group-pattern", "(")
     assert code == 2
-    assert "argument --group-pattern: is no regular expression" in errors
+    assert "argument --group-pattern: is not a regular expression" in errors
 
 
 @pytest.mark.usefixtures("there")
@@ -306,7 +306,7 @@ def test_the_report_states_the_model_and_why_it_was_chosen(
     assert "\nModel: models/crack.safetensors (given by --model).\n" in text
     assert found["rule"] == json.loads((there / "models/decision.json").read_text())["rule"]
     unasked, text = validated(site, model=None)
-    expected = "the general model of this package (the one in models/ has seen drawings only)"
+    expected = "the general model of this package (the one in models/ was trained on drawings only)"
     assert unasked["model"] == expected
     assert unasked["trained_on"] is None
     assert unasked["learnt_from"] != ["synthetic"]
@@ -438,7 +438,7 @@ def test_an_inspection_report_quotes_the_verdict_on_its_model(
     inspect(Request([photo], tmp_path / "report", paths.MODEL, validated=report))
     page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
     recall = percent(found["scores"]["recall"]["value"])
-    quote = f"surface-crack validate, on 80 photos of {site}: "
+    quote = f"surface-crack validate on 80 photos of {site}: "
     assert quote in page.split('<article class="photo"')[0]
     assert f"(recall {recall}; specificity " in page
     assert found["verdict"]["use"] == "no"
