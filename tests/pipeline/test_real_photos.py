@@ -20,7 +20,7 @@ def index_of(project: Project) -> pd.DataFrame:
 
 @pytest.mark.slow
 def test_metu_from_zip_folder_and_collection(real_data: Path, tmp_path: Path) -> None:
-    """Same rows, same labels; good and calibrated on the test part; no thousands of files."""
+    """Same rows, same labels; accurate and calibrated on the test set; few files."""
     project = new_project(tmp_path / "project", raw=real_data / "metu.zip")
     project.dvc("repro")
     scores = json.loads((project.root / "metrics/evaluate.json").read_text())
@@ -48,8 +48,8 @@ def test_metu_from_zip_folder_and_collection(real_data: Path, tmp_path: Path) ->
     project.set(raw=both)
     project.dvc("repro", "prepare")
     pooled = index_of(project)
-    part = pooled[pooled["source"] == "metu"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(part, from_zip)
+    metu = pooled[pooled["source"] == "metu"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(metu, from_zip)
     assert (pooled["source"] == "sdnet").sum() == 6642
     assert pooled["path"].str.startswith("Decks/Cracked/").sum() == 358
 
@@ -59,21 +59,21 @@ def test_near_duplicates_in_metu_are_kept_in_the_same_set(real_data: Path, tmp_p
     """Checked by an independent method: 256-bit difference hashes that differ in <= 18 bits."""
     project = new_project(tmp_path / "project", raw=real_data / "metu.zip")
     project.dvc("repro", "split")
-    part = np.empty(len(index_of(project)), int)
+    set_of = np.empty(len(index_of(project)), int)
     for number, name in enumerate(("train", "val", "test")):
-        part[pd.read_csv(project.root / f"data/split/{name}.csv")["row"]] = number
+        set_of[pd.read_csv(project.root / f"data/split/{name}.csv")["row"]] = number
     images = np.load(project.root / "data/prepared/images.npy")
     photos = [Image.fromarray(photo).convert("L") for photo in images]
     first = hashes(photos)
     near = np.zeros(len(photos), bool)
-    for turn in (None, *Image.Transpose):
-        other = first if turn is None else hashes([photo.transpose(turn) for photo in photos])
+    for flip in (None, *Image.Transpose):
+        other = first if flip is None else hashes([photo.transpose(flip) for photo in photos])
         for start in range(0, len(photos), 1000):
             distance = (256 - first[start : start + 1000] @ other.T) / 2
             one, two = np.nonzero(distance <= 18)
             one += start
             near[one[one != two]] = True
-            assert (part[one] == part[two]).all()
+            assert (set_of[one] == set_of[two]).all()
     assert near.sum() > 4000  # the hash finds near-duplicates
     numbers = json.loads((project.root / "metrics/split.json").read_text())
     assert numbers["near_duplicates_leaked"] == 0
