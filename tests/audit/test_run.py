@@ -116,7 +116,7 @@ def test_missing_outputs_name_the_command_that_makes_them(tmp_path: Path) -> Non
 
 def test_a_training_error_ends_the_audit(here: Project, tmp_path: Path) -> None:
     here.set(model="notebook", image_size=120)  # the packed photos have 48 pixels
-    with pytest.raises(TrainingError, match="^model notebook takes photos of 120 pixels, got 48"):
+    with pytest.raises(TrainingError, match="^model notebook needs photos of 120 pixels, got 48"):
         audit(tmp_path / "out", 2)
     assert not list((tmp_path / "out").iterdir())
 
