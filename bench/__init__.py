@@ -1,1 +1,1 @@
-"""Measurements of speed and of error rates, run by hand. Not tests: nothing here can fail."""
+"""Benchmarks of speed and of accuracy, run by hand. They are not tests and have no pass or fail."""

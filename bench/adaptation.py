@@ -1,16 +1,16 @@
-"""What a few hundred labelled photos of one's own bring, from scratch and from the general model.
+"""Benefit of a few hundred labelled photos of a new surface, from scratch and by fine-tuning.
 
-    cp docs/site.yaml params.yaml   # set raw to an archive of a surface the general model never saw
+    cp docs/site.yaml params.yaml   # set raw to an archive of a surface new to the general model
     dvc repro group
     python -m bench.adaptation --work data/adaptation
 
-Reads params.yaml and what `prepare` and `group` made of it. For each of --counts so many photos are
-drawn, groups whole, --draws times; all others judge. The drawn ones train, by the train stage
-itself: with `init: general`, and with `init: ''` at --lr, longer. The share `val_share` of them
-chooses the temperature. Beside both: the general model as it is.
+Reads params.yaml and the outputs of `prepare` and `group`. For each of --counts, draws that many
+photos --draws times, keeping groups together; all others are the test set. The train stage trains
+on the drawn photos with `init: general`, and, for more epochs, with `init: ''` and --lr. The share
+`val_share` of them is used for temperature scaling. The general model without fine-tuning is the
+baseline.
 
-What is done is kept in --work: started again, it goes on where it ended, as long as params and data
-are the same.
+Finished runs are kept in --work: run again, it skips them, unless params or data have changed.
 """
 
 import argparse
@@ -25,9 +25,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from surface_crack.audit.folds import Photos, train_and_val
-from surface_crack.audit.refit import judge, refit
-from surface_crack.dataset import Part, read_groups, read_images, read_index
+from surface_crack.audit.folds import Photos, split_train_val
+from surface_crack.audit.refit import predict_calibrated, refit
+from surface_crack.dataset import Subset, read_groups, read_images, read_index
 from surface_crack.evaluation.calibration import read_decision
 from surface_crack.network.model_file import load_model
 from surface_crack.network.training import predict
@@ -39,21 +39,23 @@ from surface_crack.project.params import Params, check_params
 
 
 class Way(NamedTuple):
-    """How to come to a model."""
+    """A way of training a model."""
 
     name: str
-    changed: dict[str, object]  # of params.yaml
+    changed: dict[str, object]  # overrides of params.yaml
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--work", type=Path, required=True, help="folder for what is done")
-    parser.add_argument("--counts", type=int, nargs="+", default=[50, 100, 200, 400])
-    parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--lr", type=float, default=0.005, help="from scratch")
-    parser.add_argument("--epochs", type=int, default=60, help="from scratch")
+    parser.add_argument("--work", type=Path, required=True, help="folder for finished runs")
+    parser.add_argument(
+        "--counts", type=int, nargs="+", default=[50, 100, 200, 400], help="numbers of photos"
+    )
+    parser.add_argument("--draws", type=int, default=5, help="number of random draws")
+    parser.add_argument("--lr", type=float, default=0.005, help="learning rate from scratch")
+    parser.add_argument("--epochs", type=int, default=60, help="epochs from scratch")
     arguments = parser.parse_args()
 
     p = check_params()
@@ -67,7 +69,7 @@ def main() -> None:
     print(f"settings and data {work.name}, data {data[:12]}, general model {general[:12]}\n")
     head = "| photos | " + " | ".join(f"{name}: ROC AUC, accuracy" for name in NAMES) + " |"
     print(head + "\n|---|" + "---|" * len(NAMES))
-    untouched = logits_of(paths.GENERAL_WEIGHTS, index)
+    general_logits = logits_of(paths.GENERAL_WEIGHTS, index)
     for count in arguments.counts:
         scores: dict[str, list[tuple[float, float]]] = {name: [] for name in NAMES}
         for number in range(arguments.draws):
@@ -76,8 +78,8 @@ def main() -> None:
             decision = read_decision(
                 paths.GENERAL_WEIGHTS.with_name(paths.DECISION.name), paths.GENERAL_WEIGHTS
             )
-            as_it_is = decision.probabilities(untouched[others])
-            scores[NAMES[0]].append(scores_of(labels, as_it_is))
+            baseline = decision.probabilities(general_logits[others])
+            scores[NAMES[0]].append(scores_of(labels, baseline))
             for way in ways:
                 folder = work / f"{count}-{number}-{way.name.replace(' ', '-')}"
                 scores[way.name].append(adapted(folder, index, own, others, way, p, number))
@@ -88,13 +90,13 @@ def main() -> None:
         print(f"| {count} | {' | '.join(cells)} |", flush=True)
 
 
-NAMES = ("the general model as it is", "from scratch", "from the general model")
+NAMES = ("general model, not fine-tuned", "from scratch", "from the general model")
 
 
 def draw(
     index: pd.DataFrame, count: int, number: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(rows of about `count` photos in whole groups, rows of all others)."""
+    """(rows of at most `count` random photos, in whole groups; rows of all others)."""
     groups = index["group"].to_numpy()
     order = np.random.default_rng(number).permutation(np.unique(groups))
     sizes = index.groupby("group").size()[order].cumsum()
@@ -111,17 +113,17 @@ def adapted(
     p: Params,
     seed: int,
 ) -> tuple[float, float]:
-    """Scores on `others` of a model trained on `own`."""
+    """(ROC AUC, accuracy) on `others` of a model trained on `own`."""
     done = folder / "scores.json"
     if not done.exists():
         folder.mkdir(parents=True, exist_ok=True)
         labels = index["label"].to_numpy()
         photos = Photos(labels, index["source"].tolist(), index["group"].tolist())
-        train, val = train_and_val(photos, own, p.val_share, seed)
+        train, val = split_train_val(photos, own, p.val_share, seed)
         changed = replace(p, **{"seed": seed, **way.changed})  # type: ignore[arg-type]
         model = refit(folder.resolve(), train, val, labels, changed)
-        parts = (Part(read_images(), rows, labels[rows]) for rows in (val, others))
-        auc, accuracy = scores_of(labels[others], judge(model, *parts))
+        parts = (Subset(read_images(), rows, labels[rows]) for rows in (val, others))
+        auc, accuracy = scores_of(labels[others], predict_calibrated(model, *parts))
         write_json(done, {"roc_auc": auc, "accuracy": accuracy})
     found = read_json(done)
     return found["roc_auc"], found["accuracy"]
@@ -135,7 +137,7 @@ def scores_of(labels: NDArray[np.int64], probability: NDArray[np.float64]) -> tu
 
 def logits_of(model: Path, index: pd.DataFrame) -> NDArray[np.float32]:
     every = np.arange(len(index))
-    return predict(load_model(model)[0], Part(read_images(), every, index["label"].to_numpy()))
+    return predict(load_model(model)[0], Subset(read_images(), every, index["label"].to_numpy()))
 
 
 def spread(values: tuple[float, ...]) -> str:

@@ -1,10 +1,10 @@
-"""How fast photos become pixels: every decoder that is installed, and `prepare`'s packing.
+"""Speed of decoding photos, with every installed decoder, and of packing in `prepare`.
 
     python -m bench.decoding metu.zip
 
-Decoders get bytes in memory and keep nothing; packing also reads, checks, scales, hashes and
-writes. OpenCV and PyTurboJPEG take part where they are installed. Threads and processes are as
-many as cores; processes hand small pixels back, as packing would need them.
+Decoders get bytes in memory and discard their output; packing also reads, checks, resizes, hashes
+and writes. OpenCV and PyTurboJPEG are measured if installed. There are as many threads or processes
+as cores; processes return resized pixels, as packing would need them.
 """
 
 import zipfile
@@ -34,14 +34,14 @@ from surface_crack.threads import cores
 
 P = check_params()
 SIZE, LIMITS = P.image_size, Limits(P.max_pixels, P.max_bytes)
-CONTENTS: list[bytes] = []  # of the photos; each process has its own
+CONTENTS: list[bytes] = []  # JPEG files; each process loads its own
 Pool = ThreadPoolExecutor | ProcessPoolExecutor
 
 
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("raw", type=Path)
-    parser.add_argument("--photos", type=int, default=4000, help="as many, evenly from all")
+    parser.add_argument("--photos", type=int, default=4000, help="number, evenly spaced")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     load(options.raw, options.photos)
@@ -74,7 +74,7 @@ def load(raw: Path, count: int) -> None:
 
 @cache
 def full() -> dict[str, Callable[[bytes], object]]:
-    """What decodes all pixels of a JPEG."""
+    """Decoders of a whole JPEG at full resolution, by name."""
     found: dict[str, Callable[[bytes], object]] = {
         "simplejpeg": lambda content: simplejpeg.decode_jpeg(content, "RGB"),
         "Pillow": lambda content: Image.open(BytesIO(content)).load(),
@@ -89,7 +89,7 @@ def full() -> dict[str, Callable[[bytes], object]]:
         cv2 = import_module("cv2")
         cv2.setNumThreads(1)
         found["OpenCV"] = lambda content: cv2.imdecode(np.frombuffer(content, np.uint8), 1)
-    with suppress(ImportError, RuntimeError):  # not here, or without the library that it wraps
+    with suppress(ImportError, RuntimeError):  # not installed, or without the library it wraps
         found["PyTurboJPEG"] = import_module("turbojpeg").TurboJPEG().decode
     return found
 
@@ -125,7 +125,7 @@ def decode_some(name: str, start: int) -> Sequence[object]:
 
 
 def stores(folder: Path) -> dict[str, list[Photo]]:
-    """The photos in memory, once in a stored zip and once in a folder."""
+    """Write the photos to a stored zip and to a folder, and list both."""
     (folder / "raw/positive").mkdir(parents=True)
     with zipfile.ZipFile(folder / "raw.zip", "w") as archive:
         for number, content in enumerate(CONTENTS):
@@ -158,10 +158,10 @@ def report(times: dict[str, list[float]], *, write: bool) -> None:
     size = mean(map(len, CONTENTS)) / 1000
     lines = [
         machine("pillow", "simplejpeg"),
-        f"Photos per second, median (least to most) of {len(times[fastest])} rounds; "
+        f"Photos per second, median (min to max) of {len(times[fastest])} rounds; "
         f"{len(CONTENTS):,} JPEGs of {size:.1f} kB on average.",
         table(["pixels", "", "threads", "processes"], rows),
-        f"The fastest decoder of all pixels is {fastest}. `pack` from a zip has "
+        f"The fastest decoder of all pixels is {fastest}. `pack` from a zip reaches "
         f"{ratio(times[fastest], times[from_zip])} of its rate, and "
         f"{ratio(times[from_folder], times[from_zip])} of the rate from a folder.",
     ]

@@ -1,17 +1,17 @@
-"""How fast whole photos are inspected, and how far two ways of scoring them differ.
+"""Speed of inspecting whole photos, and differences between dense and tiled scoring.
 
     python -m bench.inspect photo.jpg [photo.jpg ...]
 
-For each photo and model, in one process and on one thread, as `surface-crack inspect` works:
+For each photo and model, in one process and on one thread, as in `surface-crack inspect`:
 
-1. From the file to overlay and rows on disk, and what of it are decoding, scaling, scoring, drawing
-   and writing.
-2. Tiles at every half patch, cut and scored one by one, against the dense pass at the same places:
-   tiles of the scaled photo, so that only scoring differs, and tiles of the photo itself at its
-   full size, each scaled by itself, as `prepare` and `evaluate` would, from the file on.
+1. The time from the file to overlay and rows on disk, with its share of decoding, resizing,
+   scoring, drawing and writing.
+2. The dense pass against half-overlapping tiles, cut and scored one by one at the same places:
+   tiles of the resized photo, so that only scoring differs, and tiles of the full-size photo, each
+   resized by itself as in `prepare` and `evaluate`, including decoding.
 
-At last a made-up photo of 100 megapixels, in a process of its own, for the peak of its memory. A
-patch has an even number of photo pixels, so that half of one is a whole number.
+Finally the peak memory for a synthetic photo of 100 megapixels, in a separate process. A patch has
+an even number of photo pixels, so that half a patch is a whole number.
 """
 
 import argparse
@@ -29,12 +29,12 @@ from PIL import Image
 
 from bench.machine import arguments, in_turn, machine, publish, ratio, spread, table
 from surface_crack.inspection.inputs import list_inputs
-from surface_crack.inspection.overlay import draw
-from surface_crack.inspection.photo import Settings, inspect_photo, inspect_whole
-from surface_crack.inspection.records import inspected, write_record
-from surface_crack.photos.decode import resized, whole
+from surface_crack.inspection.overlay import draw_pictures
+from surface_crack.inspection.photo import Settings, inspect_decoded, inspect_photo
+from surface_crack.inspection.records import photo_record, write_record
+from surface_crack.photos.decode import decode_photo, resized
 from surface_crack.project import paths
-from surface_crack.scoring.score_map import mirrored, scale_of, scaled, score_photo
+from surface_crack.scoring.score_map import pad_mirrored, scale_of, scaled, score_photo
 from surface_crack.scoring.scorer import Scorer, load_scorer
 
 LARGE = (11_600, 8_700)  # pixels: 100.9 million
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("photos", type=Path, nargs="*")
     parser.add_argument("--models", type=Path, nargs="+", default=[paths.ONNX, paths.MODEL])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)  # the process of its own
+    parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)  # in the separate process
     options = parser.parse_args()
     scorers = {path: load(path) for path in options.models}
     if options.peak:
@@ -57,12 +57,12 @@ def main() -> None:
         return
     lines = [
         machine("pillow", "simplejpeg", "onnxruntime", "torch") + ", one thread per photo",
-        f"Seconds, median (least to most) of {options.rounds} rounds; times are ratios of these.",
+        f"Seconds, median (min to max) of {options.rounds} rounds; speed-ups are ratios of these.",
     ]
     for model, scorer in scorers.items():
         columns = [measured(scorer, path, options.rounds) for path in options.photos]
         lines += [
-            f"{model.name}, {scorer.patch} model pixels for {even(scorer)} photo pixels:",
+            f"{model.name}, patches of {scorer.patch} model pixels, {even(scorer)} photo pixels:",
             table(
                 ["", *(path.name for path in options.photos)],
                 [[key, *(column[key] for column in columns)] for key in columns[0]],
@@ -83,68 +83,68 @@ def load(model: Path) -> Scorer:
 
 
 def even(scorer: Scorer) -> int:
-    """Side of a patch, photo pixels."""
+    """Side of a patch in photo pixels, an even number."""
     return 2 * round(scorer.photo_side / 2)
 
 
 def score_file(scorer: Scorer, path: Path) -> NDArray[np.float32]:
-    photo = whole(path.read_bytes(), scale_of(scorer, even(scorer)))
+    photo = decode_photo(path.read_bytes(), scale_of(scorer, even(scorer)))
     size = photo.width, photo.height
     return score_photo(scorer, photo.image, even(scorer), size).probability
 
 
 def measured(scorer: Scorer, path: Path, rounds: int) -> dict[str, str]:
-    """What a photo takes, by phase, and how the dense pass compares with tiles."""
+    """Time per phase, and comparison of the dense pass with tiles, as the column of a table."""
     content = path.read_bytes()
     settings = Settings(scorer.threshold, even(scorer))
     scale = scale_of(scorer, even(scorer))
-    photo, large = whole(content, scale), whole(content).image
+    photo, large = decode_photo(content, scale), decode_photo(content).image
     size = photo.width, photo.height
     pixels = scaled(photo.image, scale, size)
-    padded = mirrored(pixels, scorer.patch, scorer.step)
-    found = inspect_whole(scorer, photo, settings)
-    pictures = draw(found, photo.image, settings)
+    padded = pad_mirrored(pixels, scorer.patch, scorer.step)
+    found = inspect_decoded(scorer, photo, settings)
+    pictures = draw_pictures(found, photo.image, settings)
     with TemporaryDirectory(prefix="surface-crack-") as folder:
         out = Path(folder)
         item = list_inputs([path], out)[0]
 
         def write() -> None:
-            write_record(out, inspected(item, "", found, pictures), pictures)
+            write_record(out, photo_record(item, "", found, pictures), pictures)
 
         def everything() -> None:
             result, opened = inspect_photo(scorer, path.read_bytes(), settings)
-            drawn = draw(result, opened.image, settings)
-            write_record(out, inspected(item, "", result, drawn), drawn)
+            drawn = draw_pictures(result, opened.image, settings)
+            write_record(out, photo_record(item, "", result, drawn), drawn)
 
         work: dict[str, Callable[[], object]] = {
-            "decode": lambda: whole(path.read_bytes(), scale),
+            "decode": lambda: decode_photo(path.read_bytes(), scale),
             "scale to model pixels": lambda: scaled(photo.image, scale, size),
             SCORE: lambda: scorer.score(padded),
-            "scores to regions": lambda: inspect_whole(scorer, photo, settings),
-            "draw": lambda: draw(found, photo.image, settings),
+            "scores to regions": lambda: inspect_decoded(scorer, photo, settings),
+            "draw": lambda: draw_pictures(found, photo.image, settings),
             "save pictures and rows": write,
             ALL: everything,
             DENSE: lambda: score_file(scorer, path),
             CUT: lambda: one_by_one(scorer, padded),
-            TILES: lambda: from_photo(scorer, whole(path.read_bytes()).image),
+            TILES: lambda: from_photo(scorer, decode_photo(path.read_bytes()).image),
         }
         times = in_turn(work, rounds)
     rest = [a - b - c for a, b, c in zip(*(times[key] for key in list(work)[3:0:-1]), strict=True)]
     times["scores to regions"] = rest
-    each = scorer.patch // 2 // scorer.step  # scores from one tile to the next
+    stride = scorer.patch // 2 // scorer.step  # dense scores from one tile to the next
     dense = scorer.score(padded)
-    same = np.abs(one_by_one(scorer, padded) - dense[::each, ::each])
+    of_scaled = np.abs(one_by_one(scorer, padded) - dense[::stride, ::stride])
     tiles = from_photo(scorer, large)
-    full = score_photo(scorer, large, even(scorer)).probability[::each, ::each]
-    alike = np.abs(tiles - full[: tiles.shape[0], : tiles.shape[1]])
+    full = score_photo(scorer, large, even(scorer)).probability[::stride, ::stride]
+    of_photo = np.abs(tiles - full[: tiles.shape[0], : tiles.shape[1]])
     return {
         "pixels": f"{size[0]} x {size[1]}",
         "scores": f"{dense.shape[0]} x {dense.shape[1]}",
         **{key: spread(took, "{:.3f}") for key, took in times.items()},
-        f"times that dense is faster than {CUT}": ratio(times[CUT], times[SCORE]),
-        "P differs, mean and most": difference(same),
-        f"times that dense is faster than {TILES}": ratio(times[TILES], times[DENSE]),
-        "P differs there, mean and most": difference(alike),
+        f"speed-up of dense over {CUT}": ratio(times[CUT], times[SCORE]),
+        f"difference in probability from {CUT}: mean, max": difference(of_scaled),
+        f"speed-up of dense over {TILES}": ratio(times[TILES], times[DENSE]),
+        f"difference in probability from {TILES}: mean, max": difference(of_photo),
     }
 
 
@@ -168,7 +168,7 @@ def one_by_one(scorer: Scorer, pixels: NDArray[np.uint8]) -> NDArray[np.float32]
 
 
 def from_photo(scorer: Scorer, image: Image.Image) -> NDArray[np.float32]:
-    """Whole tiles only: the photo ends where the last one does."""
+    """Cut, resize and score whole tiles only; pixels beyond the last tile are left out."""
     side = even(scorer)
     rows, columns = ((full - side) // (side // 2) + 1 for full in (image.height, image.width))
 
@@ -182,7 +182,7 @@ def from_photo(scorer: Scorer, image: Image.Image) -> NDArray[np.float32]:
 
 
 def peak(model: Path, kind: str) -> float:
-    """Megabytes of a process that scores a photo of LARGE pixels."""
+    """Peak memory of a process that scores a photo of LARGE pixels, in megabytes."""
     coarse = np.random.default_rng(0).integers(0, 256, (87, 116, 3), np.uint8)
     content = BytesIO()
     Image.fromarray(coarse).resize(LARGE, Image.Resampling.BICUBIC).save(content, kind)

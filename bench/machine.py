@@ -1,4 +1,4 @@
-"""What measurements share: the machine in a line, medians, tables for docs/performance.md."""
+"""Shared by the benchmarks: machine description, timing, medians, tables in docs/performance.md."""
 
 import argparse
 import platform
@@ -17,11 +17,11 @@ PAGE = Path("docs/performance.md")
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
-    """A parser with `--write`, which every measurement has."""
+    """An argument parser with `--write`, which all published benchmarks have."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE}")
+    parser.add_argument("--write", action="store_true", help=f"write the tables to {PAGE}")
     return parser
 
 
@@ -33,7 +33,7 @@ def machine(*packages: str) -> str:
 
 
 def _processor() -> str:
-    """As Linux calls it; elsewhere only its family is easily had."""
+    """The processor's name on Linux; elsewhere only its family."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -49,37 +49,37 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def in_turn(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each piece of work in each round, after a first round that does not count.
+    """Seconds of each function in each round, after a warm-up round that does not count.
 
-    In turn, so that whatever else the machine does meets all of them.
+    They run alternately, so that other load on the machine affects all of them.
     """
     times: dict[str, list[float]] = {name: [] for name in work}
     for number in range(rounds + 1):
-        for name, piece in work.items():
-            took = seconds(piece)
+        for name, function in work.items():
+            took = seconds(function)
             if number:
                 times[name].append(took)
     return times
 
 
 def ratio(over: Sequence[float], under: Sequence[float]) -> str:
-    """Of two things measured in the same rounds."""
+    """`median (min to max)` of the ratios of two measurements from the same rounds."""
     return spread([a / b for a, b in zip(over, under, strict=True)])
 
 
 def spread(values: Sequence[float], form: str = "{:.2f}") -> str:
-    """`median (least to most)`"""
+    """`median (min to max)`"""
     return "{} ({} to {})".format(*map(form.format, (median(values), min(values), max(values))))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """In Markdown."""
+    """A Markdown table."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def publish(name: str, text: str, *, write: bool) -> None:
-    """Print; and with `write`, replace what stands between the page's two marks of that name."""
+    """Print; with `write`, also replace the text between the markers of that name in the page."""
     command = " ".join(["python -m", f"bench.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
     text = f"`{command.removesuffix(' --write')}`\n\n{text}"
     print(f"\n{text}", flush=True)
@@ -88,5 +88,5 @@ def publish(name: str, text: str, *, write: bool) -> None:
         start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         before, _, rest = page.partition(start)
         _, found, after = rest.partition(end)
-        assert found, f"{PAGE} has no place for {name}"
+        assert found, f"{PAGE} has no markers for {name}"
         write_text(PAGE, f"{before}{start}\n{text}\n{end}{after}")

@@ -1,12 +1,12 @@
-"""How well, how wrongly and how fast twins are found.
+"""Recall, false positives and speed of the near-duplicate search.
 
     python -m bench.near_duplicates metu.zip sdnet.zip
 
-Hits: photos of the archives are put among all of them once more, in twelve disguises, and each must
-come out as a twin of its original. False alarms: no photo of one archive shows what a photo of
-another shows, so every twin across archives is wrong. Missed: a wider search, with four times the
-candidates and a looser second sieve, counts the twins that the usual one overlooks. Time: windows
-cut out of the photos at random are as many different photos as are wanted.
+Recall: altered copies of photos (twelve kinds of alteration) are added to all photos, and each
+should be found as a near-duplicate of its original. False positives: the archives show different
+scenes, so every pair across archives is wrong. Missed pairs: a wider search, with four times the
+candidates and a looser second filter, counts pairs that the usual one misses. Speed: random windows
+of the photos serve as any number of different photos.
 """
 
 import argparse
@@ -29,10 +29,10 @@ from surface_crack.photos.reader import Limits, Reader
 from surface_crack.project.params import check_params
 from surface_crack.splitting import near_duplicates
 from surface_crack.splitting.near_duplicates import find_near_duplicates
-from tests.support.makers import DISGUISES
+from tests.support.makers import ALTERATIONS
 
 SIZE = 64
-PLANTED = 200  # photos per disguise
+ALTERED = 200  # photos per kind of alteration
 COUNTS = (12_500, 25_000, 50_000, 100_000)
 
 
@@ -42,13 +42,13 @@ def main() -> None:
     )
     parser.add_argument("archives", nargs="+", type=Path)
     photos, images, source = read(parser.parse_args().archives)
-    hits(photos, images)
-    false_alarms_and_missed(images, source)
-    growth(images)
+    recall(photos, images)
+    false_positives_and_missed(images, source)
+    scaling(images)
 
 
 def read(archives: list[Path]) -> tuple[list[Photo], NDArray[np.uint8], NDArray[np.int64]]:
-    """(photos, their pixels, number of the archive) without exact copies."""
+    """(photos, their pixels, index of the archive) without exact duplicates."""
     p = check_params()
     photos: list[Photo] = []
     parts: list[NDArray[np.uint8]] = []
@@ -59,64 +59,65 @@ def read(archives: list[Path]) -> tuple[list[Photo], NDArray[np.uint8], NDArray[
             target = Path(folder) / "images.npy"
             results = pack(listing.photos, SIZE, target, Limits(p.max_pixels, p.max_bytes))
             rows = [row for row in results if isinstance(row, Row)]
-            assert len(rows) == len(listing.photos), "a photo that cannot be read"
+            assert len(rows) == len(listing.photos), "a photo cannot be read"
             first = sorted({row.sha256: n for n, row in reversed(list(enumerate(rows)))}.values())
             parts.append(np.load(target)[first])
         photos += [listing.photos[n] for n in first]
         source += [number] * len(first)
         print(
-            f"{archive.name}: {len(first)} photos, {len(rows) - len(first)} exact copies left out"
+            f"{archive.name}: {len(first)} photos, {len(rows) - len(first)} exact duplicates left "
+            "out"
         )
     return photos, np.concatenate(parts), np.array(source)
 
 
-def hits(photos: list[Photo], images: NDArray[np.uint8]) -> None:
-    chosen = np.random.default_rng(0).permutation(len(photos))[: PLANTED * len(DISGUISES)]
-    names = [list(DISGUISES)[n % len(DISGUISES)] for n in range(len(chosen))]
+def recall(photos: list[Photo], images: NDArray[np.uint8]) -> None:
+    chosen = np.random.default_rng(0).permutation(len(photos))[: ALTERED * len(ALTERATIONS)]
+    names = [list(ALTERATIONS)[n % len(ALTERATIONS)] for n in range(len(chosen))]
     p = check_params()
     with Reader(p.max_bytes) as reader:
         originals = [Image.open(BytesIO(reader.read(photos[n]))) for n in chosen]
-        again = [
-            decode(DISGUISES[name](image), SIZE, p.max_pixels).pixels
+        altered = [
+            decode(ALTERATIONS[name](image), SIZE, p.max_pixels).pixels
             for image, name in zip(originals, names, strict=True)
         ]
-    everything = np.concatenate([images, again])
+    everything = np.concatenate([images, altered])
     found = {
         tuple(pair)
         for pair in find_near_duplicates(everything, np.arange(len(everything))).pairs.tolist()
     }
     hit = np.array([(n, len(images) + k) in found for k, n in enumerate(chosen.tolist())])
-    print(f"\nfound among {len(everything)} photos:")
-    for name in DISGUISES:
+    print(f"\nrecall among {len(everything)} photos:")
+    for name in ALTERATIONS:
         of_name = hit[np.array(names) == name]
         print(f"  {name:22}{of_name.sum():4} of {len(of_name)}  {100 * of_name.mean():6.1f} %")
 
 
-def false_alarms_and_missed(images: NDArray[np.uint8], source: NDArray[np.int64]) -> None:
+def false_positives_and_missed(images: NDArray[np.uint8], source: NDArray[np.int64]) -> None:
     every = np.arange(len(images))
     usual = find_near_duplicates(images, every)
     across = source[usual.pairs[:, 0]] != source[usual.pairs[:, 1]]
     wrong = np.unique(usual.pairs[across])
-    with thorough():
+    with wider_search():
         more = find_near_duplicates(images, every)
     print(f"\n{len(usual.pairs)} pairs, {across.sum()} of them across archives: ", end="")
     print(f"{len(wrong)} of {len(images)} photos in a wrong pair")
     extra = {*map(tuple, more.pairs.tolist())} - {*map(tuple, usual.pairs.tolist())}
-    print(f"a wider search finds {len(extra)} pairs more")
+    print(f"a wider search finds {len(extra)} more pairs")
     counts = np.histogram(more.similarity, np.arange(0.6, 1.01, 0.05))
     print("similarities:", ", ".join(f"{low:.2f}: {n}" for n, low in zip(*counts, strict=False)))
 
 
 @contextmanager
-def thorough() -> Iterator[None]:
-    before = near_duplicates.NEIGHBOURS, near_duplicates.CORRELATED
-    near_duplicates.NEIGHBOURS, near_duplicates.CORRELATED = 40, 0.4
+def wider_search() -> Iterator[None]:
+    before = near_duplicates.NEIGHBOURS, near_duplicates.MIN_CORRELATION
+    near_duplicates.NEIGHBOURS, near_duplicates.MIN_CORRELATION = 40, 0.4
     yield
-    near_duplicates.NEIGHBOURS, near_duplicates.CORRELATED = before
+    near_duplicates.NEIGHBOURS, near_duplicates.MIN_CORRELATION = before
 
 
-def growth(images: NDArray[np.uint8]) -> None:
-    print("\nphotos   seconds   per 1,000   memory of the process, MB")
+def scaling(images: NDArray[np.uint8]) -> None:
+    print("\nphotos   seconds   per 1,000   peak memory, MB")
     rng = np.random.default_rng(0)
     for count in COUNTS:
         cut = np.empty((count, SIZE, SIZE, 3), np.uint8)

@@ -1,10 +1,10 @@
-"""What nothing costs: `dvc repro` without work, importing, `--help`.
+"""Overhead of `dvc repro` with nothing to do, of imports and of `--help`.
 
     python -m bench.overhead
 
-A small finished run of the pipeline stands beside another one of as many stages that do nothing
-and read one small file each, in a repository of its own. `dvc repro` has nothing to do in either,
-so the second is what DVC itself needs. Everything is measured once per round, in turn.
+Compares a small finished run of the pipeline with a baseline repository of as many trivial stages,
+each of which reads one small file. `dvc repro` has nothing to do in either, so the baseline is the
+overhead of DVC itself. Everything is measured once per round, alternately.
 """
 
 import subprocess
@@ -19,7 +19,7 @@ import yaml
 from bench.machine import arguments, in_turn, machine, publish, ratio, spread, table
 from tests.support.project import BIN, ROOT, Project, new_project
 
-OURS, EMPTY = "`dvc repro`, nothing to do", "the same of as many empty stages"
+OURS, EMPTY = "`dvc repro`, nothing to do", "the same with as many empty stages"
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
         times = in_turn(work, options.rounds)
     lines = [
         machine("dvc", "torch"),
-        f"Seconds, median (least to most) of {options.rounds} rounds; each a process of its own.",
+        f"Seconds, median (min to max) of {options.rounds} rounds; each in a new process.",
         table(["", "seconds"], [[name, spread(took)] for name, took in times.items()]),
         f"`dvc repro` with nothing to do takes {ratio(times[OURS], times[EMPTY])} times as long as "
         "with as many empty stages.",
@@ -60,7 +60,7 @@ def run(*command: str | Path) -> None:
 
 
 def empty_project(root: Path, count: int) -> Project:
-    """Stages in a row, as ours are: each reads what the one before wrote."""
+    """A repository of `count` stages in a chain: each copies the output of the one before."""
     root.mkdir()
     (root / "0.txt").write_text("nothing\n")
     stages = {

@@ -1,9 +1,9 @@
-"""The pictures of README.md, from what the last `dvc repro` made.
+"""Make the pictures in the documentation from the outputs of the last `dvc repro`.
 
     dvc repro && dvc plots show && python -m bench.pictures
 
-A drawn wall, six times as wide as the sample's photos, under what `surface-crack inspect` finds in
-it, and the plots page in a headless Chromium. Drawings only, whatever the model has learnt from.
+A synthetic wall, six times as wide as the photos of the sample, with the overlay of `surface-crack
+inspect`, and the plots page in a headless Chromium. No real photos are used, so all can be shared.
 """
 
 from io import BytesIO
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from surface_crack.inspection.overlay import draw
+from surface_crack.inspection.overlay import draw_pictures
 from surface_crack.inspection.photo import Settings, inspect_photo
 from surface_crack.project import paths
 from surface_crack.sample import chance, cracks, marks, photo, shapes
@@ -22,16 +22,16 @@ from tests.support.browser import screenshot
 
 FOLDER = Path("docs/images")
 SIDE, SEED = 6 * chance.SIZE, 2
-SHOWN = (0, 462, 1362, 1362)  # left, upper, right, lower: without the emptier part
+CROP = (0, 462, 1362, 1362)  # left, upper, right, lower: without the emptier part
 
 
 def main() -> None:
     content = BytesIO()
-    Image.fromarray(wall()).crop(SHOWN).save(content, "PNG")
+    Image.fromarray(wall()).crop(CROP).save(content, "PNG")
     scorer = load_scorer(paths.MODEL, paths.DECISION)
     settings = Settings(scorer.threshold)
     found, whole = inspect_photo(scorer, content.getvalue(), settings)
-    draw(found, whole.image, settings).overlay.save(FOLDER / "inspect.jpg", quality=80)
+    draw_pictures(found, whole.image, settings).overlay.save(FOLDER / "inspect.jpg", quality=80)
     screenshot(Path("dvc_plots/index.html"), FOLDER / "plots_page.png", 1280, 1132)
 
 
@@ -44,7 +44,7 @@ def wall() -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
     drawn = surface.concrete(photo.stream_of(SEED, 0, 0))
     for number in range(2):
         cracks.crack(photo.stream_of(SEED, number, 1), drawn)
-    drawn.light[:] = 256 + (drawn.light - 256) // 8  # corners so far out would be black
+    drawn.light[:] = 256 + (drawn.light - 256) // 8  # else the corners would be black at this size
     return photo.photograph(photo.stream_of(SEED, 0, 3), drawn)
 
 

@@ -1,14 +1,14 @@
-"""How long the pipeline takes and how much memory it needs, stage by stage and as a whole.
+"""Time and memory of the pipeline, stage by stage and as a whole.
 
     python -m bench.pipeline metu.zip
     python -m bench.pipeline metu.zip --photos 2500 5000 10000 40000
 
-Stages run one after the other, each by itself, in a copy of the project; then `dvc repro` in
-another, from nothing. With --photos, the stages run on as many windows of the photos instead (see
-bench/windows.py): what one photo more costs must not depend on how many there are, and this
-difference leaves out what starting and drawing cost. Linux only: memory is what /proc says every
-hundredth of a second. Private memory is the process's own; all memory also has the pages of mapped
-files, which the system takes back when it needs them.
+Runs the stages one by one in a copy of the project, then `dvc repro` from scratch in another copy.
+With --photos, the stages run on that many windows of the photos instead (see bench/windows.py), and
+the table shows the cost per additional photo, which excludes start-up and plotting and should not
+depend on the number of photos. Linux only: memory is read from /proc every hundredth of a second.
+Total memory includes the pages of mapped files, which the system can reclaim; private memory
+does not.
 """
 
 import re
@@ -30,13 +30,13 @@ from bench.windows import make_archives
 from surface_crack.project.files import read_json
 from tests.support.project import OWN, Project, new_project
 
-EPOCHS = 2  # with --photos; another epoch costs what the second one does
+EPOCHS = 2  # with --photos; further epochs cost the same as the second one
 
 
 class Run(NamedTuple):
     seconds: float
-    all: float  # most memory at any time, MB
-    private: float
+    all: float  # peak of total memory, MB
+    private: float  # peak of private memory, MB
 
 
 Runs = dict[str, list[Run]]  # of each stage
@@ -71,7 +71,7 @@ def main() -> None:
 def run_stages(
     projects: dict[int, Project], rounds: int, leave_out: Set[str] = frozenset()
 ) -> dict[int, Runs]:
-    """All stages of each project in turn, and again."""
+    """Run all stages of each project, alternating between projects, `rounds` times."""
     runs: dict[int, Runs] = {count: {} for count in projects}
     for _ in range(rounds):
         for count, project in projects.items():
@@ -83,7 +83,7 @@ def run_stages(
 
 def run(command: str, folder: Path) -> Run:
     """Run `python ...` in `folder`."""
-    most = {"VmHWM": 0.0, "RssAnon": 0.0}
+    peak = {"VmHWM": 0.0, "RssAnon": 0.0}
     start = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *command.split()[1:]], cwd=folder, stderr=subprocess.PIPE, text=True
@@ -91,14 +91,14 @@ def run(command: str, folder: Path) -> Run:
     status = Path(f"/proc/{process.pid}/status")
     while process.poll() is None:
         text = status.read_text()
-        for name in most:  # missing once the process has ended
+        for name in peak:  # missing once the process has ended
             if found := re.search(rf"{name}:\s+(\d+) kB", text):
-                most[name] = max(most[name], int(found[1]) / 1000)
+                peak[name] = max(peak[name], int(found[1]) / 1000)
         time.sleep(0.01)
     took = time.perf_counter() - start
     _, messages = process.communicate()
     assert process.returncode == 0, f"{command}\n{messages}"
-    return Run(took, *most.values())
+    return Run(took, *peak.values())
 
 
 def report(photos: int, runs: Runs, repro: list[float], *, write: bool) -> None:
@@ -107,8 +107,8 @@ def report(photos: int, runs: Runs, repro: list[float], *, write: bool) -> None:
         for name, of_stage in runs.items()
     ]
     rows.append(["all, by `dvc repro`", spread(repro), "", ""])
-    text = f"{photos:,} photos; seconds: median (least to most) of {len(repro)} runs."
-    columns = ["stage", "seconds", "memory, MB", "of it private, MB"]
+    text = f"{photos:,} photos; seconds: median (min to max) of {len(repro)} runs."
+    columns = ["stage", "seconds", "memory, MB", "private, MB"]
     publish(
         "pipeline", "\n\n".join([machine("torch", "dvc"), text, table(columns, rows)]), write=write
     )
@@ -131,10 +131,10 @@ def growth_report(runs: dict[int, Runs], *, write: bool) -> None:
     rounds = len(next(iter(runs[counts[0]].values())))
     lines = [
         machine("torch", "dvc"),
-        f"Seconds (median of {rounds} runs) for as many photos, {EPOCHS} epochs; then what each "
-        "photo more costs:",
+        f"Seconds (median of {rounds} runs) by number of photos, with {EPOCHS} epochs; then the "
+        "cost of each additional photo:",
         table(["stage", *photos, *steps], rows),
-        "Most memory at any time, MB, all / private:",
+        "Peak memory, MB, total / private:",
         table(["stage", *photos], sizes),
     ]
     publish("growth", "\n\n".join(lines), write=write)

@@ -1,4 +1,4 @@
-"""The pipeline's stages in a folder of its own, as measurements run them: without DVC."""
+"""Run stages of the pipeline in a separate folder, without DVC."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from surface_crack.project.params import PARAMS, PIPELINE
 
 
 def new_folder(folder: Path, raw: Path, changed: Mapping[str, object]) -> None:
-    """A folder that looks like the project, with its params.yaml but for `raw` and `changed`."""
+    """Create a folder with dvc.yaml and params.yaml, where `raw` and `changed` override params."""
     params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
     folder.mkdir()
     (folder / PIPELINE).write_bytes(PIPELINE.read_bytes())
@@ -26,7 +26,7 @@ def set_params(folder: Path, changed: Mapping[str, object]) -> None:
 
 
 def run_stages(folder: Path, *stages: str) -> None:
-    """One after the other. Raises CalledProcessError, after what the stage said."""
+    """Run stages in order. Raises CalledProcessError, after printing the stage's messages."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     for stage in stages:
         command = [sys.executable, "-m", f"stages.{stage}"]

@@ -1,10 +1,10 @@
-"""What the pipeline reaches with other seeds and other settings: the tables of docs/results.md.
+"""Test scores of the pipeline with other seeds and settings: the tables of docs/results.md.
 
     python -m bench.seeds metu.zip --seeds 0 1 2 --vary group_by=nothing,near-duplicates,appearance
     python -m bench.seeds metu.zip --seeds 0 --vary lr=0.0001,0.001,0.01,0.1
 
-Each value with each seed, through the stages themselves, in a folder of its own; the rest of the
-settings is params.yaml's. Every run is in the table.
+Runs the stages for each value and each seed in a temporary folder, with all other settings from
+params.yaml. Every run is in the table.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from surface_crack.project.files import read_json
 from surface_crack.project.params import RULES
 
 COLUMNS = (
-    *("seed", "accuracy", "mistakes", "recall", "precision", "at 0.5", "area under ROC"),
-    *("loss", "calibration error", "threshold"),
+    *("seed", "accuracy", "mistakes", "recall", "precision", "accuracy at 0.5", "ROC AUC"),
+    *("loss", "ECE", "threshold"),
 )
 
 
@@ -34,8 +34,10 @@ def main() -> None:
     )
     parser.add_argument("raw", type=Path, help="zip or folder of labelled photos")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="for all runs")
-    parser.add_argument("--vary", default="", metavar="KEY=VALUE,VALUE", help="one after the other")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="params of all runs"
+    )
+    parser.add_argument("--vary", default="", metavar="KEY=VALUE,VALUE", help="a param to vary")
     options = parser.parse_args()
     key, _, values = options.vary.partition("=")
     fixed = dict(parsed(*text.partition("=")[::2]) for text in options.set)
@@ -55,7 +57,7 @@ def main() -> None:
             averages.append([*label, *map(average, ("accuracy", "ece", "roc_auc"), [found] * 3)])
             print(table([*changed, *COLUMNS], rows[-len(found) :]), file=sys.stderr)
     print(f"\n{machine('torch', 'dvc')}\n\n{table([*varied[0], *COLUMNS], rows)}")
-    print(f"\n{table([*varied[0], 'accuracy', 'calibration error', 'area under ROC'], averages)}")
+    print(f"\n{table([*varied[0], 'accuracy', 'ECE', 'ROC AUC'], averages)}")
 
 
 def parsed(key: str, value: str) -> tuple[str, Any]:

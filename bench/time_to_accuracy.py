@@ -1,12 +1,12 @@
-"""How long training takes, and how much longer the network of the notebook would.
+"""Training time and accuracy, compared with the network of the notebook.
 
     python -m bench.time_to_accuracy metu.zip --epochs 4 8 16
 
-Ours: the train stage with the settings of params.yaml, from packed photos to the model file, its
-validation and files included, once per seed and number of epochs; then the accuracy on that seed's
-test part. The notebook's: 15 epochs of its network over the same training photos. That takes an
-hour and more, so its rate is measured over some steps of the same run, and multiplied out;
-validation is not counted. Imports are left out on both sides.
+This project: the train stage with the settings of params.yaml, from packed photos to the model
+file, including validation and writing, once per seed and number of epochs; then the accuracy on
+that seed's test set. The notebook: 15 epochs of its network on the same training photos. As that
+takes an hour or more, its time is extrapolated from the rate over a few steps, without validation.
+Imports are excluded on both sides.
 """
 
 from pathlib import Path
@@ -19,27 +19,27 @@ import torch
 from bench.machine import arguments, machine, publish, seconds, spread, table
 from bench.runs import inside, new_folder, run_stages, set_params
 from stages import train
-from surface_crack.dataset import Part, load_part
+from surface_crack.dataset import Subset, load_split
 from surface_crack.network.model import build_model
 from surface_crack.network.model_file import load_model
-from surface_crack.network.training import make_optimizer, predict, score, train_epoch
+from surface_crack.network.training import loss_and_accuracy, make_optimizer, predict, train_epoch
 from surface_crack.project import paths
 from surface_crack.project.geometry import NOTEBOOK_SIZE
 from surface_crack.project.params import check_params
 
-EPOCHS = 15  # of the notebook
-ROUNDS = 3  # of measuring its rate; the seeds of ours are spread between them
+EPOCHS = 15  # in the notebook
+ROUNDS = 3  # measurements of the notebook's rate, interleaved with the seeds of this project
 
 
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("raw", type=Path, help="zip or folder of labelled photos")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
-    parser.add_argument("--epochs", type=int, nargs="+", help="default: those of params.yaml")
-    parser.add_argument("--steps", type=int, default=6, help="of the notebook's network, per round")
+    parser.add_argument("--epochs", type=int, nargs="+", help="default: epochs in params.yaml")
+    parser.add_argument("--steps", type=int, default=6, help="steps of the notebook, per round")
     options = parser.parse_args()
     lengths = options.epochs or [check_params().epochs]
-    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # imports half of torch, once
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # triggers lazy imports of torch
     with TemporaryDirectory(prefix="surface-crack-") as folder:
         ours, notebook = Path(folder) / "ours", Path(folder) / "notebook"
         for place, changed in ((ours, {}), (notebook, {"image_size": NOTEBOOK_SIZE})):
@@ -52,7 +52,7 @@ def main() -> None:
             with inside(ours):
                 for epochs, found in runs.items():
                     found.append(trained(seed, epochs))
-                photos = len(load_part("train"))
+                photos = len(load_split("train"))
             if number < ROUNDS:
                 with inside(notebook):
                     for precision, measured in rates.items():
@@ -64,12 +64,12 @@ def main() -> None:
         factors = [f"{notebooks / median(times):.0f}" for notebooks in whole.values()]
         accuracy = f"{mean(right):.2f} ({min(right):.2f} to {max(right):.2f}) %"
         rows.append([epochs, spread(times, "{:.1f}"), accuracy, *factors])
-    columns = ["epochs", "seconds of training", "accuracy on the test part"]
+    columns = ["epochs", "seconds of training", "accuracy on the test set"]
     lines = [
         machine("torch") + f", {torch.get_num_threads()} threads",
         f"{photos:,} training photos, {len(options.seeds)} seeds: median of the seconds, mean of "
-        "the accuracy (least to most).",
-        table([*columns, *(f"to the notebook's, {name}" for name in whole)], rows),
+        "the accuracy (min to max).",
+        table([*columns, *(f"speed-up over the notebook, {name}" for name in whole)], rows),
         *(
             f"The notebook's network, {name}: {spread(measured, '{:.0f}')} photos/s, so "
             f"{whole[name]:,.0f} s for its {EPOCHS} epochs."
@@ -80,25 +80,26 @@ def main() -> None:
 
 
 def trained(seed: int, epochs: int) -> tuple[float, float]:
-    """(seconds of the train stage, accuracy on the test part), in the current folder."""
+    """(seconds of the train stage, accuracy on the test set), in the current folder."""
     set_params(Path.cwd(), {"seed": seed, "epochs": epochs})
     run_stages(Path.cwd(), "split")
     took = seconds(train.main)
     model, _ = load_model(paths.MODEL)
-    test = load_part("test")
-    return took, score(predict(model, test), test.labels).accuracy
+    test = load_split("test")
+    return took, loss_and_accuracy(predict(model, test), test.labels).accuracy
 
 
 def rate_of_notebook(steps: int, precision: str) -> float:
-    """Photos per second."""
-    part, size = load_part("train"), 32
-    few = Part(part.images, part.rows[: steps * size], part.labels[: steps * size])
+    """Training photos per second of the notebook's network."""
+    train_set, size = load_split("train"), 32
+    count = steps * size
+    few = Subset(train_set.images, train_set.rows[:count], train_set.labels[:count])
     model = build_model(
         "notebook", (127.0,) * 3, (50.0,) * 3, dropout=0.5, width=0, normalise="dataset"
     ).to(memory_format=torch.channels_last)
     optimizer = make_optimizer("notebook", model, lr=1e-3, weight_decay=0)
 
-    def epoch(photos: Part) -> None:
+    def epoch(photos: Subset) -> None:
         train_epoch(
             model,
             photos,
@@ -111,7 +112,7 @@ def rate_of_notebook(steps: int, precision: str) -> float:
             after_step=lambda: None,
         )
 
-    epoch(Part(part.images, few.rows[:size], few.labels[:size]))  # warms up
+    epoch(Subset(train_set.images, few.rows[:size], few.labels[:size]))  # warm-up
     return len(few) / seconds(lambda: epoch(few))
 
 

@@ -1,8 +1,8 @@
-"""As many photos as are wanted: windows cut out of photos that there are, no two alike.
+"""Make any number of different photos by cutting windows out of existing ones.
 
-Each photo is cut by a grid into as many windows as it takes, and each window is scaled up to the
-photo's size, turned, brightened a little and compressed again. Windows of one photo do not overlap,
-so that none is another's twin.
+Each photo is cut along a grid into as many windows as needed. Each window is scaled up to the size
+of the photo, flipped or rotated, changed a little in brightness, and compressed again. Windows of
+one photo do not overlap, so that none is a near-duplicate of another.
 """
 
 import math
@@ -23,12 +23,12 @@ from surface_crack.photos.reader import Limits, Reader
 from surface_crack.project.params import check_params
 from surface_crack.threads import cores
 
-CHUNK = 100  # windows per turn of a process
+CHUNK = 100  # windows per task of a process
 CLASSES = ("Negative", "Positive")
 
 
 def make_archives(raw: Path, counts: Sequence[int], folder: Path) -> dict[int, Path]:
-    """A stored zip of each number of windows; the smaller are the beginning of the larger."""
+    """Write a zip for each number of windows; a smaller one has the first windows of a larger."""
     p = check_params()
     photos = list_photos(raw, class_labels(p.negative, p.positive), p.exclude).photos
     grid = math.ceil(math.sqrt(max(counts) / len(photos)))
@@ -51,7 +51,7 @@ def make_archives(raw: Path, counts: Sequence[int], folder: Path) -> dict[int, P
 def cut_some(
     photos: Sequence[Photo], grid: int, limits: Limits, numbers: Sequence[int]
 ) -> list[tuple[int, bytes]]:
-    """(label, JPEG) of each window; window n is of photo n // grid**2."""
+    """(label, JPEG) of each window; window n is from photo n // grid**2."""
     with Reader(limits.max_bytes) as reader:
         chosen = [photos[number // grid**2] for number in numbers]
         return [
@@ -66,8 +66,8 @@ def cut(image: Image.Image, number: int, grid: int) -> bytes:
     box = (column * width, row * height, (column + 1) * width, (row + 1) * height)
     x0, y0, x1, y1 = (edge / grid for edge in box)
     window = image.resize(image.size, Image.Resampling.BICUBIC, (x0, y0, x1, y1))
-    draw = np.random.default_rng(number)
-    window = window.transpose(Image.Transpose(int(draw.integers(7))))
+    rng = np.random.default_rng(number)
+    window = window.transpose(Image.Transpose(int(rng.integers(7))))
     buffer = BytesIO()
-    ImageEnhance.Brightness(window).enhance(draw.uniform(0.9, 1.1)).save(buffer, "JPEG", quality=90)
+    ImageEnhance.Brightness(window).enhance(rng.uniform(0.9, 1.1)).save(buffer, "JPEG", quality=90)
     return buffer.getvalue()

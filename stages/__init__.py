@@ -1,10 +1,10 @@
-"""The stages of the pipeline, one page each, in the order of dvc.yaml."""
+"""The stages of the pipeline, one module each, in the order of dvc.yaml."""
 
 import sys
 
-from surface_crack.project.signals import guard
-from surface_crack.project.streams import steady
+from surface_crack.project.signals import install_handlers
+from surface_crack.project.streams import protect_streams
 
-if sys.argv[0] == "-m":  # `python -m stages.train` comes here first, seconds before torch is there
-    steady()  # before anything is opened that stays open
-    guard()
+if sys.argv[0] == "-m":  # `python -m stages.train` runs this first, seconds before torch is loaded
+    protect_streams()  # before any file is opened and kept open
+    install_handlers()

@@ -1,16 +1,16 @@
-"""Stage 6: choose the temperature and threshold on the validation part.
+"""Stage 6: choose the temperature and the threshold on the validation set.
 
-reads   data/trained/logits.csv      what the network that `train` kept says of the validation
-                                     part, and its labels; never those of the test part
-        data/split/val_sources.csv      where these photos are from
-        data/split/val.csv              that `train` saw these
-        data/manifests/split.json, train.json           whose weights these are; all of one run?
-writes  models/decision.json         temperature, threshold, the rule that chose it, and for which
-                                     weights
-        metrics/calibrate.json       scores of the validation part, before and after
+reads   data/trained/logits.csv      logits of the model that `train` kept, and labels, of the
+                                     validation set; nothing of the test set
+        data/split/val_sources.csv      source of each of these photos
+        data/split/val.csv              checked: the set that `train` used
+        data/manifests/split.json, train.json           checked: all files are of one run
+writes  models/decision.json         temperature, threshold, its rule, SHA-256 of the weights
+        metrics/calibrate.json       scores on the validation set, before and after
 
-The temperature says how sure the network may sound, the threshold from which probability on a
-photo counts as cracked. Both are fitted to these photos, so `evaluate` judges them on others.
+Temperature scaling calibrates the probabilities; a photo is predicted positive if its probability
+is at or above the threshold. Both are fitted to the validation set, so `evaluate` uses the test
+set.
 """
 
 import logging
@@ -24,10 +24,10 @@ from surface_crack.evaluation.calibration import (
     probabilities,
     write_decision,
 )
-from surface_crack.evaluation.terms import on_purpose
+from surface_crack.evaluation.terms import higher_by_design
 from surface_crack.project import paths
 from surface_crack.project.files import write_json
-from surface_crack.project.manifest import VAL, check_one_run, made_by
+from surface_crack.project.manifest import VAL, check_same_run, recorded_digest
 from surface_crack.project.params import read_params
 from surface_crack.project.stage import run_stage
 
@@ -36,8 +36,8 @@ log = logging.getLogger("calibrate")
 
 def main() -> None:
     p = read_params("calibrate")
-    check_one_run(("split", "train"), [VAL, paths.VAL_SOURCES, paths.LOGITS])
-    weights = made_by("train", paths.MODEL)
+    check_same_run(("split", "train"), [VAL, paths.VAL_SOURCES, paths.LOGITS])
+    weights = recorded_digest("train", paths.MODEL)
     val = read_logits()
     labels, logits = val["label"].to_numpy(), val["logit"].to_numpy()
 
@@ -49,9 +49,11 @@ def main() -> None:
         sources = read_val_sources()["source"].tolist()
         bound = p.max_false_positives
         threshold = choose_threshold(probability, labels, p.min_recall, sources, bound)
-        rule = f"0.5, or as far below as finds {100 * p.min_recall:g} % of the validation cracks"
+        rule = "0.5, or the highest below it with a validation recall of "
+        rule += f"{100 * p.min_recall:g} %"
         if bound < 1:
-            rule += f", but flags at most {100 * bound:g} % of any source's sound ones"
+            rule += f", raised so that at most {100 * bound:g} % of any source's negatives are "
+            rule += "flagged"
         decision = Decision(temperature, threshold, rule, weights)
     write_decision(paths.DECISION, decision)
 
@@ -67,7 +69,9 @@ def main() -> None:
         },
     )
     losses = before["loss"], after["loss"]
-    log.info("temperature %.3f: loss %.4f -> %.4f%s", temperature, *losses, on_purpose(*losses))
+    log.info(
+        "temperature %.3f: loss %.4f -> %.4f%s", temperature, *losses, higher_by_design(*losses)
+    )
     log.info(
         "threshold %.4f: recall %.2f %%, precision %.2f %%, %d mistakes in %d validation photos",
         *(decision.threshold, 100 * decided["recall"], 100 * decided["precision"]),

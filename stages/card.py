@@ -1,11 +1,11 @@
-"""Stage 8: say in words what the model is for, what it is not for, and what is known about it.
+"""Stage 8: write the model card: intended use, limits, data, scores and params.
 
-reads   metrics/data.json, split.json, train.json, calibrate.json, evaluate.json     the numbers
-        metrics/folders.csv          scores of each source and folder
+reads   metrics/data.json, split.json, train.json, calibrate.json, evaluate.json
+        metrics/folders.csv          scores per source and folder
         plots/classes.csv            photos per source and class
         models/decision.json         the rule that chose the threshold
 writes  docs/model_card.md           the same bytes for the same run
-        plots/run.csv                params and headline scores, for the top of the plots page
+        plots/run.csv                params and headline scores, for the table on the plots page
 """
 
 import logging

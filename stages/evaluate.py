@@ -1,19 +1,19 @@
-"""Stage 7: judge the model on the test part, once, in fp32.
+"""Stage 7: evaluate the model on the test set, in float32.
 
 reads   models/crack.safetensors     the network that `train` kept
-        models/decision.json         temperature and threshold, chosen on the validation part
+        models/decision.json         temperature and threshold, chosen on the validation set
         data/prepared/images.npy, index.csv     pixels and paths
-        data/split/test.csv          rows and labels of photos that nothing was chosen by
-        data/groups.csv              photos that belong together, for the intervals
-        plots/history.csv            for the graphs
-writes  metrics/evaluate.json        scores, each with its 95 % interval; those at 0.5 beside them
-        metrics/report.txt, report.csv          scores in words; scikit-learn's report
-        metrics/folders.csv          scores of each source and folder
+        data/split/test.csv          rows and labels of the test set
+        data/groups.csv              groups of related photos, for the cluster bootstrap
+        plots/history.csv            for the learning curves
+writes  metrics/evaluate.json        scores with 95 % confidence intervals, and scores at 0.5
+        metrics/report.txt, report.csv          scores as text; scikit-learn's report
+        metrics/folders.csv          scores per source and folder
         data/evaluated/predictions.csv          every test photo with its probability
         plots/confusion.csv, roc.csv, precision_recall.csv, reliability.csv
-        plots/mistakes.png, predictions.png     the worst mistakes; all kinds of answers
-        plots/heat_maps.png          what the network looked at, on mistakes and on good calls
-        plots/curves.png             accuracy and loss graphs
+        plots/mistakes.png, predictions.png     worst mistakes; photos from low to high P(crack)
+        plots/heat_maps.png          heat maps of mistakes and of correct predictions
+        plots/curves.png             accuracy and loss per epoch
 """
 
 import logging
@@ -24,8 +24,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from surface_crack.dataset import (
-    Part,
-    load_part,
+    Subset,
+    load_split,
     read_groups,
     read_history,
     read_index,
@@ -33,7 +33,7 @@ from surface_crack.dataset import (
 )
 from surface_crack.evaluation import curves, figures, scores
 from surface_crack.evaluation.calibration import read_decision
-from surface_crack.evaluation.folders import Folder, Judged, folder_table
+from surface_crack.evaluation.folders import FolderScores, Prediction, folder_table
 from surface_crack.evaluation.heatmap import heat_maps
 from surface_crack.evaluation.intervals import intervals
 from surface_crack.evaluation.report import report
@@ -46,18 +46,18 @@ from surface_crack.project.files import write_csv, write_json, write_text
 from surface_crack.project.stage import run_stage
 
 log = logging.getLogger("evaluate")
-SHOWN = 18  # photos in a picture
-MISTAKES, GOOD_CALLS = 9, 3  # photos with heat maps; good calls of each class
-VERDICTS = {  # (label, decided)
-    (0, 0): "no crack",
-    (1, 1): "crack",
-    (0, 1): "false alarm",
+SHOWN = 18  # photos in a gallery
+MISTAKES, CORRECT = 9, 3  # photos with heat maps: mistakes, correct predictions of each class
+OUTCOMES = {  # (label, decided)
+    (0, 0): "true negative",
+    (1, 1): "true positive",
+    (0, 1): "false positive",
     (1, 0): "missed crack",
 }
 
 
 def main() -> None:
-    test, index = load_part("test"), read_index()
+    test, index = load_split("test"), read_index()
     groups = read_groups()["group"][test.rows]
     model, _ = load_model(paths.MODEL)
     decision = read_decision(paths.DECISION, paths.MODEL)
@@ -79,9 +79,9 @@ def main() -> None:
     }
     write_json(paths.METRICS / "evaluate.json", numbers)
     write_frame(paths.METRICS / "report.csv", scores.report_table(test.labels, decided).round(6))
-    judged = table.assign(decided=decided)[list(Judged._fields)]
-    folders = folder_table(map(Judged._make, judged.itertuples(index=False)))
-    write_csv(paths.METRICS / "folders.csv", Folder._fields, folders)
+    predictions = table.assign(decided=decided)[list(Prediction._fields)]
+    folders = folder_table(map(Prediction._make, predictions.itertuples(index=False)))
+    write_csv(paths.METRICS / "folders.csv", FolderScores._fields, folders)
     text = report(test.labels, decided, numbers, decision, folders, groups.nunique())
     write_text(paths.METRICS / "report.txt", text)
     draw_plots(test, probability, decided, table)
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def draw_plots(
-    test: Part,
+    test: Subset,
     probability: NDArray[np.float64],
     decided: NDArray[np.int64],
     table: pd.DataFrame,
@@ -110,41 +110,41 @@ def draw_plots(
 
     wrong = ranked(-np.abs(probability - test.labels), decided != test.labels)
     worst = wrong[:SHOWN]
-    title = f"The {len(worst)} worst of {len(wrong)} mistakes among {len(test)} test photos"
+    title = f"The {len(worst)} worst of {len(wrong)} mistakes on {len(test)} test photos"
     draw_gallery(test, table, worst, decided, title, paths.PLOTS / "mistakes.png")
 
     order = np.argsort(probability, kind="stable")
     evenly = order[np.linspace(0, len(order) - 1, min(SHOWN, len(order))).astype(int)]
-    title = "Test photos from the surest sound surface to the surest crack, at even steps"
+    title = "Test photos from the lowest to the highest P (probability of a crack), evenly spaced"
     draw_gallery(test, table, evenly, decided, title, paths.PLOTS / "predictions.png")
 
 
 def draw_gallery(
-    test: Part,
+    test: Subset,
     table: pd.DataFrame,
     chosen: NDArray[np.int64],
     decided: NDArray[np.int64],
     title: str,
     path: Path,
 ) -> None:
-    """The `chosen` test photos as the network sees them, each with what it said."""
+    """Draw the `chosen` test photos as the network sees them, each with its outcome and P."""
     photos = [test.images[row] for row in test.rows[chosen]]
     figures.gallery(photos, captions(table, chosen, decided), title, path)
 
 
 def draw_heat_maps(
-    model: Model, test: Part, table: pd.DataFrame, decided: NDArray[np.int64]
+    model: Model, test: Subset, table: pd.DataFrame, decided: NDArray[np.int64]
 ) -> None:
-    """The worst mistakes, the surest cracks and the surest sound photos under their heat maps."""
+    """Draw heat maps of the worst mistakes and the most confident true positives and negatives."""
     error, right = np.abs(table["probability"].to_numpy() - test.labels), decided == test.labels
     wrong = ranked(-error, ~right)
-    good = [ranked(error, right & (test.labels == label))[:GOOD_CALLS] for label in (1, 0)]
-    chosen = np.concatenate([wrong[:MISTAKES], *good])
+    correct = [ranked(error, right & (test.labels == label))[:CORRECT] for label in (1, 0)]
+    chosen = np.concatenate([wrong[:MISTAKES], *correct])
     photos = test.images[test.rows[chosen]]
-    heat = heat_maps(model.cpu(), photos)  # few photos, and no GPU's sums in another order
+    heat = heat_maps(model.cpu(), photos)  # few photos; CPU sums do not depend on the GPU
     title = (
-        f"The {len(wrong[:MISTAKES])} worst of {len(wrong)} mistakes, then the surest good calls; "
-        "the redder a place, the more it speaks for a crack.\n"
+        f"The {len(wrong[:MISTAKES])} worst of {len(wrong)} mistakes, then the most confident "
+        "correct predictions. Red: raises the crack logit.\n"
         f"One scale for all: a cell of full red adds {heat.max():.2f} to the logit."
     )
     path = paths.PLOTS / "heat_maps.png"
@@ -152,7 +152,7 @@ def draw_heat_maps(
 
 
 def ranked(key: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Positions where `among` holds, lowest `key` first; both (n,). Equal keys keep their order."""
+    """Positions where `among` is true, in ascending order of `key`, stable; both are (n,)."""
     rows = np.flatnonzero(among)
     return rows[np.argsort(key[rows], kind="stable")]
 
@@ -160,12 +160,12 @@ def ranked(key: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.int
 def captions(
     table: pd.DataFrame, chosen: NDArray[np.int64], decided: NDArray[np.int64]
 ) -> list[str]:
-    """Of each `chosen` photo: what the network said, how sure it was, and the photo's name."""
+    """Caption each `chosen` photo with its outcome, P(crack) and name."""
     texts = []
-    for row, said in zip(table.iloc[chosen].to_dict("records"), decided[chosen], strict=True):
-        verdict = VERDICTS[row["label"], int(said)]
-        name = shortened(f"{row['source']}/{row['path']}", figures.WIDE)
-        texts.append(f"{verdict}, P {row['probability']:.3f}\n{name}")
+    for row, answer in zip(table.iloc[chosen].to_dict("records"), decided[chosen], strict=True):
+        outcome = OUTCOMES[row["label"], int(answer)]
+        name = shortened(f"{row['source']}/{row['path']}", figures.CAPTION_LETTERS)
+        texts.append(f"{outcome}, P {row['probability']:.3f}\n{name}")
     return texts
 
 

@@ -1,16 +1,16 @@
 """Stage 2: decode every photo once, check it, and pack all of them into one array.
 
-reads   raw (params.yaml)            a folder, a zip, or a folder that holds several of these
+reads   raw (params.yaml)            a folder, a zip, or a folder of several of these
 writes  data/prepared/images.npy     uint8 (N, S, S, 3) RGB, S = image_size
         data/prepared/index.csv      photo n in row n, from 0: path, source, label,
                                      width, height, sha256
-        data/prepared/rejected.csv   what could not be used, and why
-        data/manifests/prepare.json  digests: which files are of one run
-        metrics/data.json            counts, and a digest that names the data
+        data/prepared/rejected.csv   unusable files, with the reason
+        data/manifests/prepare.json  digests that tie the files of one run together
+        metrics/data.json            counts, and a digest that identifies the data
         plots/classes.csv            photos per source and class
-        plots/negative.png, plots/positive.png   what the photos look like
+        plots/negative.png, plots/positive.png   contact sheets
 
-Photos come sorted by source and path, so the same data gives the same bytes on every machine.
+Photos are sorted by source and path, so the same data gives the same bytes on every machine.
 """
 
 import hashlib
@@ -25,13 +25,13 @@ from surface_crack.photos.listing import (
     Rejected,
     check_classes,
     class_labels,
+    dvc_link_warning,
+    git_tracking_warning,
     list_photos,
-    open_to_git,
-    unseen_by_dvc,
 )
 from surface_crack.photos.packing import Row, pack_all
 from surface_crack.photos.reader import Limits
-from surface_crack.photos.sizes import made_small, typical_side
+from surface_crack.photos.sizes import downscale_warning, typical_side
 from surface_crack.photos.unchanged import check_unchanged, stamps
 from surface_crack.project import paths
 from surface_crack.project.errors import DataError
@@ -51,7 +51,7 @@ def main() -> None:
     before = stamps(raw)
     listing = list_photos(raw, labels, p.exclude)
     check_classes(raw, listing, p.negative, p.positive)
-    for warning in filter(None, (unseen_by_dvc(raw, listing), open_to_git(raw))):
+    for warning in filter(None, (dvc_link_warning(raw, listing), git_tracking_warning(raw))):
         log.warning(warning)
 
     rows, unusable = pack_all(listing.photos, p.image_size, paths.IMAGES, limits, "prepare")
@@ -60,7 +60,9 @@ def main() -> None:
 
     write_csv(paths.REJECTED, Rejected._fields, sorted(rejected) + sorted(listing.clutter))
     check(rows, rejected, p.max_rejected)
-    if note := made_small(typical_side([(row.width, row.height) for row in rows]), p.image_size):
+    if note := downscale_warning(
+        typical_side([(row.width, row.height) for row in rows]), p.image_size
+    ):
         log.warning(note)
     write_csv(paths.INDEX, Row._fields, rows)
     write_json(paths.METRICS / "data.json", summary(rows, listing))

@@ -1,9 +1,9 @@
-"""Stage 1: draw the synthetic sample, so that everything runs before any real photo is at hand.
+"""Stage 1: draw the synthetic sample, so that the pipeline runs without any real photo.
 
 reads   nothing
 writes  data/sample/synthetic.zip   227 x 227 JPEGs in Negative/ and Positive/, half of each
 
-These are drawings, not photographs: results on them say that the pipeline works, nothing more.
+These are drawings, not photographs: results on them show that the pipeline works, nothing more.
 """
 
 import logging

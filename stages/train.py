@@ -1,47 +1,48 @@
-"""Stage 5: fit the network and keep the weights of one epoch, the best or the last.
+"""Stage 5: train the network and keep the weights of the best or the last epoch.
 
-reads   data/prepared/images.npy     uint8 (N, S, S, 3), mapped into memory
-        data/split/train.csv, val.csv       rows and labels; never those of the test part
-        data/split/statistics.json   pixel mean and std, data digest, photos' own size
-                                     and sources
-        the model file that `init` names     weights to begin with; none by default
-writes  models/crack.safetensors     weights kept, with the params that shaped them
-        data/trained/logits.csv      row, label, logit of the validation part, by these weights
-        data/manifests/train.json    digests: which files are of one run
-        metrics/train.json           which epoch's they are, and its scores
+reads   data/prepared/images.npy     uint8 (N, S, S, 3), memory-mapped
+        data/split/train.csv, val.csv       rows and labels; the test set is not read
+        data/split/statistics.json   pixel mean and std, data digest, original size of
+                                     the photos and their sources
+        the model file in `init`     initial weights; none by default
+writes  models/crack.safetensors     kept weights, with the params of the training
+        data/trained/logits.csv      row, label, logit of the validation set, by these weights
+        data/manifests/train.json    digests of inputs and outputs, to detect mixed runs
+        metrics/train.json           the epoch of the kept weights and its scores
         plots/history.csv            one row per epoch, rewritten after each
 
-"Best" is the lowest validation loss, in fp32. The learning rate is planned for all `epochs`;
-after `patience` epochs without a better one, training stops. With `keep: last` all are run, and
-the last one's weights are kept.
+The best epoch is the one with the lowest validation loss, in fp32. The learning rate schedule spans
+all `epochs`; after `patience` epochs without improvement, training stops. With `keep: last` all
+epochs are run and the weights of the last one are kept.
 
-A run that was cut off goes on after its last whole epoch, with the same bytes in the end: see
-surface_crack/network/resume.py. `surface-crack fresh` starts over.
+An interrupted training resumes after its last finished epoch, and its result is byte-identical to
+that of an uninterrupted one: see surface_crack/network/resume.py. `surface-crack fresh` discards
+the checkpoint.
 """
 
 import logging
 import os
 
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # lets CUDA repeat itself
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic CUDA
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from surface_crack.dataset import load_part
+from surface_crack.dataset import load_split
 from surface_crack.network.augment import augment
-from surface_crack.network.init import begin_with, start_file
+from surface_crack.network.init import init_file, load_initial_weights
 from surface_crack.network.model import build_model
 from surface_crack.network.model_file import load_model, save_model
 from surface_crack.network.resume import Training, load_state, save_state, training_key
 from surface_crack.network.training import (
     check_finite,
+    loss_and_accuracy,
     lr_factor,
     make_optimizer,
     pick_device,
     pick_precision,
     predict,
-    score,
     steps_per_epoch,
     train_epoch,
 )
@@ -62,14 +63,14 @@ def main() -> None:
     p = read_params("train")
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(p.seed)  # weights and dropout
-    shuffle = np.random.default_rng(p.seed)  # batch order, apart from the above
-    draw = torch.Generator().manual_seed(p.seed)  # augmentation, apart from both
+    shuffle = np.random.default_rng(p.seed)  # batch order
+    augment_rng = torch.Generator().manual_seed(p.seed)
 
-    train, val = load_part("train"), load_part("val")
+    train, val = load_split("train"), load_split("val")
     image_size = train.images.shape[1]
     if p.model == "notebook" and image_size != NOTEBOOK_SIZE:
         raise TrainingError(
-            f"model notebook takes photos of {NOTEBOOK_SIZE} pixels, got {image_size}: "
+            f"model notebook needs photos of {NOTEBOOK_SIZE} pixels, got {image_size}: "
             f"set image_size: {NOTEBOOK_SIZE} in params.yaml"
         )
     statistics = read_json(paths.STATISTICS)
@@ -84,10 +85,10 @@ def main() -> None:
         normalise=p.normalise,
         context=p.context,
     )
-    start = start_file(p.init)
+    start = init_file(p.init)
     if start:
-        begin_with(model, start, {**vars(p), "image_size": image_size})
-        log.info("beginning with the weights of %s", start)
+        load_initial_weights(model, start, {**vars(p), "image_size": image_size})
+        log.info("initial weights: %s", start)
     model.to(device).to(memory_format=torch.channels_last)
     parameters = sum(weights.numel() for weights in model.parameters())
     log.info("%s, %d parameters, %s on %s", p.model, parameters, precision, device.type)
@@ -97,7 +98,9 @@ def main() -> None:
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: lr_factor(step, steps, p.warmup)
     )
-    training = Training(model, optimizer, schedule, shuffle, draw)
+    training = Training(model, optimizer, schedule, shuffle, augment_rng)
+
+    # Resume from the checkpoint, if it is one of this training.
     settings = {**vars(p), "precision": str(precision), "device": str(device)}
     data = [paths.IMAGES, paths.SPLIT / "train.csv", paths.SPLIT / "val.csv", paths.STATISTICS]
     data += [start] if start else []
@@ -108,7 +111,8 @@ def main() -> None:
         training.restore(saved["training"], paths.MODEL)
         history, kept = saved["history"], saved["kept"]
         write_csv(paths.HISTORY, COLUMNS, history)
-        log.info("going on after epoch %d of a run that was cut off", len(history))
+        log.info("resuming an interrupted training after epoch %d", len(history))
+
     progress = tqdm(
         total=steps, initial=schedule.last_epoch, unit="step", desc="train", disable=None
     )
@@ -127,9 +131,10 @@ def main() -> None:
     }
     if start:
         config["init_weights"] = digest_of(start)
+
     for epoch in range(len(history) + 1, p.epochs + 1):
         if kept and epoch - kept["epoch"] > p.patience:
-            log.info("no better validation loss for %d epochs: stopping", p.patience)
+            log.info("validation loss has not improved for %d epochs: stopping", p.patience)
             break
         rate = optimizer.param_groups[0]["lr"]
         train_score = train_epoch(
@@ -142,7 +147,7 @@ def main() -> None:
             precision=precision,
             augment=lambda images: augment(
                 images,
-                draw,
+                augment_rng,
                 flips=p.flips,
                 brightness=p.brightness,
                 contrast=p.contrast,
@@ -150,12 +155,12 @@ def main() -> None:
             ),
             after_step=after_step,
         )
-        val_score = score(predict(model, val), val.labels)
+        val_score = loss_and_accuracy(predict(model, val), val.labels)
         check_finite("training", train_score.loss, p.lr)
         check_finite("validation", val_score.loss, p.lr)
         row = (train_score.loss, val_score.loss, train_score.accuracy, val_score.accuracy)
         history.append((epoch, *(round(number, 6) for number in row), float(f"{rate:.4g}")))
-        write_csv(paths.HISTORY, COLUMNS, history)  # whole file, atomically: watch it grow
+        write_csv(paths.HISTORY, COLUMNS, history)  # atomic, so it can be watched
         if p.keep == "last" or not kept or val_score.loss < kept["val_loss"]:
             kept = {"epoch": epoch, "val_loss": val_score.loss, "val_accuracy": val_score.accuracy}
             save_model(paths.MODEL, model, config)
@@ -168,6 +173,7 @@ def main() -> None:
         save_state(paths.RESUME, key, state)
     progress.close()
 
+    # Score the validation set with the kept weights, for the stage calibrate.
     model, _ = load_model(paths.MODEL)
     logits = predict(model.to(device), val)
     write_csv(

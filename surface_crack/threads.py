@@ -1,4 +1,4 @@
-"""Work on all cores, with results in order."""
+"""Thread pool with ordered results, and a shared memory budget."""
 
 import os
 import threading
@@ -13,16 +13,16 @@ Out = TypeVar("Out")
 
 
 def cores() -> int:
-    """How many cores this process may use, which a container may have limited."""
+    """Number of cores that this process may use; a container may limit it."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def in_order(work: Callable[[In], Out], items: Iterable[In], workers: int) -> Iterator[Out]:
-    """`map` on threads, with results in the order of `items` and only a few of them waiting.
+    """`map` on threads: results in the order of `items`, at most 4 per worker in the queue.
 
-    Where it ends early, by an error or Ctrl-C, it does not wait for the work that is under way.
+    If it ends early (error or Ctrl-C), it does not wait for running work.
     """
     pool = ThreadPoolExecutor(workers)
     waiting: deque[Future[Out]] = deque()
@@ -37,22 +37,22 @@ def in_order(work: Callable[[In], Out], items: Iterable[In], workers: int) -> It
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-class Room:
-    """A bound on what all threads hold at once, so that memory does not grow with the cores."""
+class MemoryBudget:
+    """Limit on what all threads hold at once, so that memory does not grow with the cores."""
 
     def __init__(self, total: int) -> None:
-        self._total, self._taken = total, 0
+        self._total, self._used = total, 0
         self._changed = threading.Condition()
 
     @contextmanager
-    def taken(self, size: int) -> Iterator[None]:
-        """Wait until `size` fits beside what others hold; more than the total fits alone."""
+    def reserve(self, size: int) -> Iterator[None]:
+        """Wait until `size` fits into the budget. A size above the total waits to be alone."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._taken or self._taken + size <= self._total)
-            self._taken += size
+            self._changed.wait_for(lambda: not self._used or self._used + size <= self._total)
+            self._used += size
         try:
             yield
         finally:
             with self._changed:
-                self._taken -= size
+                self._used -= size
                 self._changed.notify_all()

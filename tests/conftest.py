@@ -12,11 +12,11 @@ from hypothesis import settings
 from tests.support.project import ROOT, Project, new_project
 from tests.support.server import Site
 
-# The same examples in every run, however slow the machine: who looks for others runs `make fuzz`.
+# The same examples in every run, without a time limit; `make fuzz` looks for new ones.
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
 
-if find_spec("torch") is None:  # `make pythons` tests all the rest on other versions of Python
+if find_spec("torch") is None:  # `make pythons` runs all other tests on other versions of Python
     collect_ignore = [
         "network",
         "scoring",
@@ -30,7 +30,7 @@ if find_spec("torch") is None:  # `make pythons` tests all the rest on other ver
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A small run of the whole pipeline, committed. Copy it before changing it."""
+    """A small committed run of the whole pipeline. Copy it before changing it."""
     root = tmp_path_factory.mktemp("finished") / "project"
     project = new_project(root, sample_photos=120, epochs=2, image_size=48, lr=0.01)
     project.dvc("repro")
@@ -55,7 +55,7 @@ def real_data() -> Path:
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A server on 127.0.0.1 that does what a test tells it to, right or wrong."""
+    """A server on 127.0.0.1 whose responses, also faulty ones, are set by the test."""
     monkeypatch.setenv("no_proxy", "*")
     with closing(Site()) as site:
         yield site

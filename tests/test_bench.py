@@ -1,4 +1,4 @@
-"""What the measurements rest on: tables go where they belong, archives hold what they say."""
+"""The helpers of the benchmarks: published tables, splits, archives of windows."""
 
 import hashlib
 import re
@@ -14,13 +14,13 @@ from PIL import Image
 
 from bench import adaptation, general, machine
 from bench.pipeline import run
-from bench.transfer import area_within
+from bench.transfer import roc_auc_within
 from bench.windows import make_archives
 from tests.support.makers import metu_like, write_zip
 from tests.support.project import ROOT
 
 
-def test_a_table_goes_between_its_marks_and_replaces_the_last(
+def test_publish_replaces_the_text_between_the_markers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = tmp_path / "performance.md"
@@ -36,7 +36,7 @@ def test_a_table_goes_between_its_marks_and_replaces_the_last(
     )
 
 
-def test_each_table_has_a_place_on_the_page() -> None:
+def test_each_table_has_its_markers_on_the_page() -> None:
     page = (ROOT / machine.PAGE).read_text(encoding="utf-8")
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "bench").glob("*.py"))
     names = re.findall(r'publish\(\s*"(\w+)"', code)
@@ -45,16 +45,16 @@ def test_each_table_has_a_place_on_the_page() -> None:
         assert page.count(f"<!-- {name} -->\n") == page.count(f"<!-- /{name} -->\n") == 1
 
 
-def test_photos_are_compared_with_those_that_the_same_network_judged() -> None:
+def test_roc_auc_compares_only_photos_of_the_same_fold() -> None:
     labels = np.array([1, 0, 1, 1, 0, 0, 1])
     folds = np.array([1, 1, 2, 2, 2, 2, 3])
     probability = np.array([0.2, 0.1, 0.9, 0.6, 0.7, 0.3, 0.0])
-    # Fold 1: its one pair in order; fold 2: three of four; fold 3 has no pair.
-    assert area_within(labels, probability, folds) == pytest.approx(4 / 5)
-    assert np.isnan(area_within(labels[:1], probability[:1], folds[:1]))
+    # Fold 1: its only pair is ranked correctly; fold 2: three of four; fold 3 has no pair.
+    assert roc_auc_within(labels, probability, folds) == pytest.approx(4 / 5)
+    assert np.isnan(roc_auc_within(labels[:1], probability[:1], folds[:1]))
 
 
-def test_archives_hold_as_many_photos_as_asked_for(tmp_path: Path) -> None:
+def test_archives_hold_the_requested_number_of_windows(tmp_path: Path) -> None:
     raw = write_zip(tmp_path / "raw.zip", metu_like(10))
     archives = make_archives(raw, [5, 90], tmp_path)  # 20 photos, so each is cut into nine
     contents = {}
@@ -70,7 +70,7 @@ def test_archives_hold_as_many_photos_as_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
-def test_memory_and_time_of_a_process_are_seen(tmp_path: Path) -> None:
+def test_memory_and_time_of_a_process_are_measured(tmp_path: Path) -> None:
     code = "import time; x = bytearray(50_000_000); time.sleep(0.3)"
     (tmp_path / "hungry.py").write_text(code)
     found = run("python hungry.py", tmp_path)
@@ -80,7 +80,7 @@ def test_memory_and_time_of_a_process_are_seen(tmp_path: Path) -> None:
 
 
 def photos_of_all_sources() -> pd.DataFrame:
-    """As index.csv, with groups: 60 photos of SDNET2018 by two tiles each, 400 of others."""
+    """Like index.csv, with groups: 120 photos of SDNET2018, two tiles each; 400 of each other."""
     rows = [
         (source, f"{kind}/{label}/{number}-{tile}.jpg", f"{kind}/{number}", f"{source}{number}")
         for source, first, count in (("sdnet", 0, 20), ("sdnet-more", 100, 100))
@@ -98,27 +98,27 @@ def photos_of_all_sources() -> pd.DataFrame:
     return frame
 
 
-def test_what_judges_the_general_model_neither_trains_nor_chooses() -> None:
+def test_the_sets_of_the_general_model_share_no_photo_and_no_training_group() -> None:
     index = photos_of_all_sources()
-    twin = index.index[index["photo"] == general.deal(index).whole[0]][0]
-    far = index.index[(index["source"] == "sdnet-more")][-1]
-    index.loc[far, "group"] = index["group"][twin]  # one tile of another photo shows the same
-    roles = general.deal(index)
-    judging = np.concatenate(list(roles.judge.values()))
-    assert set(roles.judge) == {"SDNET2018", "metu", "bridges"}
-    assert len(roles.whole) == 9
-    assert index["photo"][roles.judge["SDNET2018"]].nunique() == 45
-    parts = [set(rows.tolist()) for rows in (roles.train, roles.choose, judging)]
-    assert not parts[0] & parts[1]
-    assert not parts[0] & parts[2]
-    assert not parts[1] & parts[2]
-    groups = [set(index["group"][list(part)]) for part in parts]
+    tile = index.index[index["photo"] == general.assign_sets(index).whole[0]][0]
+    duplicate = index.index[(index["source"] == "sdnet-more")][-1]
+    index.loc[duplicate, "group"] = index["group"][tile]  # a near-duplicate in another photo
+    sets = general.assign_sets(index)
+    test = np.concatenate(list(sets.test.values()))
+    assert set(sets.test) == {"SDNET2018", "metu", "bridges"}
+    assert len(sets.whole) == 9
+    assert index["photo"][sets.test["SDNET2018"]].nunique() == 45
+    rows_of = [set(rows.tolist()) for rows in (sets.train, sets.val, test)]
+    assert not rows_of[0] & rows_of[1]
+    assert not rows_of[0] & rows_of[2]
+    assert not rows_of[1] & rows_of[2]
+    groups = [set(index["group"][list(rows)]) for rows in rows_of]
     assert not groups[0] & (groups[1] | groups[2])
-    assert set(index["source"][roles.train]) == {"sdnet", "sdnet-more", "metu", "drone"}
-    assert set(index["source"][roles.choose]) == {"sdnet", "sdnet-more", "metu", "drone"}
+    assert set(index["source"][sets.train]) == {"sdnet", "sdnet-more", "metu", "drone"}
+    assert set(index["source"][sets.val]) == {"sdnet", "sdnet-more", "metu", "drone"}
 
 
-def test_a_draw_keeps_groups_whole() -> None:
+def test_a_draw_keeps_groups_together() -> None:
     index = pd.DataFrame({"group": [f"g{n // 3}" for n in range(300)]})
     own, others = adaptation.draw(index, 100, 0)
     assert len(own) == 99

@@ -1,4 +1,4 @@
-"""The `surface-crack` command, as typed."""
+"""The `surface-crack` command line."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ from tests.support.project import ROOT, SHIPPED, Project, new_project
 
 
 def surface_crack(folder: Path, *arguments: str) -> tuple[int, str]:
-    """(exit code, what it printed) of the command, run in `folder`."""
+    """(exit code, output) of the command, run in `folder`."""
     code = "import sys; from surface_crack.cli import main; sys.argv[0] = 'surface-crack'; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
@@ -40,42 +40,43 @@ def set_param(folder: Path, key: str, value: str) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-def test_help_names_the_commands() -> None:
+def test_help_lists_the_commands() -> None:
     code, text = surface_crack(ROOT, "--help")
     assert code == 0
+    assert "\nTools around the crack detection pipeline\n" in text
     for command in ("check", "download", "validate"):
         assert f"\n    {command} " in text
 
 
-def test_what_is_not_installed_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_dependency_is_a_one_line_error(tmp_path: Path) -> None:
     """After `pip install .` alone, `audit` has no pandas."""
     (tmp_path / "pandas.py").write_text("raise ModuleNotFoundError(name='pandas')")
     code, text = surface_crack(tmp_path, "audit")
     assert code == 1
-    assert re.fullmatch(r".*error: audit takes pandas, which is not installed: run .*\n", text)
+    assert re.fullmatch(r".*error: audit needs pandas, which is not installed: run .*\n", text)
 
 
-def test_help_of_a_command_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_of_a_command_describes_it_and_its_options(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parser().parse_args(["inspect", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     for part in (
-        "Where are the cracks? whole photos to a report",
-        "--jobs 1..64 photos at once (default: one per core)",
-        "millimetres per pixel: areas in mm², too",
+        "Find cracks in whole photos and write a report",
+        "--jobs 1..64 number of photos to process in parallel (default: one per core)",
+        "scale of your photos, in millimetres per pixel: adds areas in mm²",
     ):
         assert part in text
 
 
-def test_inspect_and_validate_choose_a_model_in_the_same_words() -> None:
-    said = []
+def test_inspect_and_validate_document_the_model_option_alike() -> None:
+    helps = []
     for command in ("inspect", "validate"):
         code, text = surface_crack(ROOT, command, "--help")
-        said.append(" ".join(text.split()).partition("--model MODEL ")[2].partition(" --")[0])
+        helps.append(" ".join(text.split()).partition("--model MODEL ")[2].partition(" --")[0])
         assert "--patch-px PATCH_PX" in text
         assert code == 0
-    assert said[0] == said[1]
-    assert said[0].startswith("'general' for the model in the package, a .onnx file, or a .safe")
+    assert helps[0] == helps[1]
+    assert helps[0].startswith("'general' for the model in the package, a .onnx file, or a .safe")
 
 
 ABOVE_0 = "must be a number above 0 and below a million, got"
@@ -94,7 +95,7 @@ ABOVE_0 = "must be a number above 0 and below a million, got"
         ("audit", "--folds=21", "must be a whole number from 2 to 20, got '21'"),
     ],
 )
-def test_options_out_of_range_are_refused(
+def test_options_out_of_range_are_usage_errors(
     command: str, option: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -103,17 +104,17 @@ def test_options_out_of_range_are_refused(
     assert f"argument {option.split('=')[0]}: {message}\n" in capsys.readouterr().err
 
 
-def test_help_waits_for_nothing_heavy() -> None:
+def test_the_parser_imports_no_heavy_package() -> None:
     heavy = "{'torch', 'sklearn', 'matplotlib', 'pandas', 'numpy'} & set(sys.modules)"
     code = f"import sys; from surface_crack.cli import parser; parser(); print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
-def test_check_finds_nothing_wrong_with_the_defaults(folder: Path) -> None:
+def test_check_accepts_the_defaults(folder: Path) -> None:
     assert surface_crack(folder, "check") == (
         0,
-        "surface-crack: params.yaml is fine; data: the synthetic sample\n",
+        "surface-crack: params.yaml is valid; data: the synthetic sample\n",
     )
 
 
@@ -122,7 +123,7 @@ def test_check_counts_the_photos(folder: Path) -> None:
     set_param(folder, "raw", "mine.zip")
     code, text = surface_crack(folder, "check")
     assert code == 0
-    assert text.endswith("mine.zip: 6 photos, 3 of them in folders of cracks\n")
+    assert text.endswith("mine.zip: 6 photos, 3 of them in folders of positives\n")
 
 
 @pytest.mark.parametrize(
@@ -130,10 +131,10 @@ def test_check_counts_the_photos(folder: Path) -> None:
     [
         ("nowhere.zip", "raw 'nowhere.zip' does not exist: set raw in params.yaml"),
         ("''", "raw must be a path, got ''"),
-        ("params.yaml", "params.yaml is not a zip that can be read"),
+        ("params.yaml", "params.yaml is not a readable zip"),
     ],
 )
-def test_check_tells_a_mistake_in_one_line(folder: Path, raw: str, message: str) -> None:
+def test_check_reports_an_error_in_one_line(folder: Path, raw: str, message: str) -> None:
     set_param(folder, "raw", raw)
     code, text = surface_crack(folder, "check")
     assert code == 1
@@ -141,7 +142,7 @@ def test_check_tells_a_mistake_in_one_line(folder: Path, raw: str, message: str)
     assert text.count("\n") == 1
 
 
-def test_check_says_what_dvc_would_say(
+def test_check_rejects_locations_that_dvc_would_reject(
     folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     write_folder(folder / "data/raw", metu_like(1))
@@ -152,8 +153,8 @@ def test_check_says_what_dvc_would_say(
         set_param(folder, "raw", raw)
         assert surface_crack(folder, "check") == (
             1,
-            f"surface-crack: error: raw '{raw}' holds data/prepared, which the stage prepare "
-            "writes: set raw to a folder of photos alone, such as data/raw\n",
+            f"surface-crack: error: raw '{raw}' contains data/prepared, which the stage prepare "
+            "writes: set raw to a folder with photos only, such as data/raw\n",
         )
     set_param(folder, "raw", "data/raw")
     assert surface_crack(folder, "check")[0] == 0
@@ -164,7 +165,7 @@ def test_check_says_what_dvc_would_say(
     assert "data is a link to a place outside of the project, where DVC writes no output" in text
 
 
-def test_check_warns_of_what_dvc_does_not_see(
+def test_check_warns_of_changes_that_dvc_would_miss(
     folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     apart = write_folder(tmp_path_factory.mktemp("apart"), metu_like(1))
@@ -173,19 +174,19 @@ def test_check_warns_of_what_dvc_does_not_see(
     set_param(folder, "raw", "mine")
     code, text = surface_crack(folder, "check")
     assert code == 0
-    assert "mine/Positive is a link to a folder, and DVC does not notice what changes beh" in text
+    assert "mine/Positive is a link to a folder, and DVC does not notice changes beh" in text
 
 
-def test_check_tries_the_group_pattern(folder: Path) -> None:
+def test_check_tests_the_group_pattern(folder: Path) -> None:
     write_zip(folder / "mine.zip", metu_like(3))
     set_param(folder, "raw", "mine.zip")
     set_param(folder, "group_pattern", r"(\d+)-\d+")
     code, text = surface_crack(folder, "check")
     assert code == 1
-    assert "finds nothing in any path, such as 'Negative/00000.jpg'" in text
+    assert "matches no path, for example 'Negative/00000.jpg'" in text
 
 
-def test_elsewhere_it_says_where_to_run(tmp_path: Path) -> None:
+def test_outside_the_project_the_error_says_where_to_run(tmp_path: Path) -> None:
     code, text = surface_crack(tmp_path, "check")
     assert code == 1
     assert text == (
@@ -193,23 +194,23 @@ def test_elsewhere_it_says_where_to_run(tmp_path: Path) -> None:
     )
 
 
-def test_code_of_another_clone_is_named(tmp_path: Path) -> None:
-    """With one environment for two clones; each has all of the code."""
+def test_running_the_code_of_another_clone_is_a_warning(tmp_path: Path) -> None:
+    """As with one environment for two clones."""
     clone = new_project(tmp_path / "clone")
-    fine = "surface-crack: params.yaml is fine; data: the synthetic sample\n"
-    assert clone.run("surface-crack", "check") == fine
+    valid = "surface-crack: params.yaml is valid; data: the synthetic sample\n"
+    assert clone.run("surface-crack", "check") == valid
     output = Project(clone.root, PYTHONPATH=str(ROOT)).run("surface-crack", "check")
     assert output == (
-        f"surface-crack: the code that runs is that of {ROOT / 'surface_crack'}, not of "
+        f"surface-crack: running the code in {ROOT / 'surface_crack'}, not in "
         f"{clone.root / 'surface_crack'}: to change that, run `python -m pip install -e .` here, "
-        f"or give this folder a .venv of its own\n{fine}"
+        f"or give this folder its own .venv\n{valid}"
     )
 
 
 def test_a_failed_download_is_exit_code_1(tmp_path: Path) -> None:
-    url = "http://127.0.0.1:9/nothing.zip"  # the discard port: nobody listens
+    url = "http://127.0.0.1:9/nothing.zip"  # the discard port: nothing listens there
     code, text = surface_crack(tmp_path, "download", "metu", "--url", url, "--to", "raw")
     assert code == 1
-    assert "metu could not be fetched: 127.0.0.1:9" in text
+    assert "metu could not be downloaded: 127.0.0.1:9" in text
     assert text.count("\n") == 1
     assert list((tmp_path / "raw").iterdir()) == []

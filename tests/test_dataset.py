@@ -1,4 +1,4 @@
-"""The tables that stages hand on: what cannot be read is told in one line."""
+"""The tables and arrays between stages: an unreadable file is a one-line error."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from surface_crack.project.files import write_bytes
 
 
 @pytest.mark.parametrize("content", [b"", b"pickle", b"\x93NUMPY\x01\x00"])
-def test_damaged_pixels_are_one_line(
+def test_a_damaged_array_is_a_one_line_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -21,7 +21,7 @@ def test_damaged_pixels_are_one_line(
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2,3\n4,5,6,7\n", b"path\n\xff\n"])
-def test_a_damaged_table_is_one_line(
+def test_a_damaged_table_is_a_one_line_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     monkeypatch.chdir(tmp_path)

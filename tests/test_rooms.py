@@ -1,6 +1,6 @@
-"""The rooms of surface_crack/: few, each with its story, and none imports from one above it.
+"""The packages of surface_crack/: few, documented, and in layers without import cycles.
 
-Read from the syntax tree, so that an import inside a function counts as well.
+Imports are read from the syntax tree, so that those inside functions count as well.
 """
 
 import ast
@@ -12,20 +12,20 @@ import pytest
 from tests.support.project import ROOT
 
 LIBRARY = ROOT / "surface_crack"
-ROOMS = (  # from the bottom to the top: a room imports from those before it alone
+LAYERS = (  # from bottom to top: each imports only from those before it
     *("project", "threads", "dataset", "sample", "photos", "splitting", "network", "evaluation"),
     *("robustness", "scoring", "validation", "inspection", "cutting", "audit", "download"),
     *("checks", "cli"),
 )
-DATA = "general"  # the model in the package: files, and no module
+DATA = "general"  # the model in the package: data files, no module
 
 
-def room_of(file: Path) -> str:
+def layer_of(file: Path) -> str:
     return file.relative_to(LIBRARY).parts[0].removesuffix(".py")
 
 
 def imports(file: Path) -> Iterator[tuple[str, str]]:
-    """(package of this project, room; '' if there is none) of all that a module imports."""
+    """Yield (top-level package of this project, layer or '') of each import in a module."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -35,37 +35,37 @@ def imports(file: Path) -> Iterator[tuple[str, str]]:
         else:
             continue
         for name in names:
-            package, room, *_ = *name.split("."), ""
+            package, layer, *_ = *name.split("."), ""
             if package in ("surface_crack", "stages", "tests", "bench"):
-                yield package, room
+                yield package, layer
 
 
-def test_every_entry_has_its_place() -> None:
+def test_every_entry_is_a_known_layer() -> None:
     entries = {path.name for path in LIBRARY.iterdir() if path.name != "__pycache__"}
-    assert len(entries) <= 20, "make a room of some"
-    places = {name.removesuffix(".py") for name in entries}
-    assert places - {"__init__", "py.typed", DATA} == set(ROOMS)
-    assert len(ROOMS) == len(set(ROOMS))
+    assert len(entries) <= 20, "move some into a package"
+    names = {name.removesuffix(".py") for name in entries}
+    assert names - {"__init__", "py.typed", DATA} == set(LAYERS)
+    assert len(LAYERS) == len(set(LAYERS))
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_imports_from_those_below_it(room: str) -> None:
-    """So there is no circle, either; nor does the library import stages, tests or measurements."""
-    below = {("surface_crack", other) for other in ROOMS[: ROOMS.index(room) + 1]}
-    files = [file for file in LIBRARY.rglob("*.py") if room_of(file) == room]
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_imports_only_from_those_below_it(layer: str) -> None:
+    """So there are no cycles; nor does the library import stages, tests or benchmarks."""
+    below = {("surface_crack", other) for other in LAYERS[: LAYERS.index(layer) + 1]}
+    files = [file for file in LIBRARY.rglob("*.py") if layer_of(file) == layer]
     assert files
     wrong = {file.relative_to(ROOT): set(imports(file)) - below for file in files}
-    assert {file: rooms for file, rooms in wrong.items() if rooms} == {}
+    assert {file: layers for file, layers in wrong.items() if layers} == {}
 
 
-@pytest.mark.parametrize("file", sorted(LIBRARY.rglob("__init__.py")), ids=room_of)
-def test_a_room_tells_its_story_and_re_exports_nothing(file: Path) -> None:
-    """Light stages stay light. scoring/ alone does: it is what others import."""
+@pytest.mark.parametrize("file", sorted(LIBRARY.rglob("__init__.py")), ids=layer_of)
+def test_a_package_is_documented_and_re_exports_nothing(file: Path) -> None:
+    """Re-exports would slow down light stages. The exception is scoring/, the public API."""
     module = ast.parse(file.read_text("utf-8"))
     if file.parent != LIBRARY:
         assert 3 <= sum(map(bool, (ast.get_docstring(module) or "").splitlines())) <= 5
-    if room_of(file) != "scoring":
-        assert len(module.body) == 1, "something beside the docstring"
+    if layer_of(file) != "scoring":
+        assert len(module.body) == 1, "more than a docstring"
         return
     imported = [
         alias.name

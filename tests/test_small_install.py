@@ -1,4 +1,4 @@
-"""After `pip install .` alone: `validate` and `inspect` answer in any folder, by NumPy and ONNX."""
+"""The base install (`pip install .`): `validate` and `inspect` run in any folder, without torch."""
 
 import json
 import re
@@ -38,7 +38,7 @@ main()
 
 
 def small(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    """(exit code, standard output, standard error) of `surface-crack` in `folder`."""
+    """Run `surface-crack` in `folder`; return (exit code, standard output, standard error)."""
     done = subprocess.run(
         [sys.executable, "-c", CODE, *arguments],
         cwd=folder,
@@ -57,7 +57,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_validate_answers_in_an_empty_folder(site: Path, tmp_path: Path) -> None:
+def test_validate_runs_in_an_empty_folder(site: Path, tmp_path: Path) -> None:
     code, text, errors = small(tmp_path, "validate", str(site), "--out", "verdict")
     assert (code, errors) == (0, "")
     assert text.startswith("Verdict: ")
@@ -69,10 +69,10 @@ def test_validate_answers_in_an_empty_folder(site: Path, tmp_path: Path) -> None
     ]
     found = json.loads((tmp_path / "verdict/report.json").read_text())
     assert (found["photos"], found["cracks"], found["trained_on"]) == (80, 40, None)
-    assert [path.name for path in tmp_path.iterdir()] == ["verdict"], "and writes nothing else"
+    assert [path.name for path in tmp_path.iterdir()] == ["verdict"], "it writes nothing else"
 
 
-def test_both_installs_give_the_same_files(site: Path, tmp_path: Path) -> None:
+def test_base_and_full_install_write_the_same_files(site: Path, tmp_path: Path) -> None:
     assert small(tmp_path, "validate", str(site), "--out", "small")[0] == 0
     code = CODE.replace("sys.meta_path.insert", "list().insert")
     done = subprocess.run(
@@ -87,26 +87,26 @@ def test_both_installs_give_the_same_files(site: Path, tmp_path: Path) -> None:
         assert (tmp_path / "full" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
-def test_patches_of_larger_photos_take_no_more(site: Path, tmp_path: Path) -> None:
+def test_patch_px_needs_no_other_library(site: Path, tmp_path: Path) -> None:
     code, text, errors = small(tmp_path, "validate", str(site), "--json", "--patch-px", "48")
     assert (code, errors) == (0, "")
     assert json.loads(text)["patch_px"] == 48
 
 
-def test_inspect_answers_in_an_empty_folder(site: Path, tmp_path: Path) -> None:
+def test_inspect_runs_in_an_empty_folder(site: Path, tmp_path: Path) -> None:
     code, _, errors = small(tmp_path, "inspect", str(site), "--out", "report")
     assert code == 0, errors
     assert (tmp_path / "report/report.html").exists()
 
 
-def test_weights_without_pytorch_are_one_line(site: Path, tmp_path: Path) -> None:
+def test_weights_without_pytorch_are_a_one_line_error(site: Path, tmp_path: Path) -> None:
     shutil.copy(paths.GENERAL_WEIGHTS, tmp_path / "crack.safetensors")
     code, text, errors = small(tmp_path, "validate", str(site), "--model", "crack.safetensors")
     assert (code, text) == (1, "")
     assert re.fullmatch(r".*: error: crack.safetensors needs torch: run .*\n", errors)
 
 
-def test_a_class_folder_of_another_name_is_one_line_that_says_which_are_known(
+def test_an_unknown_class_folder_is_a_one_line_error_naming_the_known_ones(
     tmp_path: Path,
 ) -> None:
     write_folder(tmp_path / "site", {"Maybe/1.jpg": b"x"})
@@ -117,8 +117,8 @@ def test_a_class_folder_of_another_name_is_one_line_that_says_which_are_known(
     assert "there is no params.yaml here, so the names of the class folders are Negative," in errors
 
 
-def test_what_trains_names_what_is_missing(tmp_path: Path) -> None:
+def test_commands_that_train_name_the_missing_library(tmp_path: Path) -> None:
     shutil.copy(ROOT / "tests/support/params.yaml", tmp_path / "params.yaml")
     code, _, errors = small(tmp_path, "audit")
     assert code == 1
-    assert re.fullmatch(r".*: error: audit takes \w+, which is not installed: run .*\n", errors)
+    assert re.fullmatch(r".*: error: audit needs \w+, which is not installed: run .*\n", errors)

@@ -1,4 +1,4 @@
-"""Results in order, and not far ahead of who reads them."""
+"""Ordered results of threads, and the memory budget."""
 
 import threading
 import time
@@ -6,37 +6,37 @@ from collections.abc import Iterator
 
 import pytest
 
-from surface_crack.threads import Room, in_order
+from surface_crack.threads import MemoryBudget, in_order
 
 
-def test_in_order_keeps_the_order_and_runs_only_a_little_ahead() -> None:
-    asked = 0
+def test_in_order_keeps_the_order_with_a_short_queue() -> None:
+    consumed = 0
 
     def numbers() -> Iterator[int]:
-        nonlocal asked
+        nonlocal consumed
         for number in range(1000):
-            asked = number
+            consumed = number
             yield number
 
     results = in_order(lambda number: number * 2, numbers(), workers=2)
     assert next(results) == 0
-    assert asked < 40
+    assert consumed < 40
     assert list(results) == list(range(2, 2000, 2))
 
 
-def test_in_order_passes_an_error_on() -> None:
+def test_in_order_raises_errors_of_the_work() -> None:
     with pytest.raises(ZeroDivisionError):
         list(in_order(lambda number: 1 // number, range(5), workers=2))
 
 
-def test_room_is_shared_and_what_is_too_large_waits_until_it_is_alone() -> None:
-    room = Room(10)
+def test_the_budget_is_shared_and_an_oversized_request_waits_to_be_alone() -> None:
+    budget = MemoryBudget(10)
     held = most = 0
     lock = threading.Lock()
 
     def work(size: int) -> int:
         nonlocal held, most
-        with room.taken(size):
+        with budget.reserve(size):
             with lock:
                 held += size
                 most = max(most, held if held > 10 else 0)
@@ -51,8 +51,8 @@ def test_room_is_shared_and_what_is_too_large_waits_until_it_is_alone() -> None:
     assert most == 30
 
 
-def test_room_is_given_back_after_an_error() -> None:
-    room = Room(1)
+def test_the_budget_is_released_after_an_error() -> None:
+    budget = MemoryBudget(1)
     for _ in range(2):
-        with pytest.raises(ZeroDivisionError), room.taken(1):
+        with pytest.raises(ZeroDivisionError), budget.reserve(1):
             _ = 1 // 0

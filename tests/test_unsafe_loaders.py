@@ -1,7 +1,7 @@
-"""No file of a user's can run code: nothing here unpickles, evaluates, or asks a shell.
+"""No input file can run code: this project never unpickles, evaluates code, or uses a shell.
 
-Read from the syntax tree, so that a comment may name what the code may not, and an alias does not
-hide it.
+The check reads the syntax tree, so comments may name the forbidden functions, and aliases do not
+hide them.
 """
 
 import ast
@@ -25,12 +25,12 @@ NAMES = {
     *(f"yaml.{kind}Loader" for kind in ("", "Full", "Unsafe", "C")),
     *("shutil.unpack_archive", "tempfile.mktemp"),
 }
-KEYWORDS = {"allow_pickle", "shell"}  # only with a False that is written there
+KEYWORDS = {"allow_pickle", "shell"}  # allowed only with a literal False
 METHODS = {"extractall", "read_pickle", "to_pickle"}
 
 
 def unsafe(source: str) -> Iterator[str]:
-    """What a module uses of the above, under its full name."""
+    """Yield the forbidden names that a module uses, fully qualified."""
     tree = ast.parse(source)
     known: dict[str, str] = {}
     for node in ast.walk(tree):
@@ -59,7 +59,7 @@ def full_name(node: ast.expr, known: dict[str, str]) -> str:
     return known.get(node.id, node.id) if isinstance(node, ast.Name) else "?"
 
 
-def test_nothing_in_the_tree_is_unsafe() -> None:
+def test_no_module_uses_an_unsafe_function() -> None:
     files = [path for tree in TREES for path in sorted((ROOT / tree).rglob("*.py"))]
     assert len(files) > 80
     found = {str(path.relative_to(ROOT)): list(unsafe(path.read_text("utf-8"))) for path in files}
@@ -83,18 +83,18 @@ def test_nothing_in_the_tree_is_unsafe() -> None:
         "import zipfile; zipfile.ZipFile('x').extractall()",
     ],
 )
-def test_each_would_be_found(source: str) -> None:
+def test_unsafe_functions_are_detected(source: str) -> None:
     assert list(unsafe(source))
 
 
-def test_what_only_looks_alike_is_not() -> None:
+def test_similar_safe_functions_are_allowed() -> None:
     source = (
         "import re, numpy as np; re.compile('x'); model.eval(); np.load('x', allow_pickle=False)"
     )
     assert list(unsafe(source)) == []
 
 
-def test_packed_photos_that_hold_code_are_refused(
+def test_packed_photos_that_contain_code_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,1 +1,1 @@
-"""Stages that plain `dvc repro` does not run: ask for one by name, or call its `make` target."""
+"""Stages that plain `dvc repro` does not run: run one by name or with its `make` target."""

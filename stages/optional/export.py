@@ -1,14 +1,15 @@
-"""Optional stage: the model as one ONNX file, for machines without PyTorch.
+"""Optional stage: export the model to one ONNX file, for machines without PyTorch.
 
 reads   models/crack.safetensors     the network that `train` kept
-        models/decision.json         temperature and threshold, chosen on the validation part
+        models/decision.json         temperature and threshold, chosen on the validation set
         data/prepared/images.npy     pixels
-        data/split/val.csv           rows of the photos that both libraries must agree on
-        data/manifests/prepare.json, split.json, train.json     are all of these of one run?
+        data/split/val.csv           rows of the photos on which ONNX Runtime is compared to PyTorch
+        data/manifests/prepare.json, split.json, train.json     checked: all files are of one run
 writes  models/crack.onnx            pixels to calibrated probabilities; the decision as metadata
         metrics/export.json          largest difference from PyTorch
 
-Normalisation, pooling and calibration are inside; batch, height and width are free.
+The graph includes normalisation, pooling and temperature scaling; batch size, height and width are
+dynamic.
 """
 
 import logging
@@ -18,7 +19,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from surface_crack.dataset import Part, load_part
+from surface_crack.dataset import Subset, load_split
 from surface_crack.evaluation.calibration import read_decision
 from surface_crack.network.cracknet import CrackNet
 from surface_crack.network.model_file import load_model
@@ -26,17 +27,17 @@ from surface_crack.network.training import EVAL_BATCH, predict
 from surface_crack.project import paths
 from surface_crack.project.errors import DataError
 from surface_crack.project.files import write_bytes, write_json
-from surface_crack.project.manifest import check_one_run
+from surface_crack.project.manifest import check_same_run
 from surface_crack.project.stage import run_stage
 from surface_crack.scoring.dense import Patches
 from surface_crack.scoring.scorer import Scorer, load_scorer, refuse_notebook, step_of
 
 log = logging.getLogger("export")
-for exporter in ("onnx_ir", "onnxscript"):  # which tell of each node they remove
+for exporter in ("onnx_ir", "onnxscript"):  # they log each node that they remove
     logging.getLogger(exporter).setLevel(logging.WARNING)
-GRIDS = ((1, 1), (2, 3), (7, 4), (20, 25))  # rows and columns of photos, put together to large ones
-RAGGED = 13  # pixels cut off at the right and below: no grid of patches fills what is left
-FAR_OFF = 1e-3  # difference of two probabilities that rounding does not explain
+GRIDS = ((1, 1), (2, 3), (7, 4), (20, 25))  # rows and columns of photos per large test image
+CROPPED = 13  # pixels cut off at the right and bottom, so that patches do not tile the image
+MAX_DIFFERENCE = 1e-3  # of two probabilities; more cannot be rounding
 
 
 def main() -> None:
@@ -49,10 +50,10 @@ def main() -> None:
 
     model, config = load_model(paths.MODEL)
     refuse_notebook(paths.MODEL, config)
-    check_one_run(
+    check_same_run(
         ("prepare", "split", "train"), (paths.IMAGES, paths.SPLIT / "val.csv", paths.MODEL)
     )
-    val = load_part("val")
+    val = load_split("val")
     assert isinstance(model, CrackNet)
     decision = read_decision(paths.DECISION, paths.MODEL)
     context = len(model.context)
@@ -74,35 +75,36 @@ def main() -> None:
     photos = large_photos(val, config["seed"])
     difference = {
         "validation": float(np.abs(ours - probability).max()),
-        "whole_photos": max(apart(exported, own, photo) for photo in photos),
+        "whole_photos": max(largest_difference(exported, own, photo) for photo in photos),
     }
-    if max(difference.values()) > FAR_OFF:
+    if max(difference.values()) > MAX_DIFFERENCE:
         raise DataError(
             f"ONNX Runtime and PyTorch differ by {max(difference.values()):.2g}: install the "
-            "versions of constraints.txt"
+            "versions in constraints.txt"
         )
-    write_bytes(paths.ONNX, content)  # only now: `inspect` takes what lies there
+    write_bytes(paths.ONNX, content)  # only after the check: `inspect` uses this file
     numbers = {"bytes": len(content), "photos": len(val), "whole_photos": len(photos)}
     largest = {name: float(f"{x:.1e}") for name, x in difference.items()}
     write_json(paths.METRICS / "export.json", {**numbers, "largest_difference": largest})
     log.info(
-        "%s, %.0f kB: P(crack) of %d photos and of all patches of %d large ones differs by %.1e",
+        "%s, %.0f kB: P(crack) of %d photos and all patches of %d large images differs by at most "
+        "%.1e",
         *(paths.ONNX, numbers["bytes"] / 1000, len(val), len(photos), max(difference.values())),
     )
 
 
-def large_photos(part: Part, seed: int) -> list[NDArray[np.uint8]]:
-    """Photos of the part, drawn at random, side by side: uint8 (H, W, 3), of several sizes."""
+def large_photos(subset: Subset, seed: int) -> list[NDArray[np.uint8]]:
+    """Build large images, uint8 (H, W, 3), from grids of photos drawn at random from the set."""
     draw = np.random.default_rng(seed)
     photos = []
     for rows, columns in GRIDS:
-        drawn = part.images[draw.choice(part.rows, (rows, columns))]  # (rows, columns, S, S, 3)
+        drawn = subset.images[draw.choice(subset.rows, (rows, columns))]  # (rows, columns, S, S, 3)
         large = np.concatenate(np.concatenate(drawn, axis=1), axis=1)
-        photos.append(large if rows * columns == 1 else large[:-RAGGED, :-RAGGED])
+        photos.append(large if rows * columns == 1 else large[:-CROPPED, :-CROPPED])
     return photos
 
 
-def apart(one: Scorer, other: Scorer, photo: NDArray[np.uint8]) -> float:
+def largest_difference(one: Scorer, other: Scorer, photo: NDArray[np.uint8]) -> float:
     return float(np.abs(one.score(photo) - other.score(photo)).max())
 
 

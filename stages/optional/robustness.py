@@ -1,16 +1,16 @@
-"""Optional stage: what blur, noise, light, JPEG, rotation and distance cost.
+"""Optional stage: scores under blur, noise, bad light, JPEG, rotation and other distances.
 
-reads   raw (params.yaml)            the photos, which are disturbed at their full size
+reads   raw (params.yaml)            the photos, disturbed at full size
         data/prepared/index.csv      paths and hashes
-        data/split/test.csv          rows and labels of the test part
+        data/split/test.csv          rows and labels of the test set
         models/crack.safetensors     the network that `train` kept
-        models/decision.json         temperature and threshold, chosen on the validation part
+        models/decision.json         temperature and threshold, chosen on the validation set
 writes  metrics/robustness.json      accuracy, recall, specificity per disturbance and strength
         metrics/robustness.txt       the same as a table
-        plots/robustness.png         the same as a chart
-        plots/disturbed.png          one photo of each class under all of them
+        plots/robustness.png         accuracy and recall as a chart
+        plots/disturbed.png          one photo of each class under all disturbances
 
-It chooses nothing: no other stage reads what it writes.
+No other stage reads these outputs: nothing is chosen by them.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from surface_crack.dataset import Part, read_index, read_part
+from surface_crack.dataset import Subset, read_index, read_split
 from surface_crack.evaluation import figures
 from surface_crack.evaluation.calibration import Decision, read_decision
 from surface_crack.evaluation.terms import shortened_list
@@ -43,7 +43,7 @@ from surface_crack.robustness.scores import (
     LEVELS,
     UNDISTURBED,
     Level,
-    choose,
+    choose_photos,
     find_photos,
     robustness_text,
     scores,
@@ -51,32 +51,32 @@ from surface_crack.robustness.scores import (
 from surface_crack.threads import cores, in_order
 
 log = logging.getLogger("robustness")
-AT_ONCE = 8  # photos, of 28 views each, that wait to be scored: bounds memory
+BATCH = 8  # photos of 28 images each, scored at once; bounds memory
 
 
-Views = dict[Level, NDArray[np.uint8]]  # (pictures, S, S, 3) of one photo, as the network sees it
+Views = dict[Level, NDArray[np.uint8]]  # (images, S, S, 3) of one photo, resized for the network
 
 
 def main() -> None:
     p = read_params("robustness")
     model, config = load_model(paths.MODEL)
     model, decision = model.to(pick_device()), read_decision(paths.DECISION, paths.MODEL)
-    test = read_part("test").set_index("row")
-    test = choose(test.join(read_index()[["source", "path", "sha256"]]), p.robustness_images)
+    test = read_split("test").set_index("row")
+    test = choose_photos(test.join(read_index()[["source", "path", "sha256"]]), p.robustness_images)
     labels = test["label"].to_numpy()
     listing = list_photos(Path(p.raw), class_labels(p.negative, p.positive), p.exclude)
     photos = list(zip(find_photos(listing, test), test["sha256"], strict=True))
 
     with Reader(p.max_bytes) as reader:
 
-        def work(photo: tuple[Photo, str]) -> Views:
+        def disturb(photo: tuple[Photo, str]) -> Views:
             return disturbed(reader, *photo, config["image_size"], p.max_pixels)
 
-        seen = in_order(work, photos, cores())
-        progress = tqdm(seen, "robustness", len(photos), unit="photo", disable=None)
-        probability = predicted(model, decision, iter(progress))
+        views_of_photos = in_order(disturb, photos, cores())
+        progress = tqdm(views_of_photos, "robustness", len(photos), unit="photo", disable=None)
+        probability = predict_levels(model, decision, iter(progress))
         examples = [labels.tolist().index(label) for label in (1, 0)]
-        for_show = [work(photos[place]) for place in examples]
+        example_views = [disturb(photos[place]) for place in examples]
 
     found = scores(labels, {level: decision.decide(x) for level, x in probability.items()})
     write_json(paths.METRICS / "robustness.json", found)
@@ -85,7 +85,7 @@ def main() -> None:
     write_text(paths.METRICS / "robustness.txt", text)
     figures.robustness(found, DISTURBANCES, shortened_list(sources), paths.PLOTS / "robustness.png")
     draw_examples(
-        for_show, [{level: x[place] for level, x in probability.items()} for place in examples]
+        example_views, [{level: x[place] for level, x in probability.items()} for place in examples]
     )
     plain = found[UNDISTURBED[0]]
     log.info(
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def disturbed(reader: Reader, photo: Photo, sha256: str, size: int, max_pixels: int) -> Views:
-    """The photo under every disturbance, as the network sees it.
+    """Return the photo under every disturbance, resized to the network's input size.
 
     Raises DataError if the file is not the one that `prepare` read.
     """
@@ -116,23 +116,23 @@ def disturbed(reader: Reader, photo: Photo, sha256: str, size: int, max_pixels: 
     return shown
 
 
-def predicted(
+def predict_levels(
     model: Model, decision: Decision, photos: Iterator[Views]
 ) -> dict[Level, NDArray[np.float64]]:
-    """P(crack) (n,) of n photos at each level; where there are several pictures, the highest."""
+    """P(crack) (n,) of n photos at each level: the maximum over the images of a view."""
     batches = []
-    while some := list(islice(photos, AT_ONCE)):
+    while some := list(islice(photos, BATCH)):
         stacks = [pictures for photo in some for pictures in photo.values()]
         pixels = np.concatenate(stacks)
         every = np.arange(len(pixels))
-        probability = decision.probabilities(predict(model, Part(pixels, every, 0 * every)))
+        probability = decision.probabilities(predict(model, Subset(pixels, every, 0 * every)))
         starts = np.cumsum([0, *map(len, stacks[:-1])])
         batches.append(np.maximum.reduceat(probability, starts).reshape(len(some), -1))
     return dict(zip([UNDISTURBED, *LEVELS], np.concatenate(batches).T, strict=True))
 
 
 def draw_examples(photos: Sequence[Views], probability: Sequence[dict[Level, float]]) -> None:
-    """The first photo of each class under every disturbance, each row beginning undisturbed."""
+    """Draw the first photo of each class under every disturbance; each row starts undisturbed."""
     pictures, captions = [], []
     for photo, likely in zip(photos, probability, strict=True):
         for kind, of in DISTURBANCES.items():
@@ -140,14 +140,14 @@ def draw_examples(photos: Sequence[Views], probability: Sequence[dict[Level, flo
                 pictures.append(mosaic(photo[level]))
                 captions.append(f"{level[0]} {level[1] or ''}\nP {likely[level]:.3f}")
     title = (
-        "A test photo with a crack (above) and one without (below), disturbed, as the network sees "
-        "them; P: probability of a crack"
+        "A positive (above) and a negative test photo (below) under all disturbances, at the "
+        "network's input size; P: probability of a crack"
     )
     figures.gallery(pictures, captions, title, paths.PLOTS / "disturbed.png", columns=8)
 
 
 def mosaic(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """One picture (1, S, S, 3) as it is, four with a white cross between them: (S', S', 3)."""
+    """One image unchanged, or four (4, S, S, 3) as a grid with white borders: (S', S', 3)."""
     if len(pictures) == 1:
         return pictures.squeeze(0)
     framed = np.pad(pictures, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=255)

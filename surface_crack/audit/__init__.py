@@ -1,5 +1,5 @@
 """Which labels are most likely wrong? `surface-crack audit`.
 
-Training and validation photos are dealt into folds. A network trained on the other folds says what
-it thinks of each label, and the labels that it contradicts most firmly come first.
+Training and validation photos are scored out of fold, by cross-validation, and ranked by their
+label-error score: how strongly a network that was not trained on a photo contradicts its label.
 """

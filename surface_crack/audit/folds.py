@@ -1,4 +1,4 @@
-"""Deal photos into folds, so that each is judged once by a network that never saw its group."""
+"""Split photos into cross-validation folds, with each group in one fold."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -9,52 +9,52 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from surface_crack.project.errors import DataError
 
-GROUPS = 3  # in the part that chooses the best epoch, or as near as can be
+MIN_VAL_GROUPS = 3  # in the validation set of a fold, if there are enough groups
 
 
 class Photos(NamedTuple):
-    """What dealing needs to know of n photos."""
+    """What the split needs to know of n photos."""
 
     labels: NDArray[np.int64]  # (n,) 1 crack, 0 none
-    kinds: Sequence[str]  # (n,) what each part should hold alike shares of, besides the labels
-    groups: Sequence[str]  # (n,) photos of a group stay together
+    strata: Sequence[str]  # (n,) stratified by, besides the labels; such as the source
+    groups: Sequence[str]  # (n,) photos of a group are kept in one fold
 
 
 Rows = NDArray[np.int64]
 
 
-def deal_folds(photos: Photos, among: Rows, folds: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
-    """(all others, those held out) of the positions `among`, ascending, for each fold.
+def split_folds(photos: Photos, among: Rows, folds: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
+    """Yield (positions of the other folds, held-out positions) for each fold of `among`, ascending.
 
-    Each photo is held out in one fold. Raises DataError if there are too few groups.
+    Each photo is held out once. Raises DataError if there are fewer groups than folds.
     """
     groups = np.array(photos.groups)[among]
     count = len(np.unique(groups))
     if count < folds:
         raise DataError(
-            f"{folds} folds need as many groups of photos that belong together, got {count}: "
-            "ask for fewer folds or add photos"
+            f"{folds} folds need at least {folds} groups of photos, got {count}: use fewer folds "
+            "or add photos"
         )
-    kinds = [f"{photos.kinds[row]} {photos.labels[row]}" for row in among.tolist()]
-    place, members = np.unique(kinds, return_inverse=True, return_counts=True)[1:]
-    place = np.where(members[place] < folds, members.argmax(), place)  # too rare to be dealt
-    deal = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    for others, part in deal.split(among, place, groups):
-        yield among[others], among[part]
+    names = [f"{photos.strata[row]} {photos.labels[row]}" for row in among.tolist()]
+    stratum, members = np.unique(names, return_inverse=True, return_counts=True)[1:]
+    stratum = np.where(members[stratum] < folds, members.argmax(), stratum)  # merge rare strata
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for others, held_out in splitter.split(among, stratum, groups):
+        yield among[others], among[held_out]
 
 
-def train_and_val(photos: Photos, among: Rows, val_share: float, seed: int) -> tuple[Rows, Rows]:
-    """The positions `among` in two: those that train, and those that choose the best epoch.
+def split_train_val(photos: Photos, among: Rows, val_share: float, seed: int) -> tuple[Rows, Rows]:
+    """Split the positions `among` into (training, validation), the latter about `val_share`.
 
-    The latter are about `val_share` of them. Raises DataError if a part would lack a class.
+    The validation set chooses the best epoch. Raises DataError if a set would lack a class.
     """
     count = len({photos.groups[row] for row in among.tolist()})
-    parts = max(2, min(round(1 / val_share), count // GROUPS))
-    train, val = next(deal_folds(photos, among, parts, seed))
+    folds = max(2, min(round(1 / val_share), count // MIN_VAL_GROUPS))
+    train, val = next(split_folds(photos, among, folds, seed))
     for rows in (train, val):
         if len(np.unique(photos.labels[rows])) < 2:
             raise DataError(
-                f"{count} groups of photos that belong together are too few to leave photos of "
-                "both classes to each part: ask for fewer folds or add photos"
+                f"{count} groups of photos are too few for a training and a validation set with "
+                "photos of both classes: use fewer folds or add photos"
             )
     return train, val

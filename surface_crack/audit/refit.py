@@ -1,7 +1,7 @@
-"""The train stage on other rows: for folds, and to compare what networks learn from where.
+"""Run the train stage on other rows: for cross-validation, and to compare training sets.
 
-Each training is `python -m stages.train` itself, in a folder that looks to it like the project's,
-so that its network is the one that `dvc repro` would make of these rows.
+Each training is `python -m stages.train` in a temporary folder laid out like the project, so that
+its network is the one that `dvc repro` would give for these rows.
 """
 
 import os
@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from surface_crack.dataset import Part, read_images, read_index
+from surface_crack.dataset import Subset, read_images, read_index
 from surface_crack.evaluation.calibration import fit_temperature, probabilities
 from surface_crack.network.model_file import load_model
 from surface_crack.network.training import pick_device, predict
@@ -31,10 +31,10 @@ def refit(
     labels: NDArray[np.int64],
     params: Params,
 ) -> Path:
-    """The model file in `folder` of a network trained on the packed photos `train`.
+    """Train a network on the packed photos `train` and return its model file in `folder`.
 
-    `train` and `val` are rows of images.npy, `labels` (N,) are those of all its photos. Raises
-    TrainingError if training does, RuntimeError for a bug in it.
+    `train` and `val` are rows of images.npy, `labels` (N,) those of all its photos. Raises
+    TrainingError if training fails, RuntimeError if it crashes because of a bug.
     """
     for name, rows in (("train", train), ("val", val)):
         of_part = zip(rows.tolist(), labels[rows].tolist(), strict=True)
@@ -57,32 +57,32 @@ def refit(
 
 
 def _train(folder: Path) -> None:
-    """The stage of the current folder's code, on the files in `folder`."""
+    """Run the train stage, with the code in the current folder, on the files in `folder`."""
     log = folder / "log.txt"
     with log.open("w", encoding="utf-8") as file:
         done = subprocess.run(
             [sys.executable, "-m", "stages.train"],
             cwd=folder,
             env=os.environ
-            | {"PYTHONPATH": str(Path.cwd()), "DVC_STAGE": "train"},  # ends when we do
+            | {"PYTHONPATH": str(Path.cwd()), "DVC_STAGE": "train"},  # ends with this process
             stdout=file,
             stderr=subprocess.STDOUT,
             check=False,
         )
     if done.returncode:
         text = log.read_text(encoding="utf-8", errors="replace").strip()
-        _, told, reason = text.rpartition("train: error: ")
-        if told:
+        _, has_message, reason = text.rpartition("train: error: ")
+        if has_message:
             raise TrainingError(reason.partition("\n")[0])
-        if done.returncode != 1:  # that of a traceback
-            raise TrainingError(f"training was ended from outside, with code {done.returncode}")
+        if done.returncode != 1:  # 1 is a traceback
+            raise TrainingError(f"training was killed, with exit code {done.returncode}")
         raise RuntimeError(f"training failed:\n{text}")
 
 
-def judge(file: Path, val: Part, held_out: Part) -> NDArray[np.float64]:
-    """Probability of a crack of the photos `held_out`, by the network in `file`.
+def predict_calibrated(file: Path, val: Subset, held_out: Subset) -> NDArray[np.float64]:
+    """Return P(crack) (n,) of the photos `held_out` from the network in `file`.
 
-    Its temperature is fitted to `val`, so that probabilities of several folds compare.
+    Its temperature is fitted to `val`, so that probabilities of different folds are comparable.
     """
     model, _ = load_model(file)
     model.to(pick_device())

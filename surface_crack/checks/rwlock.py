@@ -1,4 +1,4 @@
-"""DVC's list of files that are being read and written, mended where a kill left half of it."""
+"""Repair DVC's rwlock, its list of files in use, after a kill left it truncated."""
 
 import json
 import logging
@@ -7,26 +7,26 @@ from contextlib import suppress
 from pathlib import Path
 
 log = logging.getLogger("surface-crack")
-LIST = Path(".dvc/tmp/rwlock")  # here, or in the folder above that DVC takes for its root
+RWLOCK = Path(".dvc/tmp/rwlock")  # below DVC's root: the current folder or a parent
 
 
-def mend_rwlock() -> None:
-    """Remove the list if it is no JSON, for then `dvc repro` refuses to start.
+def repair_rwlock() -> None:
+    """Remove the rwlock if it is not valid JSON, because `dvc repro` would refuse to start.
 
-    DVC writes it in place, and behind a guard: who holds that, and still finds half a list, has no
-    writer to wait for.
+    DVC writes it in place, holding a lock. So if it is still truncated while we hold that lock,
+    nobody is writing it.
     """
     here = Path.cwd()
-    roots = [folder for folder in (here, *here.parents) if (folder / LIST.parts[0]).is_dir()]
-    if not roots or not _is_broken(path := roots[0] / LIST):
+    roots = [folder for folder in (here, *here.parents) if (folder / RWLOCK.parts[0]).is_dir()]
+    if not roots or not _is_broken(path := roots[0] / RWLOCK):
         return
     from dvc.lock import LockError, make_lock
 
-    guard = make_lock(str(path.with_suffix(".lock")), tmp_dir=str(path.parent))
-    with suppress(LockError), guard:
+    lock = make_lock(str(path.with_suffix(".lock")), tmp_dir=str(path.parent))
+    with suppress(LockError), lock:
         if _is_broken(path):
             path.unlink()
-            log.info("%s was cut off by a kill: removed", os.path.relpath(path))
+            log.info("%s was truncated by a kill: removed", os.path.relpath(path))
 
 
 def _is_broken(path: Path) -> bool:

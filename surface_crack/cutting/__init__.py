@@ -1,5 +1,5 @@
-"""Large photos and their masks or boxes, cut into labelled tiles: `surface-crack tiles`.
+"""Cut large photos and their masks or boxes into labelled tiles: `surface-crack tiles`.
 
-A network learns from small photos with one label each. The outlines of cracks say which tiles show
-one, and a rule says which tiles are left out as doubtful.
+The network is trained on small photos with one label each. The annotated cracks determine the label
+of each tile; a rule skips tiles whose label would be ambiguous.
 """

@@ -1,5 +1,5 @@
 """Public data sets of real photos: `surface-crack download`.
 
-METU and SDNET2018 are fetched over HTTP, resumed where the line broke, checked, and kept as one
-zip of class folders.
+METU and SDNET2018 are downloaded over HTTP (interrupted downloads resume), checked, and stored as
+one zip of class folders.
 """

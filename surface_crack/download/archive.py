@@ -1,9 +1,9 @@
-"""Fetch a public data set as one zip, checked before it is kept.
+"""Download a public data set as one zip, and check it before it is kept.
 
 writes  <folder>/<name>.zip                  <anything>/<class folder>/<image>
-        <folder>/<name>-<8 hex digits>.part  a broken download; the next run goes on from it
+        <folder>/<name>-<8 hex digits>.part  a partial download; the next run resumes it
 
-Where they are: data_sets.py. How one address is fetched: http.py.
+Addresses: data_sets.py. Download of one URL: http.py.
 """
 
 import hashlib
@@ -24,34 +24,34 @@ from surface_crack.download.http import Rules, StatusError, discard, fetch_url, 
 from surface_crack.photos.listing import Photo, class_labels, list_photos
 from surface_crack.photos.reader import Reader
 from surface_crack.project.errors import DataError, DownloadError
-from surface_crack.project.files import replacing
+from surface_crack.project.files import atomic_write
 
-MAX_BYTES = 100 * 2**20  # of one image; theirs have some 20 KB
-RAR, ZIP = b"Rar!\x1a\x07", b"PK\x03\x04"  # how such files begin
-UNPACKERS = {  # in this order: Debian's free 7zz opens no RAR
+MAX_BYTES = 100 * 2**20  # of one image; typical: 20 KB
+RAR, ZIP = b"Rar!\x1a\x07", b"PK\x03\x04"  # magic bytes
+UNPACKERS = {  # in this order: Debian's free 7zz cannot open RAR
     "bsdtar": "-x -f {archive} -C {folder}",
     "unar": "-quiet -no-directory -force-overwrite -output-directory {folder} {archive}",
     "7zz": "x -y -bd -o{folder} {archive}",
     "7z": "x -y -bd -o{folder} {archive}",
 }
-# What zipfile raises for a damaged archive; RuntimeError for one with a password.
+# What zipfile raises for a damaged archive; RuntimeError if it needs a password.
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
 log = logging.getLogger("download")
 
 
 class _ContentError(DownloadError):
-    """It came whole and is not the data set, so it is no use to keep it."""
+    """The download is complete but is not the data set, so it must not be kept."""
 
 
 def download(name: str, folder: Path, url: str | None = None) -> Path:
-    """Fetch data set `name` ("metu" or "sdnet") and return its archive, `<folder>/<name>.zip`.
+    """Download data set `name` ("metu" or "sdnet") and return its archive, `<folder>/<name>.zip`.
 
-    An archive that lies there already is checked and returned, a RAR as the zip made of it. `url`
-    replaces the known addresses and may lead to any host; it must still give the right number of
-    images per class. Raises DownloadError with the reason of each address; then no archive and no
-    unpacked folder is left, at most `.part` files that the next call goes on from. So does
-    KeyboardInterrupt.
+    An existing archive is checked and returned; a RAR is converted to a zip. `url` replaces the
+    known addresses and may use any host; the archive must still have the right number of images
+    per class. Raises DownloadError with the reason for each address. After that error, or a
+    KeyboardInterrupt, no archive and no unpacked folder is left, only `.part` files that the next
+    call resumes.
     """
     if name not in DATA_SETS:
         raise DownloadError(f"the data set must be one of {', '.join(DATA_SETS)}, got {name!r}")
@@ -63,26 +63,26 @@ def download(name: str, folder: Path, url: str | None = None) -> Path:
 
 
 def fetch(dataset: DataSet, folder: Path, rules: Rules) -> Path:
-    """`download` for any data set and any rules. Raises DownloadError, see there."""
+    """`download` for any data set and any rules. Raises DownloadError as `download` does."""
     archive = folder / f"{dataset.name}.zip"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if archive.is_file() and _is_rar(archive):  # saved by hand, as the original is
+        if archive.is_file() and _is_rar(archive):  # saved by hand; the original is a RAR
             _as_zip([archive], dataset, archive)
         elif archive.exists():
             _check_contents(archive, dataset)
-            log.info("%s is there already, with the right number of images", archive)
+            log.info("%s already exists, with the right number of images", archive)
         else:
             _fetch_from_any(dataset, archive, rules)
             for leftover in leftovers(archive):
                 leftover.unlink()
     except _ContentError as error:
-        raise DownloadError(f"{archive} lies there but {error}: delete it and run again") from None
+        raise DownloadError(f"{archive} exists but {error}: delete it and run again") from None
     except (FileExistsError, NotADirectoryError):
-        raise DownloadError(f"{folder} is a file, or lies below one: give another folder") from None
-    except OSError as error:  # those of the network have become DownloadErrors further down
+        raise DownloadError(f"{folder} is a file, or is below one: give another folder") from None
+    except OSError as error:  # network errors are DownloadErrors by now
         reason = f"cannot write to {folder} ({error.strerror or error})"
-        fix = f"{dataset.name} needs about {dataset.room} MB of disk there while it is fetched"
+        fix = f"{dataset.name} needs about {dataset.disk_mb} MB of free disk during the download"
         raise DownloadError(f"{reason}: {fix}") from None
     return archive
 
@@ -98,8 +98,8 @@ def _fetch_from_any(dataset: DataSet, archive: Path, rules: Rules) -> None:
                 log.warning("%s: trying the next address", error)
     kept = ", ".join(path.name for path in leftovers(archive) if path.suffix == ".part")
     raise DownloadError(
-        f"{dataset.name} could not be fetched: {'; '.join(reasons)}. "
-        + (f"Run again to go on from {kept} in {archive.parent}. " if kept else "")
+        f"{dataset.name} could not be downloaded: {'; '.join(reasons)}. "
+        + (f"Run again to resume {kept} in {archive.parent}. " if kept else "")
         + f"By hand: save the zip from {dataset.by_hand} as {archive} and run again to check it"
     )
 
@@ -124,13 +124,13 @@ def _fetch_from(
 
 def _as_zip(parts: list[Path], dataset: DataSet, archive: Path) -> None:
     temporary = TemporaryDirectory(prefix=f".{dataset.name}-", dir=archive.parent)
-    with temporary as folder, replacing(archive) as merged:
+    with temporary as folder, atomic_write(archive) as merged:
         _merge(parts, dataset, Path(folder), merged)
         _check_contents(merged, dataset)
 
 
 def _fetch_file(remote: RemoteFile, archive: Path, rules: Rules) -> Path:
-    """The whole file, as a `.part` beside `archive`, with the size and hash it should have."""
+    """Download one file completely, as a `.part` next to `archive`; check its size and hash."""
     for url in remote.urls:
         try:
             part = fetch_url(url, remote.size, archive, rules, _check_head)
@@ -140,34 +140,36 @@ def _fetch_file(remote: RemoteFile, archive: Path, rules: Rules) -> Path:
             raise
         with part.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        for what, got, want in (
+        for what, got, expected in (
             ("size in bytes", part.stat().st_size, remote.size),
             ("SHA-256", digest, remote.sha256),
         ):
-            if want is not None and got != want:
+            if expected is not None and got != expected:
                 discard(part)
-                raise DownloadError(f"{short_url(url)} has the {what} {got} instead of {want}")
+                raise DownloadError(f"{short_url(url)} has the {what} {got} instead of {expected}")
         return part
-    raise AssertionError("a remote file without an address")
+    raise AssertionError("a remote file without a URL")
 
 
 def _check_head(head: bytes, source: str) -> None:
-    """Raises DownloadError unless an archive begins with `head`, and one that can be unpacked."""
+    """Raises DownloadError unless `head` starts an archive that can be unpacked here."""
     if head.startswith(RAR):
-        _unpackers(source)  # fail now and not after the download
+        _unpackers(source)  # fail now, not after the download
     elif not head.startswith(ZIP):
         page = head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<")
-        got = "an HTML page (a login or a robot check?)" if page else f"a file that begins {head!r}"
-        raise DownloadError(f"{source} gave {got} instead of a zip or RAR archive")
+        got = "an HTML page (login or bot check?)" if page else f"a file starting with {head!r}"
+        raise DownloadError(f"{source} sent {got} instead of a zip or RAR archive")
 
 
 def _check_contents(archive: Path, dataset: DataSet) -> None:
-    """Raises _ContentError unless it is a zip with the right number of images per class."""
+    """Raises _ContentError unless `archive` is a zip with the right number of images per class."""
     found = Counter(photo.label for photo in _photos(archive, dataset))
     for label, folders in enumerate((dataset.negative, dataset.positive)):
         if found[label] != dataset.counts[label]:
-            want = f"{dataset.counts[label]:,}"
-            raise _ContentError(f"has {found[label]:,} image(s) in {'/'.join(folders)}, not {want}")
+            expected = f"{dataset.counts[label]:,}"
+            raise _ContentError(
+                f"has {found[label]:,} image(s) in {'/'.join(folders)}, not {expected}"
+            )
 
 
 def _check_checksums(archive: Path) -> None:
@@ -184,14 +186,14 @@ def _photos(source: Path, dataset: DataSet) -> list[Photo]:
     try:
         return list_photos(source, class_labels(dataset.negative, dataset.positive)).photos
     except DataError as error:
-        raise _ContentError(f"does not hold the data set ({error})") from None
+        raise _ContentError(f"does not contain the data set ({error})") from None
 
 
 def _merge(parts: list[Path], dataset: DataSet, folder: Path, target: Path) -> None:
-    """All images of `parts` as one zip, with `folder` to unpack in.
+    """Write all images of `parts` into one zip; RARs are unpacked in `folder`.
 
-    Stored, sorted, all of 1 January 1980 and named <class folder>/<image>, so that every mirror
-    with the same images gives the same bytes. Names that occur twice keep their whole path.
+    Entries are stored, sorted, dated 1 January 1980 and named <class folder>/<image>, so that
+    every mirror with the same images gives the same bytes. If names clash, full paths are kept.
     """
     named: list[tuple[str, str, Photo]] = []  # short name, long name, photo
     for number, part in enumerate(parts, start=1):
@@ -211,7 +213,7 @@ def _merge(parts: list[Path], dataset: DataSet, folder: Path, target: Path) -> N
 
 
 def _unpack(archive: Path, folder: Path) -> Path:
-    """A new folder in `folder` with what the RAR holds. Links are removed: they may lead out."""
+    """Unpack a RAR into a new folder in `folder`. Links are removed: they may point outside."""
     reasons = []
     for tool in _unpackers(str(archive)):
         target = folder / tool
@@ -226,8 +228,8 @@ def _unpack(archive: Path, folder: Path) -> Path:
                 if path.is_symlink():
                     path.unlink()
             return target
-        said = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
-        reasons.append(f"{tool}: {said[-1].strip()}")
+        output = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
+        reasons.append(f"{tool}: {output[-1].strip()}")
     raise DownloadError(f"{archive} could not be unpacked ({'; '.join(reasons)})")
 
 

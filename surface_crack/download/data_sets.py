@@ -1,13 +1,12 @@
-"""The public data sets: what is in them, and the addresses that have them.
+"""The public data sets: their contents and download addresses.
 
-None of the addresses could be reached from where this was written: they are the ones that public
-projects use.
+The addresses are taken from public projects; none could be tested where this was written.
 """
 
 from dataclasses import dataclass
 
-# Mendeley redirects to its own bucket, the hub to storage hosts that change with time and place,
-# all of them below hf.co or (earlier) huggingface.co.
+# Mendeley redirects to its own bucket. The Hugging Face hub redirects to storage hosts that vary,
+# all below hf.co or (earlier) huggingface.co.
 ALLOWED_HOSTS = (
     "data.mendeley.com",
     "prod-dcd-datasets-public-files-eu-west-1.s3.eu-west-1.amazonaws.com",
@@ -19,7 +18,7 @@ ALLOWED_HOSTS = (
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file of a mirror. `urls` are names it may have there: after a 404 the next is tried."""
+    """One file of a mirror. `urls` are alternatives: after a 404 the next one is tried."""
 
     urls: tuple[str, ...]
     size: int | None = None  # bytes
@@ -28,15 +27,15 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class DataSet:
-    """What is known about a data set, and where it is."""
+    """A data set's contents and its addresses."""
 
     name: str
     negative: tuple[str, ...]  # names of the class folders, as in params.yaml
     positive: tuple[str, ...]
-    counts: tuple[int, int]  # images in all of `negative`, in all of `positive`
-    mirrors: tuple[tuple[RemoteFile, ...], ...]  # in the order to try; several files make one zip
-    by_hand: str  # where a browser finds it
-    room: int  # MB of disk while it is fetched
+    counts: tuple[int, int]  # images in the `negative` folders, in the `positive` folders
+    mirrors: tuple[tuple[RemoteFile, ...], ...]  # in the order tried; several files make one zip
+    by_hand: str  # page to download it from in a browser
+    disk_mb: int  # MB of disk needed during the download
 
 
 _MENDELEY = "https://data.mendeley.com/public-files/datasets/5y9wdsg2zt/files"
@@ -59,7 +58,7 @@ METU = DataSet(
         ),
         (
             RemoteFile((f"{_HUB}/train.zip",)),
-            RemoteFile(  # the name is not certain: one public script has the first of these
+            RemoteFile(  # the name is uncertain: one public script uses the first of these
                 (f"{_HUB}/validation.zip", f"{_HUB}/valid.zip", f"{_HUB}/val.zip")
             ),
             RemoteFile(
@@ -70,7 +69,7 @@ METU = DataSet(
         ),
     ),
     by_hand="https://www.kaggle.com/datasets/arunrk7/surface-crack-detection (needs an account)",
-    room=800,
+    disk_mb=800,
 )
 _USU = "https://digitalcommons.usu.edu/cgi/viewcontent.cgi"
 SDNET = DataSet(
@@ -78,12 +77,12 @@ SDNET = DataSet(
     negative=("Non-cracked", "UD", "UP", "UW"),
     positive=("Cracked", "CD", "CP", "CW"),
     counts=(47_608, 8_484),
-    # Two public projects saw 528,284,810 bytes, and one of them the SHA-256 617afc07...ebf77331.
-    # Not demanded on one witness' word: the zip's own checksums find damage as well.
+    # Two public projects report 528,284,810 bytes, and one of them the SHA-256
+    # 617afc07...ebf77331. Not enforced on a single report: the zip's checksums find damage, too.
     mirrors=(
         (RemoteFile((f"{_USU}?filename=2&article=1047&context=all_datasets&type=additional",)),),
     ),
     by_hand="https://digitalcommons.usu.edu/all_datasets/48/",
-    room=550,
+    disk_mb=550,
 )
 DATA_SETS = {dataset.name: dataset for dataset in (METU, SDNET)}

@@ -1,9 +1,9 @@
-"""The bytes of one address, over HTTP, into a `.part` file that a broken line does not cost.
+"""Download one URL over HTTP into a `.part` file, with resume after a broken connection.
 
-writes  <folder>/<stem>-<8 hex digits>.part      what has arrived; the next request goes on from it
-        <folder>/<stem>-<8 hex digits>.part-tag  which version of the file that is a piece of
+writes  <folder>/<stem>-<8 hex digits>.part      bytes received so far; the next request resumes
+        <folder>/<stem>-<8 hex digits>.part-tag  validator: the version of the file they belong to
 
-Ranges and validators follow RFC 9110, sections 13.1.5 and 14.
+Range requests and validators follow RFC 9110, sections 13.1.5 and 14.
 """
 
 import hashlib
@@ -22,20 +22,20 @@ from tqdm import tqdm
 
 from surface_crack.project.errors import DownloadError, one_line
 
-TIMEOUT = 30.0  # seconds to connect, and for a read that brings nothing
-ATTEMPTS = 4  # requests for one file, as long as each of them brings something
+TIMEOUT = 30.0  # seconds, to connect and for each read
+ATTEMPTS = 4  # requests for one file, as long as each of them brings new bytes
 CHUNK = 1 << 18  # bytes
-HEAD = 6  # bytes that show what a file is
+HEAD = 6  # bytes that identify the file type
 # Some hosts answer 403 to "Python-urllib".
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) surface-crack"
 
-# Called with the first HEAD bytes of a file and with where they come from. Raises DownloadError
-# if the rest need not be fetched.
+# Called with the first HEAD bytes of a file and their source. Raises DownloadError if the rest
+# need not be downloaded.
 CheckHead = Callable[[bytes, str], None]
 
 
 class StatusError(DownloadError):
-    """The server answered with an error. `total`: bytes in the file, where a 416 says it."""
+    """The server answered with an HTTP error. `total`: file size in bytes, if a 416 states it."""
 
     def __init__(self, message: str, code: int, total: int | None) -> None:
         super().__init__(message)
@@ -43,14 +43,14 @@ class StatusError(DownloadError):
 
 
 class _BrokenError(DownloadError):
-    """The line went dead: what has arrived is good, and another request may bring the rest."""
+    """The connection broke: the bytes so far are good, and another request may get the rest."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Where a request may go, redirects included."""
+    """Allowed hosts and schemes of a request and its redirects."""
 
-    hosts: tuple[str, ...] | None  # each with its subdomains; None: the user named the address
+    hosts: tuple[str, ...] | None  # each with its subdomains; None: any (the user gave the URL)
     schemes: tuple[str, ...] = ("https",)
     timeout: float = TIMEOUT  # seconds
 
@@ -63,20 +63,20 @@ class Rules:
         if scheme not in self.schemes or not host:
             raise DownloadError(f"an address must start with {self.schemes[-1]}://, got {url!r}")
         if self.hosts is not None and not any(f".{host}".endswith(f".{h}") for h in self.hosts):
-            raise DownloadError(f"{host} is not a known host of this data (--url lifts the list)")
+            raise DownloadError(f"{host} is not a known host of this data (--url allows any host)")
 
 
 def fetch_url(
     url: str, size: int | None, archive: Path, rules: Rules, check_head: CheckHead
 ) -> Path:
-    """All that the server has at `url`, in as many requests as it takes, as a `.part` of `archive`.
+    """Download `url` completely, in up to ATTEMPTS requests, into a `.part` next to `archive`.
 
     `size` in bytes, if known, is compared with what the server announces, before the body.
-    Raises StatusError for an HTTP error, DownloadError for what else the server, the line, `rules`
-    or `check_head` object to, and OSError if the disk does. Each time, as after a
-    KeyboardInterrupt, what has arrived is kept.
+    Raises StatusError for an HTTP error, DownloadError for any other failure of the server, the
+    connection, `rules` or `check_head`, and OSError for disk errors. In each case, and after a
+    KeyboardInterrupt, the bytes received so far are kept.
     """
-    digest = hashlib.sha256(url.encode()).hexdigest()[:8]  # so each address has its own file
+    digest = hashlib.sha256(url.encode()).hexdigest()[:8]  # so that each URL has its own file
     part = archive.with_name(f"{archive.stem}-{digest}.part")
     for attempt in range(1, ATTEMPTS + 1):
         before = _bytes_in(part)
@@ -90,13 +90,13 @@ def fetch_url(
 
 
 def discard(part: Path) -> None:
-    """Delete a `.part` that is of no use, and its validator."""
+    """Delete a useless `.part` and its validator."""
     part.unlink(missing_ok=True)
     _tag_file(part).unlink(missing_ok=True)
 
 
 def leftovers(archive: Path) -> list[Path]:
-    """Every `.part` and `.part-tag` of `archive`, whichever address it came from."""
+    """Every `.part` and `.part-tag` of `archive`, from any URL."""
     return sorted(archive.parent.glob(f"{archive.stem}-????????.part*"))
 
 
@@ -107,7 +107,7 @@ def short_url(url: str) -> str:
 
 
 def _receive(url: str, part: Path, size: int | None, rules: Rules, check_head: CheckHead) -> None:
-    """One request, for what `part` still lacks."""
+    """Send one request for the missing bytes of `part`."""
     offset = _bytes_in(part)
     try:
         response = _open(url, offset, _tag_file(part), rules)
@@ -115,8 +115,8 @@ def _receive(url: str, part: Path, size: int | None, rules: Rules, check_head: C
         if error.code != 416 or offset == 0:
             raise
         if error.total == offset:
-            return  # it was whole already
-        # There is no such place in the file, so this is no piece of it: from the start.
+            return  # already complete
+        # The part is longer than the file, so it belongs to another version: start over.
         offset, response = 0, _open(url, 0, _tag_file(part), rules)
     source = short_url(url)
     with response:
@@ -125,7 +125,7 @@ def _receive(url: str, part: Path, size: int | None, rules: Rules, check_head: C
             raise DownloadError(f"{source} has the size in bytes {total} instead of {size}")
         pieces = _pieces(response, source)
         head = next(pieces, b"")
-        if start == 0:  # `part` is begun anew only once the answer is seen to be what we want
+        if start == 0:  # `part` is overwritten only after the head has been checked
             if len(head) < HEAD:
                 raise _BrokenError(f"{source} broke off after {len(head)} bytes")
             check_head(head, source)
@@ -136,7 +136,7 @@ def _receive(url: str, part: Path, size: int | None, rules: Rules, check_head: C
 
 
 def _write(pieces: Iterable[bytes], start: int, total: int | None, part: Path, source: str) -> None:
-    """Append `pieces` to `part`, or begin it anew where they start at byte 0."""
+    """Append `pieces` to `part`; overwrite it if they start at byte 0."""
     with (
         part.open("ab" if start else "wb") as file,
         tqdm(
@@ -149,7 +149,7 @@ def _write(pieces: Iterable[bytes], start: int, total: int | None, part: Path, s
 
 
 def _pieces(response: HTTPResponse, source: str) -> Iterator[bytes]:
-    """The body as it arrives. `read1` hands out what is there, so a stall loses nothing of it."""
+    """The body as it arrives. `read1` returns what is available, so a stall loses nothing."""
     try:
         piece = response.read(HEAD)
         while piece:
@@ -170,14 +170,14 @@ class _CheckedRedirects(HTTPRedirectHandler):
             self.rules.check(newurl)
         except DownloadError as error:
             fp.close()
-            message = f"{short_url(req.full_url)} redirects elsewhere: {error}"
+            message = f"{short_url(req.full_url)} redirects to a forbidden address: {error}"
             raise DownloadError(message) from None
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _open(url: str, offset: int, tag_file: Path, rules: Rules) -> HTTPResponse:
     rules.check(url)
-    # A plain GET of SDNET2018 was seen to fail where a range request worked: always ask for one.
+    # A plain GET of SDNET2018 has failed where a range request worked: always send a range.
     headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Range": f"bytes={offset}-"}
     if offset and tag_file.exists() and (tag := tag_file.read_text(encoding="latin-1")):
         headers["If-Range"] = tag
@@ -195,19 +195,19 @@ def _open(url: str, offset: int, tag_file: Path, rules: Rules) -> HTTPResponse:
 
 
 def _extent(response: HTTPResponse, offset: int, source: str) -> tuple[int, int | None]:
-    """(first byte of the answer, bytes in the whole file or None if the server does not say)."""
-    if response.status != 206:  # the server knows no ranges, or the file has changed: all of it
+    """(first byte of the response, size of the whole file or None if the server does not say)."""
+    if response.status != 206:  # no range support, or the file has changed: the whole file
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if length.isdecimal() else None
-    said = response.headers.get("Content-Range", "")
-    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", said)
+    content_range = response.headers.get("Content-Range", "")
+    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range)
     if match is None or int(match[1]) != offset:
-        raise DownloadError(f"{source} sent the range {said!r} when asked for bytes {offset}-")
+        raise DownloadError(f"{source} sent the range {content_range!r}, asked for bytes {offset}-")
     return offset, None if match[2] == "*" else int(match[2])
 
 
 def _validator(headers: HTTPMessage) -> str:
-    """What `If-Range` may name: a strong ETag, or else the date of the last change."""
+    """The value for `If-Range`: a strong ETag, or else Last-Modified."""
     tag = headers.get("ETag", "")
     return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
 
@@ -217,11 +217,11 @@ def _bytes_in(part: Path) -> int:
 
 
 def _tag_file(part: Path) -> Path:
-    """Where the validator of `part` is kept."""
+    """The file with the validator of `part`."""
     return part.with_suffix(".part-tag")
 
 
 def _reason(error: Exception) -> str:
-    """One line: urllib wraps the error that matters in another."""
-    inner = getattr(error, "reason", error)  # of some errors a text
+    """The cause in one line: urllib wraps the error that matters in another."""
+    inner = getattr(error, "reason", error)  # a string for some errors
     return one_line(inner if isinstance(inner, Exception) else error)

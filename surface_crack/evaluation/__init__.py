@@ -1,5 +1,5 @@
-"""From logits to numbers, words and pictures.
+"""From logits to probabilities, scores, charts and reports.
 
-Logits become calibrated probabilities and decisions; decisions become scores with 95 % intervals,
-tables per folder, charts, a report and the model card.
+Logits become calibrated probabilities and decisions. These give scores with 95 % confidence
+intervals, tables per folder, charts, a report and the model card.
 """

@@ -1,8 +1,8 @@
-"""docs/model_card.md: what the model is for, what it is not for, and what is known about it.
+"""The model card, docs/model_card.md: intended use, limits, data, evaluation and training.
 
 After Mitchell et al. 2019, "Model Cards for Model Reporting", https://arxiv.org/abs/1810.03993.
-It names params and the digest of the data, but no commit, time or machine: the same run writes the
-same card, and a card in git never runs behind its own commit.
+It states params and the digest of the data, but no commit, time or machine: the same run always
+writes the same card, and a committed card cannot lag behind its own commit.
 """
 
 import json
@@ -14,10 +14,10 @@ import pandas as pd
 from surface_crack.evaluation.terms import (
     ALL,
     CHANCE,
-    FEW,
+    FEW_GROUPS,
     SCORES,
     SHARES,
-    on_purpose,
+    higher_by_design,
     only_drawings,
 )
 from surface_crack.project import paths
@@ -25,14 +25,15 @@ from surface_crack.project.labels import CLASSES
 
 WORST = 5  # folders shown; metrics/folders.csv has all
 GROUPED = {
-    "nothing": "every photo for itself, so near-duplicates may leak and the scores be too good",
-    "near-duplicates": "exact copies and near-duplicates stay together",
-    "appearance": "exact copies, near-duplicates and photos of similar appearance stay together",
+    "nothing": "each photo is its own group: near-duplicates may leak, which inflates the scores",
+    "near-duplicates": "exact copies and near-duplicates are kept in the same set",
+    "appearance": "exact copies, near-duplicates and photos of similar appearance are kept in the "
+    "same set",
 }
-USES = {
-    "train": "fitted the weights",
-    "val": "chose epoch, temperature and threshold",
-    "test": "judged the model, once",
+SET_ROLES = {
+    "train": "weights",
+    "val": "choice of epoch, temperature and threshold",
+    "test": "evaluation only",
 }
 HEADLINES = {
     "validation loss": ("train", "val_loss"),
@@ -43,7 +44,7 @@ HEADLINES = {
     "test ROC AUC": ("evaluate", "roc_auc"),
 }
 RESULTS = (
-    "Numbers from real photos over several seeds, with their commits, are in "
+    "Results on real photos over several seeds, with their commits, are in "
     "[results.md](results.md)."
 )
 
@@ -55,20 +56,21 @@ def card(
     rule: str,
     params: Mapping[str, Any],
 ) -> str:
-    """The card as Markdown.
+    """Return the card as Markdown.
 
-    `numbers` are the metrics by the name of their file, `classes` and `folders` the tables of these
-    names, `rule` says how the threshold was chosen, `params` are all that shaped the run.
+    `numbers` maps the names of the metrics files to their content, `classes` and `folders` are the
+    tables of these names, `rule` says how the threshold was chosen, `params` are those that
+    affect the run.
     """
     sources = classes["source"].unique().tolist()
     paragraphs = [
         *_opening(sources, numbers["data"]["photos"]),
         *_data(numbers["data"], classes, params),
-        *_judging(numbers["split"], numbers["calibrate"], rule, params),
+        *_evaluation(numbers["split"], numbers["calibrate"], rule, params),
         *_scores(numbers["evaluate"], numbers["split"]["test"]),
         *_failures(numbers["evaluate"], folders, params),
         *_training(numbers["train"], params),
-        *_remaking(),
+        *_reproduction(),
     ]
     return "\n\n".join(paragraphs) + "\n"
 
@@ -76,7 +78,7 @@ def card(
 def run_rows(
     numbers: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]
 ) -> list[tuple[str, str, str]]:
-    """(kind, name, value) of a run's params and headline scores: those that choose come first."""
+    """(kind, name, value) of a run's params, then of its headline scores, validation first."""
     rows = [("param", name, _listed(value)) for name, value in params.items()]
     for name, (file, key) in HEADLINES.items():
         rows.append(("score", name, f"{numbers[file][key]:.4f}"))
@@ -89,31 +91,31 @@ def _listed(value: Any) -> str:
 
 def _opening(sources: list[str], photos: int) -> list[str]:
     drawn, names = paths.SAMPLE.stem, ", ".join(map(_code, sources))
-    elsewhere = (
-        f"- on other surfaces than those of {names}, before `surface-crack validate` has judged it "
-        "on labelled photos of them."
+    other_surfaces = (
+        f"- on surfaces other than those of {names}, unless `surface-crack validate` on labelled "
+        "photos of them says that it may be used."
     )
     if only_drawings(sources):
         about = f"**{names}: {photos:,} drawings, not photographs**.\n"
-        about += "Its numbers say that the pipeline works, and nothing about any real surface.\n"
+        about += "Its scores show that the pipeline works, and nothing about any real surface.\n"
         about += RESULTS
-        elsewhere = "- on any real surface: it has seen none."
+        other_surfaces = "- on any real surface: it was trained on none."
     elif drawn in sources:
-        about = f"**{names}: {photos:,} pictures, those of {_code(drawn)} drawings**.\n{RESULTS}"
+        about = f"**{names}: {photos:,} images, those of {_code(drawn)} drawings**.\n{RESULTS}"
     else:
         about = f"**{names}: {photos:,} photos**.\n{RESULTS}"
     return [
         "# Model card: does a photo show a crack?",
-        f"This card is about a model trained and judged on {about}",
+        f"This card describes a model trained and evaluated on {about}",
         "It must not be used",
-        "- to decide whether anything is safe: that takes an engineer on the spot;\n"
+        "- to decide whether a structure is safe: that takes an engineer on site;\n"
         "- to measure cracks: it says whether there is one, not how wide, deep or long it is;\n"
-        "- to call a surface sound: no alarm is no proof, and what was not photographed was not "
-        f"inspected;\n{elsewhere}",
+        "- to certify that a surface has no cracks: a negative prediction is no proof, and what "
+        f"was not photographed was not inspected;\n{other_surfaces}",
         "## Intended use",
-        "It gives the probability that a photo of a surface shows a crack.\n"
-        "That puts photos in order, so that a person sees the likeliest cracks first; "
-        "each verdict stays with that person.",
+        "The model gives the probability that a photo of a surface shows a crack.\n"
+        "Use it to rank photos, so that a person looks at the likeliest cracks first. "
+        "The decision on each photo is that person's.",
     ]
 
 
@@ -125,47 +127,47 @@ def _data(data: Mapping[str, Any], classes: pd.DataFrame, params: Mapping[str, A
     return [
         "## Data",
         _table(
-            ["source", "without a crack", "with a crack"],
+            ["source", "negative", "positive"],
             [[_code(str(row[0])), *(f"{n:,}" for n in row[1:])] for row in counts.itertuples()],
         ),
-        f"Photos of {sides} pixels, which the network sees as {side} x {side}.\n"
-        "Labels are the names of their folders; no stage checks them.\n"
-        f"Left out: {data['excluded']:,} by `exclude`, {data['rejected']:,} that could not be used "
+        f"Positive: shows a crack. Photos of {sides} pixels, resized to {side} x {side}.\n"
+        "Labels come from the names of the class folders; no stage checks them.\n"
+        f"Left out: {data['excluded']:,} by `exclude`, {data['rejected']:,} unusable files "
         "(`data/prepared/rejected.csv`).\n"
-        f"Exact copies: {data['exact_duplicates']:,}; pictures that occur with both labels: "
+        f"Exact duplicates: {data['exact_duplicates']:,}; images with conflicting labels: "
         f"{data['conflicting_duplicates']:,}.\n"
         f"Digest of all photos and labels: `{data['digest']}`.\n"
-        "Licences of METU and SDNET2018, how to cite them: [data/README.md](../data/README.md).",
+        "Licences and citations of METU and SDNET2018: [data/README.md](../data/README.md).",
     ]
 
 
-def _judging(
+def _evaluation(
     split: Mapping[str, Any], calibrate: Mapping[str, Any], rule: str, params: Mapping[str, Any]
 ) -> list[str]:
     grouped = GROUPED[params["group_by"]]
     if params["group_pattern"] and params["group_by"] != "nothing":
-        grouped += f", and photos in whose paths {_code(params['group_pattern'])} finds the same"
+        grouped += ", as are photos whose paths have the same match of "
+        grouped += _code(params["group_pattern"])
     validation = calibrate["validation"]
     before, after = validation["uncalibrated"]["loss"], validation["loss"]
     return [
-        "## How it was judged",
+        "## Evaluation",
         f"Split by group: {split['groups']:,} groups (`group_by: {params['group_by']}`: "
         f"{grouped}); the largest has {split['largest_group']:,}.\n"
-        f"Photos with a near-duplicate: {split['photos_with_near_duplicate']:,}; "
-        "separated from it: "
-        f"{split['near_duplicates_leaked']:,} (random split: "
+        f"Photos with a near-duplicate: {split['photos_with_near_duplicate']:,}; leaked across "
+        f"sets: {split['near_duplicates_leaked']:,} (random split: "
         f"{split['near_duplicates_leaked_by_random_split']:,}).",
         _table(
-            ["part", "photos", "with a crack", "groups", "what it did"],
+            ["set", "photos", "positive", "groups", "used for"],
             [
-                [part, *(f"{split[part][x]:,}" for x in ("photos", "positive", "groups")), use]
-                for part, use in USES.items()
+                [name, *(f"{split[name][x]:,}" for x in ("photos", "positive", "groups")), use]
+                for name, use in SET_ROLES.items()
             ],
         ),
-        f"A photo counts as cracked from a probability of {calibrate['threshold']:.4g} on "
-        f"(threshold: {rule}).\n"
-        f"Logits are divided by a temperature of {calibrate['temperature']:.4g}, which took the "
-        f"validation loss from {before:.4f} to {after:.4f}{on_purpose(before, after)}.",
+        f"Threshold: a photo is predicted positive at a probability of "
+        f"{calibrate['threshold']:.4g} or more ({rule}).\n"
+        f"Temperature scaling: logits are divided by {calibrate['temperature']:.4g}, which changed "
+        f"the validation loss from {before:.4f} to {after:.4f}{higher_by_design(before, after)}.",
     ]
 
 
@@ -179,18 +181,19 @@ def _scores(evaluate: Mapping[str, Any], test: Mapping[str, Any]) -> list[str]:
         at_half = f"{scale * half[name]:{form}}{unit}" if name in half else ""
         rows.append([words, value, f"{low} to {high}{unit}", at_half])
     rows.append(["mistakes", f"{evaluate['mistakes']:,}", "", f"{half['mistakes']:,}"])
-    head = ["score", f"at {evaluate['threshold']:.4g}", "95 % interval", "at 0.5"]
+    head = ["score", f"at {evaluate['threshold']:.4g}", "95 % CI", "at 0.5"]
     columns = 3 if evaluate["threshold"] == 0.5 else 4
-    common = max(test["negative"], test["positive"]) / test["photos"]
+    majority = max(test["negative"], test["positive"]) / test["photos"]
     text = (
-        f"Intervals: bootstrap over the {test['groups']:,} groups of the test part; with fewer "
-        f"than {FEW}, take them as rough.\n"
-        f"Always giving the commoner answer would have an accuracy of {100 * common:.2f} %."
+        f"95 % confidence intervals: cluster bootstrap over the {test['groups']:,} groups of the "
+        f"test set. With fewer than {FEW_GROUPS} groups they are rough.\n"
+        f"The majority baseline has an accuracy of {100 * majority:.2f} %."
     )
     if interval["roc_auc"]["low"] <= CHANCE:
-        text += "\n**The area under ROC may be 0.5: no better than guessing, or too few groups.**"
+        text += "\n**The 95 % CI of ROC AUC includes 0.5: no better than chance, or too few "
+        text += "groups.**"
     return [
-        "## Numbers of the test part",
+        "## Scores on the test set",
         _table(head[:columns], [row[:columns] for row in rows]),
         text,
     ]
@@ -200,21 +203,21 @@ def _failures(
     evaluate: Mapping[str, Any], folders: pd.DataFrame, params: Mapping[str, Any]
 ) -> list[str]:
     places = folders[folders["folder"] != ALL]
-    missed, alarms = places["missed"].sum(), places["false_alarms"].sum()
-    cracks, sound = evaluate["positive"]["support"], evaluate["negative"]["support"]
+    missed, false_positives = places["missed"].sum(), places["false_alarms"].sum()
+    positives, negatives = evaluate["positive"]["support"], evaluate["negative"]["support"]
     paragraphs = [
-        "## Where it fails",
-        f"Missed cracks: {missed:,} of {cracks:,}. False alarms: {alarms:,} of {sound:,} sound "
-        "photos.\n"
-        "`plots/mistakes.png` shows the worst, `plots/heat_maps.png` what the network looked at.\n"
-        f"Probabilities are off by {100 * evaluate['ece']:.2f} % on average (expected calibration "
-        "error).\n"
-        f"A crack too thin to be seen at {params['image_size']} pixels a side cannot be found.\n"
-        "What the data do not hold was not tested: other surfaces, cameras, distances. What blur, "
-        "noise\nand bad light cost, `make robustness` measures.\n"
-        "A network that was right in 99.8 % of METU's photos was close to guessing on SDNET2018's.",
+        "## Limits and failures",
+        f"False negatives (missed cracks): {missed:,} of {positives:,} positives. "
+        f"False positives: {false_positives:,} of {negatives:,} negatives.\n"
+        "`plots/mistakes.png` shows the worst mistakes, `plots/heat_maps.png` what raised the "
+        "crack logit.\n"
+        f"Probabilities are off by {100 * evaluate['ece']:.2f} % on average (ECE).\n"
+        f"Cracks too thin to be visible at {params['image_size']} pixels a side are missed.\n"
+        "Surfaces, cameras and distances that are not in the data were not tested. "
+        "`make robustness` measures the\neffect of blur, noise and bad light.\n"
+        "A network with an accuracy of 99.8 % on METU was close to chance on SDNET2018.",
     ]
-    # By the upper end: one photo judged wrong does not make its folder of one the worst of all.
+    # By the upper end of the CI: one mistake in a folder of one photo does not make it the worst.
     worst = places[places["accuracy"] < 1].sort_values("high", kind="stable")[:WORST]
     if len(places) > 1 and len(worst):
         rows = [
@@ -227,10 +230,10 @@ def _failures(
             ]
             for row in worst.to_dict("records")
         ]
-        head = ["folder", "photos", "cracks", "missed", "false alarms", "accuracy"]
+        head = ["folder", "photos", "positive", "FN", "FP", "accuracy (95 % CI)"]
         paragraphs += [
-            f"The worst {len(rows)} of {len(places):,} folders, by what their interval leaves "
-            "possible; all: `metrics/folders.csv`.",
+            f"The worst {len(rows)} of {len(places):,} folders, by the upper end of the accuracy's "
+            "95 % CI. All: `metrics/folders.csv`.",
             _table(head, rows),
         ]
     return paragraphs
@@ -238,26 +241,27 @@ def _failures(
 
 def _training(train: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
     lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in params.items()]
-    why = {"best": "with the lowest validation loss", "last": "the last one"}[params["keep"]]
+    why = {"best": "the lowest validation loss", "last": "the last one"}[params["keep"]]
     return [
         "## Training",
-        f"Network `{params['model']}`, {train['parameters']:,} parameters, fitted in "
-        f"{train['precision']}, judged in float32.\n"
-        f"Of {train['epochs_run']:,} epochs the one kept is {train['best_epoch']:,}, {why} "
+        f"Network `{params['model']}`, {train['parameters']:,} parameters, trained in "
+        f"{train['precision']}, evaluated in float32.\n"
+        f"Epoch {train['best_epoch']:,} of {train['epochs_run']:,} was kept: {why} "
         f"(validation loss {train['val_loss']:.4f}).\n"
-        "The params, as params.yaml takes them:",
-        "\n".join(["```yaml", *lines, "```"]),  # a table would choke on the bars of a pattern
+        "Params, in the format of params.yaml:",
+        "\n".join(["```yaml", *lines, "```"]),  # not a table: patterns may contain `|`
     ]
 
 
-def _remaking() -> list[str]:
+def _reproduction() -> list[str]:
     return [
-        "## How to remake it",
-        "With these params and the data of that digest, `dvc repro` makes this model, its numbers "
-        "and this card; on one machine, with the versions in constraints.txt, byte for byte.\n"
-        "The card is the pipeline's last output: change what it says in "
+        "## Reproduction",
+        "With these params and the data of that digest, `dvc repro` reproduces this model, its "
+        "scores and this card; on the same machine, with the versions in constraints.txt, byte for "
+        "byte.\n"
+        "The card is the last output of the pipeline: to change its text, edit "
         "surface_crack/evaluation/card.py.\n"
-        "It names no commit, because it is part of one: `git log docs/model_card.md` tells.",
+        "It names no commit, because it is part of one: see `git log docs/model_card.md`.",
     ]
 
 
@@ -266,6 +270,6 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _code(text: str) -> str:
-    """A name that may hold anything, for a line or a cell of a table."""
+    """Format any name as inline code that is safe in a line or table cell."""
     plain = " ".join(text.split()).replace("`", "'").replace("|", r"\|")
     return f"`{plain}`"

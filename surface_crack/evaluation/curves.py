@@ -1,4 +1,4 @@
-"""Curves of a binary classifier as tables for charts, from arrays alone. Label 1 is a crack.
+"""ROC, precision-recall and reliability curves as tables for charts. Label 1 is a crack.
 
 Definitions as in scikit-learn, https://scikit-learn.org/stable/modules/model_evaluation.html
 """
@@ -13,13 +13,13 @@ from sklearn.metrics import (
 
 from surface_crack.evaluation.calibration_error import BINS, calibration_bins
 
-CURVE_POINTS = 300  # a curve in a chart needs no more, and git keeps every one
+CURVE_POINTS = 300  # enough for a chart, and small enough to keep in git
 
 
 def reliability_table(
     labels: NDArray[np.int64], probability: NDArray[np.float64], bins: int = BINS
 ) -> pd.DataFrame:
-    """Per bin that holds photos: mean predicted P(crack), observed share of cracks, photos."""
+    """Per non-empty bin: mean predicted P(crack), observed share of positives, photos."""
     frame = pd.DataFrame({"predicted": probability, "observed": labels})
     grouped = frame.groupby(calibration_bins(probability, bins))
     return grouped.mean().assign(photos=grouped.size()).reset_index(drop=True).round(6)
@@ -28,7 +28,7 @@ def reliability_table(
 def roc_table(labels: NDArray[np.int64], probability: NDArray[np.float64]) -> pd.DataFrame:
     """false_positive_rate, true_positive_rate, threshold; at most CURVE_POINTS rows."""
     false_positive, true_positive, thresholds = roc_curve(labels, probability)
-    thresholds = np.minimum(thresholds, 1)  # the first is infinite: "call nothing a crack"
+    thresholds = np.minimum(thresholds, 1)  # the first is infinite: all predicted negative
     return _thinned(
         pd.DataFrame(
             {
@@ -54,10 +54,10 @@ def precision_recall_table(
 
 
 def _thinned(curve: pd.DataFrame) -> pd.DataFrame:
-    """Rows evenly along the curve's length, both ends included."""
+    """At most CURVE_POINTS rows, evenly spaced along the curve's length, with both ends."""
     if len(curve) > CURVE_POINTS:
         steps = np.hypot(*np.diff(curve.iloc[:, :2].to_numpy(), axis=0).T)
-        way = np.append(0, np.cumsum(steps))
-        wanted = np.linspace(0, way[-1], CURVE_POINTS)
-        curve = curve.iloc[np.unique(np.searchsorted(way, wanted).clip(0, len(curve) - 1))]
+        length = np.append(0, np.cumsum(steps))
+        wanted = np.linspace(0, length[-1], CURVE_POINTS)
+        curve = curve.iloc[np.unique(np.searchsorted(length, wanted).clip(0, len(curve) - 1))]
     return curve.round(6)

@@ -1,4 +1,4 @@
-"""Pictures drawn by matplotlib, the same bytes whatever the user's own settings of it."""
+"""Figures drawn with matplotlib's default settings, whatever the user's own are: same bytes."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -12,22 +12,22 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from surface_crack.project.files import replacing
+from surface_crack.project.files import atomic_write
 
 TRAIN, VALIDATION, CRACK = "#4c78a8", "#f58518", "#b3261e"
-WIDE = 31  # letters of a caption in a gallery; more would run into the next one
-HOT = np.array([220, 20, 20])  # red, which no photo in grey has
+CAPTION_LETTERS = 31  # per caption line in a gallery; longer ones would overlap
+HOT = np.array([220, 20, 20])  # red of the heat maps
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a file name in another script
+    with atomic_write(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # file names in other scripts
         FigureCanvasAgg(figure)
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
 def curves(history: pd.DataFrame, path: Path) -> None:
-    """The notebook's accuracy and loss graphs. `history` has the columns of history.csv."""
+    """Plot loss and accuracy per epoch. `history` has the columns of history.csv."""
     with mpl.rc_context(mpl.rcParamsDefault):
         figure = Figure(figsize=(10, 4), dpi=100, layout="constrained")
         left, right = figure.subplots(1, 2)
@@ -36,9 +36,9 @@ def curves(history: pd.DataFrame, path: Path) -> None:
             (right, "accuracy", "accuracy (%)"),
         ):
             scale = 100 if name == "accuracy" else 1
-            for part, colour in (("train", TRAIN), ("val", VALIDATION)):
-                values = scale * history[f"{part}_{name}"]
-                title = {"train": "training", "val": "validation"}[part]
+            for subset, colour in (("train", TRAIN), ("val", VALIDATION)):
+                values = scale * history[f"{subset}_{name}"]
+                title = {"train": "training", "val": "validation"}[subset]
                 axes.plot(history["epoch"], values, "o-", color=colour, ms=3, label=title)
             axes.set_title(name.capitalize())
             axes.set_xlabel("epoch")
@@ -55,9 +55,9 @@ def robustness(
     sources: str,
     path: Path,
 ) -> None:
-    """Accuracy and recall against strength; `found` is the content of metrics/robustness.json.
+    """Plot accuracy and recall against disturbance strength.
 
-    `sources` is where the photos are from.
+    `found` is the content of metrics/robustness.json, `sources` names where the photos are from.
     """
     with mpl.rc_context(mpl.rcParamsDefault):
         figure = Figure(figsize=(12, 6), dpi=100, layout="constrained")
@@ -76,12 +76,11 @@ def robustness(
             axes.set_xlabel(unit)
             axes.grid(alpha=0.3)
         for axes in grid[:, 0]:
-            axes.set_ylabel("% of the photos / cracks")
+            axes.set_ylabel("accuracy, recall (%)")
         grid[0, 0].legend(loc="lower left")
         figure.suptitle(
-            f"{found['undisturbed']['photos']} test photos ({sources}), disturbed; dotted: "
-            "undisturbed. "
-            "Accuracy below recall: false alarms"
+            f"Disturbed test photos: {found['undisturbed']['photos']} ({sources}). "
+            "Dotted: undisturbed. Accuracy below recall means false positives"
         )
         _save(figure, path)
 
@@ -93,7 +92,7 @@ def gallery(
     path: Path,
     columns: int = 6,
 ) -> None:
-    """uint8 (S, S, 3) photos with a caption each, under one title; no photo leaves the title."""
+    """Draw uint8 (S, S, 3) photos with a caption each under one title; without photos the title."""
     rows = max(1, -(-len(photos) // columns))
     with mpl.rc_context(mpl.rcParamsDefault):
         figure = Figure(figsize=(2 * columns, 0.6 + 2.4 * rows), dpi=100, layout="constrained")
@@ -106,8 +105,13 @@ def gallery(
         _save(figure, path)
 
 
-def heated(photo: NDArray[np.uint8], heat: NDArray[np.float32], scale: float) -> NDArray[np.uint8]:
-    """uint8 (S, S, 3) in grey, the redder the hotter: heat (S, S) of `scale` hides the photo."""
+def heat_overlay(
+    photo: NDArray[np.uint8], heat: NDArray[np.float32], scale: float
+) -> NDArray[np.uint8]:
+    """Overlay a heat map (S, S) in red on the grey photo, uint8 (S, S, 3).
+
+    Opacity is heat / scale: heat of `scale` or more is solid red.
+    """
     share = np.clip(heat / scale, 0, 1)[..., None]
     grey = photo.mean(axis=2, keepdims=True)
     mixed: NDArray[np.float64] = np.rint(grey * (1 - share) + HOT * share)
@@ -121,14 +125,14 @@ def heat_gallery(
     title: str,
     path: Path,
 ) -> None:
-    """Each photo of uint8 (n, S, S, 3), beside it the same under its heat map of (n, S, S).
+    """Draw each photo of uint8 (n, S, S, 3) beside its overlay with the heat map of (n, S, S).
 
-    One scale for all, so that a photo in which nothing was found stays grey.
+    All share one scale, so that a photo without evidence for a crack stays grey.
     """
     scale = float(heat.max(initial=0)) or 1.0
     pairs = [
         picture
-        for photo, warmth in zip(photos, heat, strict=True)
-        for picture in (photo, heated(photo, warmth, scale))
+        for photo, heat_map in zip(photos, heat, strict=True)
+        for picture in (photo, heat_overlay(photo, heat_map, scale))
     ]
     gallery(pairs, [text for caption in captions for text in (caption, "")], title, path)

@@ -1,8 +1,8 @@
-"""Where a network looked: which places of a photo raised its crack logit.
+"""Heat maps: how much each place in a photo raises the crack logit.
 
-HiResCAM, Draelos & Carin 2020, https://arxiv.org/abs/2011.08891: activation times gradient, place
-by place, summed over channels. Grad-CAM averages the gradient over the photo first and may then
-light up places that the network did not use.
+HiResCAM, Draelos & Carin 2020, https://arxiv.org/abs/2011.08891: activation times gradient at each
+place, summed over channels. Grad-CAM averages the gradient over the photo first and may therefore
+highlight places that the network did not use.
 """
 
 import numpy as np
@@ -13,14 +13,14 @@ from torch.nn import functional
 
 from surface_crack.network.model import Model
 
-BATCH = 16  # photos per pass: what the layers keep for the gradient bounds memory
+BATCH = 16  # photos per pass; bounds the memory for activations and gradients
 
 
 def heat_maps(model: Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """uint8 (n, S, S, 3) -> float32 (n, S, S) >= 0: how much each place speaks for a crack.
+    """uint8 (n, S, S, 3) -> float32 (n, S, S) >= 0: the contribution of each place to the logit.
 
-    In nats of the logit per cell of `model.looked_at`, the same scale for all photos, so that maps
-    compare. What lies between the centres of cells is interpolated; the rim takes its neighbour.
+    In nats per cell of `model.heatmap_layer`, on one scale, so that photos can be compared.
+    Values between cell centres are interpolated; the rim repeats the nearest value.
     """
     model.eval()
     heat = np.empty(images.shape[:3], np.float32)
@@ -35,12 +35,12 @@ def _heat(model: Model, images: Tensor) -> Tensor:
     kept: list[Tensor] = []
 
     def keep(_: object, __: object, output: Tensor) -> Tensor:
-        output = output.detach().requires_grad_()  # all before it stays out of the gradient
+        output = output.detach().requires_grad_()  # the gradient stops here
         kept.append(output)
         return output
 
     device = next(model.parameters()).device
-    hook = model.looked_at.register_forward_hook(keep)
+    hook = model.heatmap_layer.register_forward_hook(keep)
     try:
         logits = model(images.permute(0, 3, 1, 2).to(device))
     finally:

@@ -1,4 +1,4 @@
-"""Scores of a binary classifier, from arrays alone. Label 1 is a crack.
+"""Scores of a binary classifier, computed from arrays. Label 1 is a crack.
 
 Definitions as in scikit-learn, https://scikit-learn.org/stable/modules/model_evaluation.html
 """
@@ -24,7 +24,10 @@ from surface_crack.project.labels import CLASSES
 
 
 def report_table(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> pd.DataFrame:
-    """scikit-learn's report: a row per class and average; precision, recall, f1-score, support."""
+    """scikit-learn's classification report, one row per class and average.
+
+    Columns: precision, recall, f1-score, support.
+    """
     report: dict[str, Any] = classification_report(
         labels, decided, labels=[0, 1], target_names=CLASSES, output_dict=True, zero_division=0
     )
@@ -33,7 +36,7 @@ def report_table(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> pd.Da
 
 
 def report_text(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> str:
-    """scikit-learn's report as it is usually printed."""
+    """scikit-learn's classification report as text."""
     return str(
         classification_report(
             labels, decided, labels=[0, 1], target_names=CLASSES, digits=4, zero_division=0
@@ -42,7 +45,7 @@ def report_text(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> str:
 
 
 def confusion_table(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> pd.DataFrame:
-    """Four rows: actual, predicted, count."""
+    """Confusion matrix as four rows: actual, predicted, count."""
     counts = confusion_matrix(labels, decided, labels=[0, 1])
     return pd.DataFrame(
         [(CLASSES[i], CLASSES[j], int(counts[i, j])) for i in (0, 1) for j in (0, 1)],
@@ -53,7 +56,7 @@ def confusion_table(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> pd
 def summary(
     labels: NDArray[np.int64], probability: NDArray[np.float64], decided: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """All scores of metrics/evaluate.json. Both classes must occur in `labels`."""
+    """Compute all scores of metrics/evaluate.json. `labels` must contain both classes."""
     table = report_table(labels, decided).rename(columns={"f1-score": "f1"})
     per_class: dict[str, Any] = {
         str(name).removesuffix(" avg"): {
@@ -79,7 +82,7 @@ def summary(
 
 
 def decision_scores(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> dict[str, Any]:
-    """What depends on the threshold: accuracy, mistakes; precision, recall and F1 of cracks."""
+    """Scores that depend on the threshold: accuracy, mistakes, precision, recall, F1."""
     precision, recall, f1, _ = precision_recall_fscore_support(
         labels, decided, average="binary", zero_division=0
     )
@@ -95,7 +98,7 @@ def decision_scores(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> di
 def probability_scores(
     labels: NDArray[np.int64], probability: NDArray[np.float64]
 ) -> dict[str, float]:
-    """What tells whether probabilities can be taken at their word: Brier score, ECE, loss."""
+    """Scores of the calibrated probabilities: Brier score, ECE, loss (cross-entropy, nats)."""
     return {
         "brier": round(float(((labels - probability) ** 2).mean()), 6),
         "ece": round(expected_calibration_error(labels, probability), 6),

@@ -1,6 +1,7 @@
-"""Whole photos to a report: `surface-crack inspect`.
+"""Inspect whole photos and write a report: `surface-crack inspect`.
 
-Each photo is scored patch by patch. Scores become cells and regions, with sizes; a quality check
-keeps a photo from being called clean that cannot be judged. What comes out are tables, overlays and
-a page. No stage of the pipeline imports anything from here.
+Each photo is scored in overlapping patches. The scores are combined into a grid of cells, and
+flagged cells into regions. A quality check prevents photos that are unfit for inspection from being
+reported as clean. The output is a set of tables, overlays and an HTML page. No stage of the
+pipeline imports this package.
 """

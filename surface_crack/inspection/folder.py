@@ -1,12 +1,12 @@
-"""The output folder of `inspect`: what lies where in it, and which files in a folder are ours."""
+"""Layout of the output folder of `inspect`, and how to recognise the files that it wrote."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-OVERLAYS, ORIGINALS = "overlays", "originals"  # folders of pictures
-RESULTS = "results"  # folder of records, a JSON object for each photo
-MADE = ("photos.csv", "regions.csv", "regions.geojson", "times.csv", "report.html")
+OVERLAYS, ORIGINALS = "overlays", "originals"  # folders of JPEGs
+RESULTS = "results"  # folder of records: one JSON object per photo
+OUTPUTS = ("photos.csv", "regions.csv", "regions.geojson", "times.csv", "report.html")
 Record = dict[str, Any]
 
 
@@ -15,12 +15,12 @@ def record_path(out: Path, key: str) -> Path:
 
 
 def picture_paths(out: Path, key: str) -> tuple[Path, Path]:
-    """(overlay, original)."""
+    """Paths of (overlay, original)."""
     return out / OVERLAYS / f"{key}.jpg", out / ORIGINALS / f"{key}.jpg"
 
 
-def record_at(path: Path) -> Record | None:
-    """None if there is none, or none that is whole, or one that `inspect` did not write."""
+def load_record(path: Path) -> Record | None:
+    """Read a record; None if it is missing, incomplete or was not written by `inspect`."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -29,13 +29,13 @@ def record_at(path: Path) -> Record | None:
     return record if ours else None
 
 
-def is_drawn(picture: Path) -> bool:
-    """Whether `picture` belongs to a report of `inspect`: a record of its name lies beside it."""
+def is_report_picture(picture: Path) -> bool:
+    """Whether `picture` belongs to a report of `inspect`, that is, has a record beside it."""
     if picture.parent.name not in (OVERLAYS, ORIGINALS):
         return False
-    return record_at(record_path(picture.parent.parent, picture.stem)) is not None
+    return load_record(record_path(picture.parent.parent, picture.stem)) is not None
 
 
 def has_record(out: Path) -> bool:
-    """Whether `inspect` has written there."""
-    return any(record_at(path) for path in (out / RESULTS).glob("*.json"))
+    """Whether the folder holds a report of `inspect`."""
+    return any(load_record(path) for path in (out / RESULTS).glob("*.json"))

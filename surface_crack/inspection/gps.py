@@ -1,4 +1,4 @@
-"""Where a photo was taken, if its camera wrote that down."""
+"""Read the position of a photo from its EXIF data."""
 
 import math
 from io import BytesIO
@@ -14,11 +14,10 @@ LONGITUDE, LONGITUDE_SIGN = ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitude
 
 
 def position(content: bytes) -> tuple[float, float] | None:
-    """(longitude, latitude) in degrees, WGS 84, from EXIF.
+    """Return (longitude, latitude) in degrees, WGS 84, rounded to 7 decimals (about 1 cm).
 
-    None if there is none, if it is broken, if the receiver marked it void, or if it is of another
-    datum: the same degrees are up to a kilometre apart there.
-    Seven decimals, a centimetre: far more than any camera knows.
+    None if the position is missing, damaged, marked void by the receiver, or in another datum,
+    where the same coordinates can be up to a kilometre away.
     """
     try:
         with Image.open(BytesIO(content), formats=formats_of(content)) as image:
@@ -30,10 +29,10 @@ def position(content: bytes) -> tuple[float, float] | None:
             return None
         longitude = _degrees(tags[LONGITUDE], tags[LONGITUDE_SIGN], "W")
         latitude = _degrees(tags[LATITUDE], tags[LATITUDE_SIGN], "S")
-    except Exception:  # damaged EXIF raises nearly anything; the photo is good without
+    except Exception:  # damaged EXIF raises almost any exception
         return None
-    nowhere = longitude == latitude == 0  # what cameras write before they know
-    if nowhere or not (abs(longitude) <= 180 and abs(latitude) <= 90):  # NaN is not, either
+    nowhere = longitude == latitude == 0  # written by cameras without a GPS fix
+    if nowhere or not (abs(longitude) <= 180 and abs(latitude) <= 90):  # also rejects NaN
         return None
     return longitude, latitude
 

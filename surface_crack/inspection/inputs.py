@@ -1,4 +1,4 @@
-"""Which photos to inspect: files, folders and zips, no classes, each under a name of its own."""
+"""List the photos to inspect from files, folders and zips, each under a unique name."""
 
 import hashlib
 import logging
@@ -9,57 +9,57 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from surface_crack.inspection.folder import is_drawn, picture_paths
+from surface_crack.inspection.folder import is_report_picture, picture_paths
 from surface_crack.photos.containers import (
-    PART,
     READ_ALREADY,
+    SPLIT_ZIP,
     File,
     file_problem,
     folder_files,
     is_part,
     zip_files,
 )
-from surface_crack.photos.listing import CLUTTER, Photo, looks_like_a_photo
+from surface_crack.photos.listing import SYSTEM_FILES, Photo, looks_like_a_photo
 from surface_crack.project.errors import DataError
 from surface_crack.project.names import readable
 
-PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
-LONGEST = 60  # letters that a file name keeps of the photo's
-NAMED = 3  # of the files that are left out, this many are named
+UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")  # characters not used in file names
+MAX_STEM = 60  # characters of the photo's name used in its key
+MAX_NAMED = 3  # skipped files listed by name in the log
 
 log = logging.getLogger("surface-crack")
 
 
 class Item(NamedTuple):
-    """A photo to inspect. Sorted by name."""
+    """A photo to inspect."""
 
-    name: str  # path below the folder that all inputs are in; unlike any other photo's
+    name: str  # unique: its path relative to the common parent folder of all inputs
     photo: Photo
-    problem: str  # why it cannot be read, '' if it may be
+    problem: str  # why it cannot be read; '' if it can
 
     @property
     def key(self) -> str:
-        """A file name for its results: readable, and as unlike any other's as its name is."""
-        stem = PLAIN.sub("_", PurePosixPath(self.name).stem).strip("._-")[:LONGEST]
+        """A readable and unique file name for its results."""
+        stem = UNSAFE.sub("_", PurePosixPath(self.name).stem).strip("._-")[:MAX_STEM]
         return f"{stem or 'photo'}-{hashlib.sha256(self.name.encode()).hexdigest()[:10]}"
 
 
 def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
-    """All photos in the inputs, each once, sorted by name, but those in reports of `inspect`.
+    """List all photos in the inputs, each once, sorted by name.
 
-    A photo has the name under which it was given, or lies in a folder that was, wherever a link of
-    that name leads: DVC and git-annex make links of files. Names do not depend on the order of the
-    inputs, or on where a relative path is read from. Zips that lie in a folder are read, too; one
-    that is damaged is an item itself. Folders whose names begin with a dot are passed over. What is
-    left out because its name is no photo's is logged. Raises DataError for an input that does not
-    exist or is no photo, folder or zip, and if there is no photo at all.
+    Pictures that belong to a report of `inspect` are excluded. A photo keeps the name under which
+    it was given, even if that is a link, because DVC and git-annex replace files by links. Names
+    depend neither on the order of the inputs nor on the current folder. Zips inside folders are
+    read as well; a damaged one becomes an item with a problem. Folders whose names start with a
+    dot are skipped. Files without the extension of a photo are skipped and logged. Raises DataError
+    if an input does not exist or is not a photo, folder or zip, or if there are no photos.
     """
-    places = [as_named(path) for path in inputs]
+    places = [absolute_path(path) for path in inputs]
     try:
         root = Path(os.path.commonpath([path.parent for path in places]))
-    except ValueError:  # Windows: nothing holds two drives
-        raise DataError("photos of several drives: give those of each by themselves") from None
-    real = cache(os.path.realpath)  # of folders, which hold many files; resolve() fails on loops
+    except ValueError:  # Windows: paths on two drives have no common parent
+        raise DataError("the photos are on several drives: run once per drive") from None
+    real = cache(os.path.realpath)  # cached per folder; Path.resolve() fails on loops
     out = Path(real(out))
     items: dict[str, Item] = {}
     left_out = set()
@@ -71,12 +71,12 @@ def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
             if problem is None and not Path(real(file.parent)).is_relative_to(out):
                 left_out.add(name)
             elif problem is not None:
-                name += f" (entry {photo.entry})" if problem == SECOND else ""
+                name += f" (entry {photo.entry})" if problem == SECOND_ENTRY else ""
                 items[name] = Item(name, photo, problem)
     if left_out:
-        few = ", ".join(sorted(left_out)[:NAMED])
-        log.warning("%d files left out, no photos by name: %s", len(left_out), few)
-    # A run that was killed may have drawn a photo and not recorded it.
+        few = ", ".join(sorted(left_out)[:MAX_NAMED])
+        log.warning("%d files skipped, not photos by their names: %s", len(left_out), few)
+    # A killed run may have left pictures without a record.
     drawn = {path for item in items.values() for path in picture_paths(out, item.key)}
     files = {name: item.photo.container / item.photo.path for name, item in items.items()}
     photos = [
@@ -89,10 +89,10 @@ def list_inputs(inputs: Sequence[Path], out: Path) -> list[Item]:
     return photos
 
 
-def as_named(path: Path) -> Path:
-    """Absolute, without '..', and with the names that were given: links are not replaced.
+def absolute_path(path: Path) -> Path:
+    """Make a path absolute and remove '..'; links keep their names.
 
-    But for what lies before a '..': the folder above a link is that of its target.
+    Only links before a '..' are resolved: the parent of a link is the parent of its target.
     """
     parts = path.absolute().parts
     ups = [number for number, part in enumerate(parts, 1) if part == ".."]
@@ -100,21 +100,22 @@ def as_named(path: Path) -> Path:
     return Path(os.path.realpath(Path(*parts[:end])), *parts[end:]) if ups else path.absolute()
 
 
-SECOND = "a second entry of the same name"
+SECOND_ENTRY = "a second entry of the same name"
 
 
 def _found(path: Path, given: Path) -> Iterable[tuple[Photo, str | None]]:
-    """(photo, problem) of all in one input but what `inspect` drew; no problem, None, has what is
-    no photo by its name.
+    """Yield (photo, problem) for each file of one input, except pictures drawn by `inspect`.
+
+    The problem is '' for a readable photo and None for a file without the extension of a photo.
     """
     if path.suffix.lower() == ".zip" and path.is_file():
         yield from _photos(path, zip_files(path))
     elif path.is_dir():
         for file in folder_files(path, hidden=False):
             inside = path / file.path
-            if is_drawn(inside):
+            if is_report_picture(inside):
                 continue
-            if file.problem == READ_ALREADY:  # `latest` beside what it leads to: nothing is lost
+            if file.problem == READ_ALREADY:  # its photos are listed under the other name
                 log.info("%s %s", inside, file.problem)
                 continue
             if inside.suffix.lower() == ".zip" and not file.problem:
@@ -124,10 +125,10 @@ def _found(path: Path, given: Path) -> Iterable[tuple[Photo, str | None]]:
     elif not path.exists():
         raise DataError(f"{given} does not exist: give photos, folders or zips")
     elif path.is_file() and is_part(path):
-        raise DataError(f"{given} {PART}")
+        raise DataError(f"{given} {SPLIT_ZIP}")
     elif not looks_like_a_photo(path.name):
         raise DataError(
-            f"{given} is no folder, and its name does not end like that of a photo (.jpg, .png, "
+            f"{given} is not a folder, and its name does not end like that of a photo (.jpg, .png, "
             "...) or a zip: rename it"
         )
     else:
@@ -135,7 +136,7 @@ def _found(path: Path, given: Path) -> Iterable[tuple[Photo, str | None]]:
 
 
 def _zip_in_folder(folder: Path, file: File) -> Iterable[tuple[Photo, str | None]]:
-    """Nobody asked for this very zip, so one that is damaged is a problem like a damaged photo."""
+    """List a zip inside a folder; a damaged one is reported like a damaged photo."""
     archive = folder / file.path
     try:
         files = list(zip_files(archive))
@@ -149,10 +150,10 @@ def _photos(container: Path, files: Iterable[File]) -> Iterable[tuple[Photo, str
     for file in files:
         parts = PurePosixPath(file.path).parts
         photo = Photo(container.stem, file.path, 0, container, file.entry)
-        clutter = any(part.casefold() in CLUTTER or part.startswith("._") for part in parts)
-        # As in a folder, what lies in hidden ones is passed over.
+        clutter = any(part.casefold() in SYSTEM_FILES or part.startswith("._") for part in parts)
+        # Files in hidden folders are skipped, as they are outside zips.
         clutter |= any(part.startswith(".") and part != ".." for part in parts[:-1])
-        unlisted = file.path.endswith("/")  # a folder: nobody knows what is in it
+        unlisted = file.path.endswith("/")  # a folder that cannot be listed
         if unlisted or (looks_like_a_photo(file.path) and not clutter):
             yield photo, file.problem
         elif not clutter and not any(part.startswith(".") for part in parts):

@@ -1,4 +1,4 @@
-"""What a report says about the model: its own numbers, and what it cannot do."""
+"""Collect what a report says about the model: its scores and its limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,74 +10,74 @@ from surface_crack.project import paths
 from surface_crack.project.errors import DataError, one_line
 from surface_crack.project.files import read_json
 from surface_crack.scoring.scorer import Scorer
-from surface_crack.validation.verdict import USES, percent
+from surface_crack.validation.verdict import VERDICT_TEXT, percent
 
-SHOWN = ("recall", "specificity", "precision", "accuracy")
+SCORES_SHOWN = ("recall", "specificity", "precision", "accuracy")
 LIMITS = (
-    "It must not be used to decide whether anything is safe: that takes an engineer on the spot.",
-    "It does not measure cracks. A region is made of patches that hold a crack: it is as wide as a "
-    "patch, however fine the crack is.",
-    "No alarm is no proof: what it calls clean may have a crack that it did not see, and what was "
-    "not photographed was not inspected.",
-    "Joints, edges, shadows, holes and stains may be taken for cracks.",
+    "It must not be used to decide whether a structure is safe: that takes an engineer on site.",
+    "It does not measure cracks. Regions consist of patches that contain a crack: they are as wide "
+    "as a patch, however fine the crack is.",
+    "A clean photo is not proof: the model may have missed a crack, and what was not photographed "
+    "was not inspected.",
+    "It may take joints, edges, shadows, holes and stains for cracks.",
 )
 
 
-FEW_PHOTOS = 1000  # in all, below which a model has seen little
-NOT_USABLE = ("no", "cannot tell")  # verdicts of `validate`
+FEW_PHOTOS = 1000  # warn about models with fewer photos in all sets together
+NOT_USABLE = ("no", "cannot tell")  # verdicts of `validate` that are shown as warnings
 
 
 @dataclass(frozen=True)
 class Facts:
-    rows: list[tuple[str, str]]  # what, and its value
+    rows: list[tuple[str, str]]  # (name, value)
     limits: list[str]  # sentences
-    first: list[str]  # sentences that stand above the first photo
-    warnings: list[str]  # likewise, and louder
+    summary: list[str]  # sentences shown at the top of the report
+    warnings: list[str]  # sentences shown at the top as warnings
 
 
 def model_facts(
     model: Path, scorer: Scorer, settings: Settings, name: str, validated: Path | None = None
 ) -> Facts:
-    """`name` is what the report calls it. Scores and source come from beside the model's folder, if
-    they are this very model's; `validated` is a report.json of `validate` about it.
+    """Collect the facts about a model, which the report calls `name`.
 
-    Raises DataError if that is about another model.
+    Scores are read from the model's training run, if they belong to this model. `validated` is a
+    report.json of `validate`; raises DataError if it is about another model.
     """
     patch = settings.patch_px or scorer.photo_side
     rows = [
         ("model", name),
-        ("learnt from", shortened_list(scorer.sources)),
-        ("digest of all its photos", scorer.data_digest),
-        ("looks at", f"patches of {patch:.4g} x {patch:.4g} pixels of the photo"),
-        ("which it sees as", f"{scorer.patch} x {scorer.patch} pixels"),
-        ("threshold", f"{settings.threshold:.4g}{_whose(scorer, settings)}"),
+        ("trained on", shortened_list(scorer.sources)),
+        ("digest of its data set", scorer.data_digest),
+        ("patch", f"{patch:.4g} x {patch:.4g} pixels of the photo"),
+        ("model input", f"{scorer.patch} x {scorer.patch} pixels"),
+        ("threshold", f"{settings.threshold:.4g}{_threshold_origin(scorer, settings)}"),
     ]
-    metrics = run_of(model) / paths.METRICS
+    metrics = run_folder(model) / paths.METRICS
     scores = score_rows(metrics, scorer)
-    first = [
-        f"Model: {name}. It learnt from {shortened_list(scorer.sources)}.",
-        _on_test_photos(scores)
-        or "How many cracks it finds, and how often it is wrong, is not known here: see metrics/ "
-        "and docs/model_card.md of its run.",
+    summary = [
+        f"Model: {name}, trained on {shortened_list(scorer.sources)}.",
+        _test_scores_text(scores)
+        or "Its recall and false positive rate are not known here: see metrics/ and "
+        "docs/model_card.md of its training run.",
     ]
     warnings = [DRAWINGS] if only_drawings(scorer.sources) else []
-    count = _photos(metrics) if scores else None
+    count = _photo_count(metrics) if scores else None
     if count is not None and count < FEW_PHOTOS:
-        warnings.append(f"The model has {count} photos behind it, test set and all: that is few.")
+        warnings.append(f"Only {count} photos were used to train and test this model: that is few.")
     if validated:
-        sentence, is_bad = quoted(validated, scorer)
-        (warnings if is_bad else first).append(sentence)
+        sentence, is_bad = validation_summary(validated, scorer)
+        (warnings if is_bad else summary).append(sentence)
     rows += scores or [
-        ("its scores", "not known here: see metrics/ and docs/model_card.md of its run")
+        ("scores", "not known here: see metrics/ and docs/model_card.md of its training run")
     ]
     about = DRAWINGS if only_drawings(scorer.sources) else _other_surfaces(scorer)
-    return Facts(rows, [about, *LIMITS, _finest(scorer, settings)], first, warnings)
+    return Facts(rows, [about, *LIMITS, _smallest_crack_text(scorer, settings)], summary, warnings)
 
 
-def quoted(report: Path, scorer: Scorer) -> tuple[str, bool]:
-    """(what `validate` found, in a sentence; whether it speaks against using the model).
+def validation_summary(report: Path, scorer: Scorer) -> tuple[str, bool]:
+    """Summarise a report of `validate`: (sentence, whether it advises against the model).
 
-    Raises DataError for a file that is no report.json of `validate`, or is about another model.
+    Raises DataError if the file is not a report.json of `validate` or is about another model.
     """
     try:
         found = read_json(report)
@@ -90,11 +90,11 @@ def quoted(report: Path, scorer: Scorer) -> tuple[str, bool]:
             for name in ("recall", "specificity")
             if found["scores"][name]
         ]
-        verdict = USES[use].format(suggested and suggested["threshold"])
+        verdict = VERDICT_TEXT[use].format(suggested and suggested["threshold"])
         text = f"{found['photos']} photos of {found['path']}: {verdict} ({'; '.join(scores)})."
     except (KeyError, TypeError, AttributeError, OSError) as error:
         raise DataError(
-            f"--validated {report} is no report.json of `surface-crack validate --out` "
+            f"--validated {report} is not a report.json of `surface-crack validate --out` "
             f"({one_line(error)})"
         ) from None
     if not same:
@@ -102,36 +102,38 @@ def quoted(report: Path, scorer: Scorer) -> tuple[str, bool]:
             f"--validated {report} is about another model ({found['model']}): validate this one, "
             "or leave it out"
         )
-    return f"surface-crack validate, on {text}", use in NOT_USABLE
+    return f"surface-crack validate on {text}", use in NOT_USABLE
 
 
-def _on_test_photos(rows: Sequence[tuple[str, str]]) -> str:
-    """Recall and false positives of `score_rows`, in a sentence; '' of none."""
+def _test_scores_text(rows: Sequence[tuple[str, str]]) -> str:
+    """Recall and false positive rate from `score_rows` as sentences; '' if there are none."""
     known = dict(rows)
     if not known:
         return ""
     return (
-        f"On {known['judged on']} it finds {known[SHARES['recall']]} of the cracks, and calls "
-        f"{known['false positives']} of the others cracked. On other surfaces it may do far worse."
+        f"On its test set ({known['test set']}), it found {known[SHARES['recall']]} of the cracks "
+        f"(recall) and wrongly reported cracks in {known['false positive rate']} of the uncracked "
+        "photos (false positive rate). On other surfaces it may do far worse."
     )
 
 
-def _photos(metrics: Path) -> int | None:
+def _photo_count(metrics: Path) -> int | None:
     try:
         return int(read_json(metrics / "data.json")["photos"])
     except (DataError, KeyError, TypeError, ValueError):
         return None
 
 
-def run_of(model: Path) -> Path:
-    """The folder of the run that the model file lies in, if it still lies where `train` put it."""
+def run_folder(model: Path) -> Path:
+    """Folder of the training run, if the model file is still where `train` wrote it."""
     return model.parent if model == paths.GENERAL else model.absolute().parent.parent
 
 
 def score_rows(metrics: Path, scorer: Scorer) -> list[tuple[str, str]]:
-    """From metrics/evaluate.json; none if it is missing, incomplete or about another model.
+    """Rows of test scores; none if the metrics are missing, incomplete or of another model.
 
-    Which model it is about, the temperature tells, too: retraining hardly ever ends at the same.
+    The model is recognised by its data digest, threshold and temperature: two trainings hardly ever
+    end with the same temperature.
     """
     try:
         scores, data, decision = (
@@ -143,14 +145,14 @@ def score_rows(metrics: Path, scorer: Scorer) -> list[tuple[str, str]]:
         )
         if data["digest"] != scorer.data_digest or max(apart) >= 1e-6:
             return []
-        rows = [("judged on", f"{scores['photos']} test photos of one patch each")]
-        for name in SHOWN:
+        rows = [("test set", f"{scores['photos']} photos of one patch each")]
+        for name in SCORES_SHOWN:
             value, ends = 100 * scores[name], scores["ci95"][name]
             low, high = 100 * ends["low"], 100 * ends["high"]
-            rows.append((SHARES[name], f"{value:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"))
+            rows.append((SHARES[name], f"{value:.1f} % (95 % CI {low:.1f} to {high:.1f} %)"))
             if name == "specificity":
-                ends = f"95 % interval {100 - high:.1f} to {100 - low:.1f} %"
-                rows.append(("false positives", f"{100 - value:.1f} % ({ends})"))
+                ends = f"95 % CI {100 - high:.1f} to {100 - low:.1f} %"
+                rows.append(("false positive rate", f"{100 - value:.1f} % ({ends})"))
     except (DataError, KeyError, TypeError, ValueError):
         return []
     return rows
@@ -159,25 +161,24 @@ def score_rows(metrics: Path, scorer: Scorer) -> list[tuple[str, str]]:
 def _other_surfaces(scorer: Scorer) -> str:
     few = shortened_list(scorer.sources)
     return (
-        f"Its scores are those on photos like the ones it learnt from ({few}). On other surfaces "
-        "it may find far fewer cracks: `surface-crack validate` tells, given labelled photos of "
-        "them."
+        f"Its scores hold for photos like those it was trained on ({few}). On other surfaces it "
+        "may find far fewer cracks: test that with `surface-crack validate` on labelled photos."
     )
 
 
-def _whose(scorer: Scorer, settings: Settings) -> str:
+def _threshold_origin(scorer: Scorer, settings: Settings) -> str:
     if settings.threshold == scorer.threshold:
         return ", as calibrated"
-    return f", given by hand (calibrated: {scorer.threshold:.4g}); scores below are at that one"
+    return f", set by --threshold; the scores below are at the calibrated {scorer.threshold:.4g}"
 
 
-def _finest(scorer: Scorer, settings: Settings) -> str:
+def _smallest_crack_text(scorer: Scorer, settings: Settings) -> str:
     never, expected = smallest_crack(scorer.patch, settings, scorer.photo_side)
     unit, size = "pixels of the photo", 1.0
     if settings.mm_per_px is not None:
         unit, size = "mm", settings.mm_per_px
     return (
-        f"The smallest crack that can be expected to be seen is about {expected * size:.2g} {unit} "
-        f"wide, one of the pixels that the model sees; below about {never * size:.2g} {unit}, half "
-        "of one, nothing can be."
+        f"The finest crack that it can be expected to find is about {expected * size:.2g} {unit} "
+        f"wide (one pixel of the model's input). Cracks below about {never * size:.2g} {unit} "
+        "(half a pixel) cannot be seen."
     )

@@ -1,5 +1,5 @@
 "use strict";
-// Without this script the page shows all overlays, and the table worst first: it only adds comfort.
+// Adds flipping, filters, sorting and notes. Without it, the page shows all overlays, worst first.
 function flip(button, original) {
   const photo = button.closest(".photo");
   photo.querySelector(".overlay").hidden = original;
@@ -27,35 +27,35 @@ for (const box of boxes) {
     }
   });
 }
-// What a person says of a photo: kept in this browser for this very report, and saved as a file.
+// The reviewer's verdicts and notes: stored in this browser for this report, and exported as CSV.
 const key = document.documentElement.dataset.reviews;
-function kept() {
+function stored() {
   try {
     return JSON.parse(localStorage.getItem(key) ?? "{}");
   } catch {
-    return {}; // a browser that keeps nothing
+    return {}; // the browser stores nothing
   }
 }
-const said = kept();
+const entries = stored();
 const fields = [...document.querySelectorAll(".review")];
 for (const field of fields) {
   const [choice, note] = [field.querySelector("select"), field.querySelector("input")];
-  [choice.value, note.value] = said[field.dataset.name] ?? ["", ""];
+  [choice.value, note.value] = entries[field.dataset.name] ?? ["", ""];
   field.addEventListener("input", () => {
-    said[field.dataset.name] = [choice.value, note.value];
+    entries[field.dataset.name] = [choice.value, note.value];
     try {
-      localStorage.setItem(key, JSON.stringify(said));
+      localStorage.setItem(key, JSON.stringify(entries));
     } catch {
-      document.getElementById("save").textContent = "Save (CSV): this browser keeps nothing";
+      document.getElementById("save").textContent = "Save (CSV): this browser does not store your entries";
     }
   });
 }
 function table() {
   const quoted = (text) => `"${text.replaceAll('"', '""')}"`;
-  const plain = (text) => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text); // no formula
+  const plain = (text) => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text); // not a formula for a spreadsheet
   const rows = fields.map((field) => [
     field.dataset.name, field.closest(".photo").dataset.verdict,
-    ...(said[field.dataset.name] ?? ["", ""]),
+    ...(entries[field.dataset.name] ?? ["", ""]),
   ]);
   const lines = [["photo", "verdict", "your verdict", "note"], ...rows];
   return lines.map((row) => row.map((text) => quoted(plain(text))).join(",")).join("\r\n") + "\r\n";

@@ -1,9 +1,9 @@
-"""report.html: one page that needs no network, worst photos first.
+"""Write report.html: one page that works offline, worst photos first.
 
-The first EMBEDDED photos are inside the page, so that it may be handed on by itself. The pictures
-of the others are beside it, and a browser loads them when they come into view: thousands of
-pictures inside the page would be too much for any browser. Photos behind the first CARDS are in
-the table only.
+The pictures of the first MAX_EMBEDDED photos are embedded, so that the page can be passed on by
+itself. Those of the others are files beside the page that the browser loads when they come into
+view: it could not handle thousands of embedded pictures. Photos after the first MAX_CARDS appear
+only in the table.
 """
 
 import base64
@@ -20,27 +20,28 @@ from surface_crack.inspection.model_facts import Facts
 from surface_crack.inspection.photo import VERDICTS, Settings
 from surface_crack.inspection.quality import REASONS
 from surface_crack.inspection.records import UNREADABLE, jpeg
-from surface_crack.inspection.regions import doubt
-from surface_crack.inspection.tables import ORDER, worst_first
+from surface_crack.inspection.regions import unsure_range
+from surface_crack.inspection.tables import VERDICT_ORDER, worst_first
 
-EMBEDDED = 30  # photos whose pictures are in the page: some 200 KB each
-EMBEDDED_SIDE = 1000  # longest side of those, pixels
+MAX_EMBEDDED = 30  # photos with embedded pictures, about 200 KB each
+EMBEDDED_SIDE = 1000  # longest side of an embedded picture, pixels
 EMBEDDED_QUALITY = 72
-CARDS = 300  # photos that are shown with their pictures
-LAZY = ' loading="lazy"'  # of a picture beside the page
-LISTED = 8  # regions of a photo that are listed with it
-MEANING = {
-    "crack": "a region's peak is {high:.4g} or more, half-way from the threshold to 1",
-    "unsure": "a region's peak is {low:.4g} or more, half the threshold, or a single patch reaches "
-    "the threshold: look at it",
-    "cannot tell": "the photo is not good enough to be called anything, or scales contradict each "
-    "other: its remarks say why",
-    UNREADABLE: "the file could not be read",
-    "clean": "nothing was found, which is no proof that there is nothing",
+MAX_CARDS = 300  # photos shown with their pictures
+LAZY = ' loading="lazy"'  # attribute of a picture beside the page
+MAX_REGIONS = 8  # regions listed per photo
+VERDICT_MEANING = {
+    "crack": "a region has a peak probability of at least {high:.4g} (half-way from the threshold "
+    "to 1)",
+    "unsure": "a region has a peak probability of at least {low:.4g} (half the threshold), or a "
+    "single patch reaches the threshold: check it yourself",
+    "cannot tell": "the photo is unfit for a verdict, or its scales contradict each other: see its "
+    "remarks",
+    UNREADABLE: "the file could not be read: see its remarks",
+    "clean": "no crack was found, which does not prove that there is none",
 }
-REVIEWS = ("crack", "no crack", "look at it on site")  # what a person may say
+REVIEWS = ("crack", "no crack", "check on site")  # verdicts that a person can choose
 COLUMNS = (
-    *(("photo", "text"), ("verdict", "number"), ("surface flagged", "number"), ("peak", "number")),
+    *(("photo", "text"), ("verdict", "number"), ("area flagged", "number"), ("peak", "number")),
     *(("regions", "number"), ("width", "number"), ("height", "number"), ("remarks", "text")),
 )
 STYLE, SCRIPT = (
@@ -49,11 +50,12 @@ STYLE, SCRIPT = (
 
 
 def page(out: Path, records: Sequence[Record], facts: Facts, settings: Settings, date: str) -> str:
-    """The HTML of all records; pictures are read from `out`."""
+    """Render all records as HTML; pictures are read from `out`."""
     ranked = sorted(records, key=worst_first)
-    shown = [record for record in ranked if record["verdict"] != UNREADABLE][:CARDS]
+    shown = [record for record in ranked if record["verdict"] != UNREADABLE][:MAX_CARDS]
     cards = "\n".join(
-        _card(out, record, settings, embed=place < EMBEDDED) for place, record in enumerate(shown)
+        _card(out, record, settings, embed=place < MAX_EMBEDDED)
+        for place, record in enumerate(shown)
     )
     reviews = hashlib.sha256("".join(record["made_from"] for record in ranked).encode()).hexdigest()
     return f"""<!DOCTYPE html>
@@ -61,26 +63,26 @@ def page(out: Path, records: Sequence[Record], facts: Facts, settings: Settings,
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Photos inspected for cracks</title>
+<title>Crack inspection report</title>
 <style>
 {STYLE}</style>
 </head>
 <body>
-<a class="skip" href="#photos">To the table of all photos</a>
+<a class="skip" href="#photos">Skip to the table of all photos</a>
 <header>
-<h1>Photos inspected for cracks</h1>
+<h1>Crack inspection report</h1>
 <p class="note">Inspected on {date}.</p>
-{_first(facts)}
+{_summary_section(facts)}
 {_totals(ranked, shown)}
 </header>
 <main>
 <h2>Photos, worst first</h2>
 <p class="scale"><span>0</span><span class="bar" role="img" \
-aria-label="From yellow, unlikely, to dark red, certain"></span><span>1</span> \
-<span>probability of a crack in the patches around</span></p>
-<p class="note">Outlines are solid where it is clear, dashed where it is unsure. Your verdicts and
-notes stay in this browser; save them as a file before you hand the report on.</p>
-{_beside(shown, ranked)}
+aria-label="Colours from yellow, unlikely, to dark red, certain"></span><span>1</span> \
+<span>crack probability</span></p>
+<p class="note">Solid outlines: crack. Dashed outlines: unsure. Your verdicts and notes stay in this
+browser; save them as a file before you pass the report on.</p>
+{_not_embedded(shown, ranked)}
 <div class="row tools" hidden>
 <button type="button" id="flip-all" aria-pressed="false">Show all originals</button>
 <button type="button" id="save">Save your verdicts and notes (CSV)</button>
@@ -100,23 +102,24 @@ notes stay in this browser; save them as a file before you hand the report on.</
 """
 
 
-def _first(facts: Facts) -> str:
-    """What must be known before the first photo is looked at."""
+def _summary_section(facts: Facts) -> str:
+    """What a reader must know before the first photo."""
     warnings = "".join(f'<p class="warning">{escape(text)}</p>\n' for text in facts.warnings)
-    sentences = " ".join(map(escape, facts.first))
-    return f"""<section class="first" aria-label="What to know first">
+    sentences = " ".join(map(escape, facts.summary))
+    return f"""<section class="first" aria-labelledby="about">
+<h2 id="about">What must be known about this model</h2>
 {warnings}<p>{sentences}</p>
-<p>A program looked at these photos and says where it takes something for a crack. Regions are made
-of patches that hold a crack: their width is not the crack's. Each verdict is a person's to make.
-<a href="#model">What the model can and cannot do</a></p>
+<p>This report was made by a program. It marks places that may be cracks; a qualified person must
+check them. A marked region shows where a crack is, not how wide it is.
+<a href="#model">Limits and scores of the model</a></p>
 </section>"""
 
 
 def _totals(records: Sequence[Record], shown: Sequence[Record]) -> str:
-    """How many photos have which verdict, as links to the first of them."""
+    """Number of photos per verdict, as links to the first of each."""
     count = Counter(record["verdict"] for record in records)
     parts = [f'<li><a href="#photos"><b>{len(records)}</b> photos</a></li>']
-    for verdict in ORDER:
+    for verdict in VERDICT_ORDER:
         if count[verdict]:
             keys = [record["key"] for record in shown if record["verdict"] == verdict]
             target = keys[0] if keys else "photos"
@@ -131,25 +134,27 @@ def _badge(verdict: str) -> str:
 
 
 def _filters(records: Sequence[Record]) -> str:
-    """A box to tick for each verdict that some photo has."""
+    """A checkbox for each verdict that occurs."""
     there = {record["verdict"] for record in records}
     return " ".join(
         f'<label><input type="checkbox" value="{verdict}" checked> {_badge(verdict)}</label>'
-        for verdict in ORDER
+        for verdict in VERDICT_ORDER
         if verdict in there
     )
 
 
-def _beside(shown: Sequence[Record], records: Sequence[Record]) -> str:
-    """What is not in the page itself."""
+def _not_embedded(shown: Sequence[Record], records: Sequence[Record]) -> str:
+    """Note on pictures and photos that are not in the page itself."""
     notes = []
-    if len(shown) > EMBEDDED:
+    if len(shown) > MAX_EMBEDDED:
         notes.append(
-            f"The pictures of the first {EMBEDDED} are in this page; the others are in the folders "
-            f"{OVERLAYS} and {ORIGINALS} beside it: hand them on together."
+            f"The pictures of the first {MAX_EMBEDDED} photos are in this page, the others "
+            f"in the folders {OVERLAYS} and {ORIGINALS} beside it: pass them on together."
         )
     if len(records) > len(shown):
-        notes.append(f"{len(shown)} photos are shown; all {len(records)} are in the table below.")
+        notes.append(
+            f"{len(shown)} photos are shown here; all {len(records)} are in the table below."
+        )
     return f'<p class="note">{" ".join(notes)}</p>' if notes else ""
 
 
@@ -163,18 +168,18 @@ def _card(out: Path, record: Record, settings: Settings, *, embed: bool) -> str:
 aria-labelledby="name-{key}">
 <div class="row"><h3 id="name-{key}"><bdi>{name}</bdi></h3> {_badge(verdict)}
 <button type="button" class="flip" aria-pressed="false" hidden>Show original</button>
-<a href="{OVERLAYS}/{key}.jpg">Overlay file</a></div>
+<a href="{OVERLAYS}/{key}.jpg">Open overlay</a></div>
 <img class="overlay" {size} alt="Heat map and regions over {name}: {escape(_summary(record))}" \
 src="{sources[0]}">
 <img class="original" {size} alt="Original photo {name}" src="{sources[1]}" hidden>
 <p class="note">{escape(_summary(record))} {escape(_remarks(record))}</p>
 {_regions(record, settings)}
-{_review(record)}
+{_review_fields(record)}
 </article>"""
 
 
-def _review(record: Record) -> str:
-    """Where a person says what it is; the script keeps it, and without it there is no field."""
+def _review_fields(record: Record) -> str:
+    """Fields for a person's verdict and note; hidden without the script, which stores them."""
     name = escape(record["name"])
     choices = "".join(f"<option>{choice}</option>" for choice in ("", *REVIEWS))
     return f"""<div class="row review" data-name="{name}" hidden>
@@ -184,7 +189,7 @@ def _review(record: Record) -> str:
 
 
 def _embedded(out: Path, key: str) -> tuple[str, ...]:
-    """data: URIs of (overlay, original)."""
+    """Data URIs of (overlay, original)."""
     uris = []
     for path in picture_paths(out, key):
         with Image.open(path) as picture:
@@ -196,22 +201,22 @@ def _embedded(out: Path, key: str) -> tuple[str, ...]:
 
 def _summary(record: Record) -> str:
     return (
-        f"{record['verdict']}, {100 * record['flagged']:.2f} % of the surface flagged, peak "
+        f"{record['verdict']}, {100 * record['flagged']:.2f} % of the area flagged, peak "
         f"probability {record['peak']:.3f}, {record['width']} x {record['height']} pixels."
     )
 
 
 def _regions(record: Record, settings: Settings) -> str:
-    """The first LISTED of them as a table."""
+    """Table of the photo's first MAX_REGIONS regions."""
     regions = record["regions"]
     if not regions:
-        return '<p class="note">No region.</p>'
+        return '<p class="note">No regions.</p>'
     unit, size = "px", 1.0
     if settings.mm_per_px is not None:
         unit, size = "mm²", settings.mm_per_px**2
-    rows = "\n".join(_region(region, size) for region in regions[:LISTED])
-    more = len(regions) - LISTED
-    rest = f'<p class="note">And {more} more in regions.csv.</p>' if more > 0 else ""
+    rows = "\n".join(_region(region, size) for region in regions[:MAX_REGIONS])
+    more = len(regions) - MAX_REGIONS
+    rest = f'<p class="note">{more} more in regions.csv.</p>' if more > 0 else ""
     return f"""<div class="scroll" role="region" aria-label="Regions of {escape(record["name"])}" \
 tabindex="0">
 <table class="regions">
@@ -253,8 +258,8 @@ def _table(records: Sequence[Record], shown: set[str]) -> str:
     rows = "\n".join(_row(record, record["key"] in shown) for record in records)
     return f"""<div class="scroll" role="region" aria-label="Table of all photos" tabindex="0">
 <table id="photos">
-<caption>Worst first; a column's button sorts by it. Where it is wider than the window, it scrolls \
-sideways. <span id="sorted" aria-live="polite"></span>\
+<caption>Worst first. Click a column title to sort; a wide table scrolls sideways. \
+<span id="sorted" aria-live="polite"></span>\
 </caption>
 <thead><tr>{heads}</tr></thead>
 <tbody>
@@ -280,31 +285,32 @@ def _row(record: Record, shown: bool) -> str:
     return (
         f'<tr data-verdict="{verdict}">'
         f'<td class="name" data-value="{escape(record["name"])}">{name}</td>'
-        f'<td data-value="{-ORDER[verdict]}">{_badge(verdict)}</td>{cells}'
+        f'<td data-value="{-VERDICT_ORDER[verdict]}">{_badge(verdict)}</td>{cells}'
         f"<td>{escape(_remarks(record))}</td></tr>"
     )
 
 
 def _how_to_read(settings: Settings) -> str:
-    low, high = doubt(settings.threshold)
+    low, high = unsure_range(settings.threshold)
     meanings = "\n".join(
-        f"<dt>{_badge(verdict)}</dt><dd>{MEANING[verdict].format(low=low, high=high)}</dd>"
-        for verdict in ORDER
+        f"<dt>{_badge(verdict)}</dt><dd>{VERDICT_MEANING[verdict].format(low=low, high=high)}</dd>"
+        for verdict in VERDICT_ORDER
     )
-    assert set(MEANING) == {*VERDICTS, UNREADABLE}
-    return f"""<h2>How to read it</h2>
+    assert set(VERDICT_MEANING) == {*VERDICTS, UNREADABLE}
+    return f"""<h2>How to read this report</h2>
 <dl class="facts">
 {meanings}
 </dl>
-<p>The photo is scored in overlapping patches. The heat at a place is the mean probability of the
-patches around it, from none (the grey photo) over yellow to dark red. At the photo's edge few
-patches lie around a place, so there the heat of a crack reaches out to the edge. Solid lines
-surround regions that are surely above the threshold, dashes those near it; their numbers are those
-of regions.csv.
-Photos that are too dark, too bright, without fine detail or too small are never called clean, and
-called a crack only for one in a part that is none of this; photos of other things than the model
-learnt from are not called anything. A small photo is scored on several scales, as it may have been
-made smaller: a place then has the mean of all.</p>"""
+<p>Each photo is scored in overlapping patches. The colour at a place shows the mean crack
+probability of the patches around it, from none (grey photo) over yellow to dark red. Few patches
+lie around a place at the edge of the photo, so there the colour of a crack reaches to the edge.
+Solid lines surround regions reported as cracks, dashed lines unsure ones; the numbers are those in
+regions.csv.</p>
+<p>A photo that is too dark, overexposed, without fine detail or too small is never reported as
+clean. It is reported as a crack only if a crack lies in a part of the photo without these faults. A
+photo that differs from the training photos, or does not show a surface, gets the verdict "cannot
+tell". A small photo is scored at several scales, because it may have been downscaled; each place
+then shows the mean of all scales.</p>"""
 
 
 def _model(facts: Facts) -> str:
@@ -312,7 +318,7 @@ def _model(facts: Facts) -> str:
         f"<dt>{escape(what)}</dt><dd>{escape(value)}</dd>" for what, value in facts.rows
     )
     limits = "\n".join(f"<li>{escape(limit)}</li>" for limit in facts.limits)
-    return f"""<h2 id="model">What the model can and cannot do</h2>
+    return f"""<h2 id="model">Limits and scores of the model</h2>
 <ul>
 {limits}
 </ul>

@@ -1,7 +1,8 @@
-"""What is kept of a photo: pictures and one small JSON file, from which all tables are made.
+"""Read and write the result of one photo: two pictures and a JSON record.
 
-A record says what it was made from. One whose photo, model or settings have changed is stale, and
-the JSON is written last, so a run that was killed leaves no half-finished photo behind.
+All tables are made from the records. `made_from` is a digest of the photo, the model and the
+settings: a record with another digest is stale. The record is written after the pictures, so a
+killed run leaves no incomplete result behind.
 """
 
 from collections.abc import Sequence
@@ -13,32 +14,33 @@ from PIL import Image
 from surface_crack.inspection.folder import (
     RESULTS,
     Record,
+    load_record,
     picture_paths,
-    record_at,
     record_path,
 )
 from surface_crack.inspection.inputs import Item
-from surface_crack.inspection.overlay import QUALITY, Pictures
+from surface_crack.inspection.overlay import JPEG_QUALITY, Pictures
 from surface_crack.inspection.photo import Inspection
 from surface_crack.project.files import write_bytes, write_json
 
-UNREADABLE = "unreadable"  # the verdict on what could not be opened
+UNREADABLE = "unreadable"  # verdict on files that cannot be decoded
 
 
 def read_record(out: Path, item: Item) -> Record | None:
-    """None if there is none, or none that is whole."""
-    return record_at(record_path(out, item.key))
+    """Read the photo's record; None if it is missing or incomplete."""
+    return load_record(record_path(out, item.key))
 
 
 def is_current(record: Record | None, made_from: str, out: Path, item: Item) -> bool:
-    """Whether the photo need not be inspected again. Unreadable ones have no pictures."""
+    """Whether the result is up to date. Unreadable photos have no pictures."""
     if record is None or record.get("made_from") != made_from or record.get("name") != item.name:
         return False
     pictures = picture_paths(out, item.key)
     return record.get("verdict") == UNREADABLE or all(path.exists() for path in pictures)
 
 
-def failed(item: Item, made_from: str, reason: str) -> Record:
+def unreadable_record(item: Item, made_from: str, reason: str) -> Record:
+    """Record of a file that could not be decoded."""
     return {
         "name": item.name,
         "key": item.key,
@@ -52,7 +54,8 @@ def failed(item: Item, made_from: str, reason: str) -> Record:
     }
 
 
-def inspected(item: Item, made_from: str, found: Inspection, pictures: Pictures) -> Record:
+def photo_record(item: Item, made_from: str, found: Inspection, pictures: Pictures) -> Record:
+    """Record of an inspected photo, its numbers rounded."""
     regions = [
         {
             **region._asdict(),
@@ -81,7 +84,7 @@ def inspected(item: Item, made_from: str, found: Inspection, pictures: Pictures)
 
 
 def write_record(out: Path, record: Record, pictures: Pictures | None) -> None:
-    """Pictures first: with the record, the photo is done."""
+    """Write the pictures, then the record that marks the photo as finished."""
     paths = picture_paths(out, record["key"])
     if pictures is None:
         for path in paths:
@@ -92,20 +95,20 @@ def write_record(out: Path, record: Record, pictures: Pictures | None) -> None:
     write_json(record_path(out, record["key"]), record)
 
 
-def jpeg(picture: Image.Image, quality: int = QUALITY) -> bytes:
+def jpeg(picture: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
     buffer = BytesIO()
     picture.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 
-def remove_others(out: Path, items: Sequence[Item]) -> int:
-    """Delete what earlier runs left of photos that are no longer asked for, and nothing else.
+def remove_other_records(out: Path, items: Sequence[Item]) -> int:
+    """Delete records and pictures of photos that are not in `items`; return their number.
 
-    Returns of how many.
+    Files that `inspect` did not write are kept.
     """
     wanted, removed = {item.key for item in items}, 0
     for path in sorted((out / RESULTS).glob("*.json")):
-        if path.stem not in wanted and record_at(path) is not None:
+        if path.stem not in wanted and load_record(path) is not None:
             for picture in picture_paths(out, path.stem):
                 picture.unlink(missing_ok=True)
             path.unlink()

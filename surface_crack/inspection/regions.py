@@ -1,9 +1,9 @@
-"""Where in a photo the cracks are: from scores of overlapping patches to cells and regions.
+"""Locate cracks in a photo: from scores of overlapping patches to cells and regions.
 
-A patch's score says that somewhere in it there is a crack, not where. Patches overlap, so each
-small square of the photo, a cell, is seen by many. Its probability is the mean of theirs: a cell on
-a crack has the crack in all of its patches, a cell beside it in fewer the further away it is.
-What is left is as wide as a patch, whatever the crack: nothing here measures a crack's width.
+A patch's score says whether it contains a crack, not where. Patches overlap, so each small square
+of the photo, a cell, lies in many of them, and its probability is the mean of theirs. For a cell on
+a crack, all these patches contain the crack; the further away a cell is, the fewer do. A region is
+therefore about as wide as a patch, whatever the width of the crack.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from surface_crack.scoring.score_map import ScoreMap
 
 @dataclass(frozen=True)
 class Cells:
-    """The photo as a grid. Cells at the right and lower edge may be smaller than the others."""
+    """Grid of cells over a photo; those at its right and lower edge may be smaller."""
 
-    probability: NDArray[np.float32]  # (rows, columns), of a crack in the patches around
-    ys: NDArray[np.float64]  # (rows + 1,) where cells begin and end, photo pixels, 0 to height
+    probability: NDArray[np.float32]  # (rows, columns), mean over the patches around
+    ys: NDArray[np.float64]  # (rows + 1,) edges of the cells, photo pixels, 0 to height
     xs: NDArray[np.float64]  # (columns + 1,)
 
     @property
@@ -31,33 +31,33 @@ class Cells:
 
 
 class Region(NamedTuple):
-    """Cells that touch, at an edge or a corner, and how likely their patches hold a crack."""
+    """Flagged cells that touch at an edge or a corner."""
 
-    number: int  # from 1, the surest first; as in the overlay
-    sure: bool  # its peak is further from the threshold than `doubt` reaches
-    left: int  # the smallest upright box around it, photo pixels
+    number: int  # from 1, most certain first; as drawn in the overlay
+    sure: bool  # its peak is not below the upper end of `unsure_range`
+    left: int  # bounding box, photo pixels
     top: int
     right: int
     bottom: int
-    area: float  # of its cells, photo pixels
-    peak: float  # highest and mean probability of its cells
-    mean: float
+    area: float  # total area of its cells, photo pixels
+    peak: float  # highest probability of its cells
+    mean: float  # mean probability of its cells
 
 
 class Regions(NamedTuple):
     found: list[Region]
-    labels: NDArray[np.int32]  # (rows, columns): each cell's region, 0 for none
+    labels: NDArray[np.int32]  # (rows, columns): number of each cell's region, 0 for none
 
 
-def doubt(threshold: float) -> tuple[float, float]:
-    """The probabilities between which a call is unsure: half-way from the threshold to 0 and 1."""
+def unsure_range(threshold: float) -> tuple[float, float]:
+    """Limits of the unsure range: half-way from the threshold to 0 and to 1."""
     return threshold / 2, (1 + threshold) / 2
 
 
 def cells(scores: ScoreMap, height: int, width: int) -> Cells:
-    """The patches' scores, shared out to the cells of a photo of so many pixels."""
-    ys, top, bottom = _covering(scores.tops, scores.patch, height)
-    xs, left, right = _covering(scores.lefts, scores.patch, width)
+    """Average the patches' scores over the cells of a photo of this height and width."""
+    ys, top, bottom = _cell_edges(scores.tops, scores.patch, height)
+    xs, left, right = _cell_edges(scores.lefts, scores.patch, width)
     sums = np.zeros((len(scores.tops) + 1, len(scores.lefts) + 1))
     sums[1:, 1:] = scores.probability.cumsum(0, dtype=np.float64).cumsum(1)
     total = (
@@ -67,8 +67,8 @@ def cells(scores: ScoreMap, height: int, width: int) -> Cells:
     return Cells(np.clip(mean, 0, 1).astype(np.float32), ys, xs)
 
 
-def joined(grids: Sequence[Cells]) -> Cells:
-    """The mean probability of grids over one photo, in the cells of the last, the finest."""
+def mean_over_scales(grids: Sequence[Cells]) -> Cells:
+    """Mean probability of several grids over one photo, in the cells of the last, finest one."""
     finest = grids[-1]
     middles = [(edges[1:] + edges[:-1]) / 2 for edges in (finest.ys, finest.xs)]
     total = finest.probability.astype(np.float64)
@@ -81,44 +81,47 @@ def joined(grids: Sequence[Cells]) -> Cells:
     return Cells((total / len(grids)).astype(np.float32), finest.ys, finest.xs)
 
 
-def _covering(
+def _cell_edges(
     starts: NDArray[np.float64], patch: float, length: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """(edges of n cells (n + 1,), first patch over each (n,), the one after the last (n,))."""
+    """(edges of n cells (n + 1,), first patch over each (n,), index after the last (n,))."""
     step = starts[1] - starts[0] if len(starts) > 1 else patch
     inner = np.arange(starts[0], length - 0.5, step)
     edges = np.concatenate([[0], inner[inner >= 0.5], [length]])
     middles = (edges[1:] + edges[:-1]) / 2
     first = np.searchsorted(starts + patch, middles, "right")
     end = np.searchsorted(starts, middles, "right")
-    assert (first < end).all(), "a part of the photo that no patch covers"
+    assert (first < end).all(), "part of the photo is covered by no patch"
     return edges, first, end
 
 
 def find_regions(cells: Cells, threshold: float) -> Regions:
-    """What reaches the threshold, and what nearly does and touches nothing that does.
+    """Find the connected regions of a photo.
 
-    The first kind is sure if its peak is clear of `doubt`, the second never is. Sorted by sure,
-    peak and area.
+    Regions at or above the threshold are sure if their peak reaches the upper end of
+    `unsure_range`. Regions between its lower end and the threshold that touch none of these are
+    added as unsure ones. Sorted by sure, peak and area.
     """
-    low, high = doubt(threshold)
-    flagged, count = labelled(cells.probability >= threshold)
-    faint, more = labelled(cells.probability >= low)
+    low, high = unsure_range(threshold)
+    flagged, count = label_components(cells.probability >= threshold)
+    faint, more = label_components(cells.probability >= low)
     alone = np.ones(more + 1, bool)
     alone[faint[flagged > 0]] = False
     labels = np.where(alone[faint] & (faint > 0), faint + count, flagged)
-    _, labels = np.unique(np.append(labels, 0), return_inverse=True)  # without gaps; 0 stays
+    _, labels = np.unique(
+        np.append(labels, 0), return_inverse=True
+    )  # renumber without gaps; 0 stays 0
     labels = labels[:-1].reshape(flagged.shape)
-    found = _measured(cells, labels, high)
+    found = _measure(cells, labels, high)
     order = sorted(found, key=lambda r: (not r.sure, -r.peak, -r.area, r.top, r.left))
-    renamed = np.zeros(len(found) + 1, np.int32)
-    renamed[[region.number for region in order]] = np.arange(1, len(found) + 1)
-    sorted_ = [region._replace(number=place) for place, region in enumerate(order, 1)]
-    return Regions(sorted_, renamed[labels])
+    new_number = np.zeros(len(found) + 1, np.int32)
+    new_number[[region.number for region in order]] = np.arange(1, len(found) + 1)
+    renumbered = [region._replace(number=place) for place, region in enumerate(order, 1)]
+    return Regions(renumbered, new_number[labels])
 
 
-def _measured(cells: Cells, labels: NDArray[np.int64], high: float) -> list[Region]:
-    """The regions 1, 2, ... of labels (rows, columns), in that order."""
+def _measure(cells: Cells, labels: NDArray[np.int64], high: float) -> list[Region]:
+    """Measure the regions 1, 2, ... of labels (rows, columns), in that order."""
     rows, columns = np.nonzero(labels)
     label = labels[rows, columns]
     count = int(label.max(initial=0)) + 1
@@ -136,32 +139,34 @@ def _measured(cells: Cells, labels: NDArray[np.int64], high: float) -> list[Regi
         Region(
             *(number, bool(peak[number] >= high)),
             *(int(cells.xs[first[1, number]]), int(cells.ys[first[0, number]])),
-            *(int(np.ceil(edges[at + 1])) for edges, at in _ends(cells, last[:, number])),
+            *(int(np.ceil(edges[at + 1])) for edges, at in _last_edges(cells, last[:, number])),
             *(float(x[number]) for x in (area, peak, mean)),
         )
         for number in range(1, count)
     ]
 
 
-def _ends(
+def _last_edges(
     cells: Cells, last: NDArray[np.int64]
 ) -> tuple[tuple[NDArray[np.float64], int], tuple[NDArray[np.float64], int]]:
     return (cells.xs, int(last[1])), (cells.ys, int(last[0]))
 
 
-def labelled(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
-    """Connected parts of a mask (rows, columns), corners count: (labels from 1, how many).
+def label_components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+    """Label the 8-connected components of a mask (rows, columns): (labels from 1, their number).
 
-    Runs of a row are joined with those that they touch in the row below: Rosenfeld & Pfaltz 1966,
-    https://doi.org/10.1145/321356.321357. Numbered in the order of their first cells.
+    Each run of a row is merged with the runs that it touches in the row below: Rosenfeld & Pfaltz
+    1966, https://doi.org/10.1145/321356.321357. Numbered in the order of their first cells. Written
+    here because SciPy, which has the same function, would nearly double the size of the small
+    install.
     """
     rows, columns = mask.shape
-    wide = columns + 2  # a gap at each end, so that no run reaches into the next row
+    wide = columns + 2  # a gap at each end keeps runs out of the next row
     padded = np.zeros((rows, wide), np.int8)
     padded[:, 1:-1] = mask
     steps = np.diff(padded.ravel())
     starts, ends = np.flatnonzero(steps == 1) + 1, np.flatnonzero(steps == -1) + 1
-    first = np.searchsorted(ends, starts + wide)  # runs below that end behind the start ...
+    first = np.searchsorted(ends, starts + wide)  # runs below that end after the start ...
     beyond = np.searchsorted(starts, ends + wide, "right")  # ... and start before the end
     parent = list(range(len(starts)))
 

@@ -1,8 +1,9 @@
-"""`surface-crack inspect`: many photos, a few at a time, each once even if the run is killed.
+"""Run `surface-crack inspect`: process photos in parallel and write the report.
 
-All that is written depends on photos, model and settings alone, not on their order, on the number
-of jobs, or on how often the run was interrupted. times.csv, which says how long each photo took in
-this run, and the date in report.html are the exceptions.
+A run that was interrupted continues with the remaining photos. All outputs depend only on photos,
+model and settings, not on the order of the inputs, the number of jobs, or interruptions. The
+exceptions are times.csv, which holds the seconds per photo in this run, and the date in
+report.html.
 """
 
 import hashlib
@@ -19,19 +20,19 @@ from pathlib import Path
 from tqdm import tqdm
 
 from surface_crack.evaluation.terms import counted
-from surface_crack.inspection.folder import MADE, Record, has_record
+from surface_crack.inspection.folder import OUTPUTS, Record, has_record
 from surface_crack.inspection.inputs import Item, list_inputs
 from surface_crack.inspection.model_facts import Facts, model_facts
-from surface_crack.inspection.overlay import Pictures, draw
+from surface_crack.inspection.overlay import Pictures, draw_pictures
 from surface_crack.inspection.page import page
 from surface_crack.inspection.photo import Settings, inspect_photo
 from surface_crack.inspection.records import (
     UNREADABLE,
-    failed,
-    inspected,
     is_current,
+    photo_record,
     read_record,
-    remove_others,
+    remove_other_records,
+    unreadable_record,
     write_record,
 )
 from surface_crack.inspection.tables import write_geojson, write_photos, write_regions
@@ -40,9 +41,9 @@ from surface_crack.photos.packing import faint_warning
 from surface_crack.photos.reader import Reader, read_file
 from surface_crack.project import paths
 from surface_crack.project.errors import DataError
-from surface_crack.project.files import check_free, make_folder, write_csv, write_text
+from surface_crack.project.files import check_no_overwrite, make_folder, write_csv, write_text
 from surface_crack.scoring.scorer import Scorer
-from surface_crack.scoring.which_model import called, choose_model
+from surface_crack.scoring.which_model import choose_model, model_name
 from surface_crack.threads import cores, in_order
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -53,29 +54,29 @@ log = logging.getLogger("surface-crack")
 
 @dataclass(frozen=True)
 class Request:
-    """The command line."""
+    """Arguments of the command line."""
 
     inputs: Sequence[Path]
     out: Path
-    model: Path | None = None  # None: the one in models/
+    model: Path | None = None  # None: see `choose_model`
     threshold: float | None = None  # None: the model's own
     patch_px: float | None = None
     mm_per_px: float | None = None
-    jobs: int | None = None  # None: as many as there are cores
-    fresh: bool = False  # do photos again that are done
-    validated: Path | None = None  # report.json of `validate`, which the report quotes
+    jobs: int | None = None  # None: one per core
+    fresh: bool = False  # process finished photos again
+    validated: Path | None = None  # report.json of `validate`, to quote in the report
 
 
 def inspect(request: Request) -> None:
-    """Inspect all photos and write tables and report. Raises DataError, also for failed photos."""
+    """Inspect all photos and write tables and report; raises DataError if any photo failed."""
     items = list_inputs(request.inputs, request.out)
-    check_free(request.out, MADE, ours=has_record(request.out))
-    # One thread per photo: with more, rounding would depend on their number.
+    check_no_overwrite(request.out, OUTPUTS, ours=has_record(request.out))
+    # One thread per photo: with several, rounding would depend on their number.
     model, scorer, why = choose_model(request.model, threads=1)
-    log.info("model: %s (%s)", called(model), why)
+    log.info("model: %s (%s)", model_name(model), why)
     threshold = scorer.threshold if request.threshold is None else request.threshold
     settings = Settings(threshold, request.patch_px, request.mm_per_px)
-    name = f"{called(model)} ({why})"
+    name = f"{model_name(model)} ({why})"
     facts = model_facts(model, scorer, settings, name, request.validated)
     for warning in facts.warnings:
         log.warning(warning)
@@ -89,15 +90,17 @@ def inspect(request: Request) -> None:
             (item.name, f"{s:.3f}") for item, s in zip(items, bar, strict=True) if s is not None
         ]
     write_csv(request.out / "times.csv", ("name", "seconds"), times)
-    if removed := remove_others(request.out, items):
-        log.info("%s of earlier runs removed, not asked for now", counted(removed, "photo"))
-    log.info("%s, %d of them done before", counted(len(items), "photo"), len(items) - len(times))
+    if removed := remove_other_records(request.out, items):
+        log.info(
+            "removed %s of an earlier run that are not among the inputs", counted(removed, "photo")
+        )
+    log.info("%s, %d of them already done", counted(len(items), "photo"), len(items) - len(times))
     report(request.out, items, facts, settings, name)
     log.info("see %s", request.out / "report.html")
 
 
 def digest_of(model: Path) -> str:
-    """Of what verdicts follow from: weights, decision, this program's code, its libraries."""
+    """SHA-256 of all that affects a verdict: model, decision, this package's code, libraries."""
     files = [model, *sorted(PACKAGE.rglob("*.py"))]
     if model.suffix != ".onnx":
         files.append(model.with_name(paths.DECISION.name))
@@ -115,11 +118,11 @@ def _version(name: str) -> str:
 
 @dataclass(frozen=True)
 class Worker:
-    """Called with a photo, it returns the seconds that took; None: it was done before."""
+    """Process one photo per call; return the seconds taken, or None if it was already done."""
 
     scorer: Scorer
     settings: Settings
-    model: str  # its digest
+    model: str  # `digest_of` the model
     reader: Reader
     request: Request
 
@@ -143,25 +146,27 @@ class Worker:
         self, item: Item, content: bytes, problem: str, made_from: str
     ) -> tuple[Record, Pictures | None]:
         if problem:
-            return failed(item, made_from, problem), None
+            return unreadable_record(item, made_from, problem), None
         try:
             found, photo = inspect_photo(self.scorer, content, self.settings)
         except NotAPhoto as reason:
-            return failed(item, made_from, str(reason)), None
-        pictures = draw(found, photo.image, self.settings)
-        return inspected(item, made_from, found, pictures), pictures
+            return unreadable_record(item, made_from, str(reason)), None
+        pictures = draw_pictures(found, photo.image, self.settings)
+        return photo_record(item, made_from, found, pictures), pictures
 
     def _made_from(self, content: bytes, problem: str) -> str:
         known = [hashlib.sha256(content).hexdigest(), problem, self.model, asdict(self.settings)]
-        if is_heic(content) and find_spec("pi_heif"):  # which may have come since the last run
+        if is_heic(content) and find_spec(
+            "pi_heif"
+        ):  # it may have been installed since the last run
             known.append("pi-heif")
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
 def report(out: Path, items: Sequence[Item], facts: Facts, settings: Settings, name: str) -> None:
-    """Tables and page, from the records on disk; `name` is what they call the model.
+    """Write tables and page from the records on disk; `name` is the model's name in them.
 
-    Raises DataError if a photo could not be read, or another run has removed a record.
+    Raises DataError if a photo could not be read, or if another run has removed a record.
     """
     records = [_record(out, item) for item in items]
     located = any(record.get("position") for record in records)
@@ -181,7 +186,7 @@ def report(out: Path, items: Sequence[Item], facts: Facts, settings: Settings, n
 
 
 def today() -> str:
-    """The date, in UTC; SOURCE_DATE_EPOCH sets it for reports that are to be the same bytes.
+    """Current date in UTC; SOURCE_DATE_EPOCH overrides it for reproducible reports.
 
     https://reproducible-builds.org/specs/source-date-epoch/
     """
@@ -193,7 +198,7 @@ def today() -> str:
 def _record(out: Path, item: Item) -> Record:
     if (record := read_record(out, item)) is None:
         raise DataError(
-            f"the result of {item.name!r} is gone from {out}: another run writes there, or files "
-            "were removed; give each run an --out of its own"
+            f"the result of {item.name!r} is missing in {out}: another run writes there, or files "
+            "were deleted; use a separate --out for each run"
         )
     return record

@@ -1,4 +1,4 @@
-"""photos.csv, regions.csv and regions.geojson, from the records of all photos."""
+"""Write photos.csv, regions.csv and regions.geojson from the records of all photos."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from surface_crack.inspection.folder import Record
 from surface_crack.inspection.photo import VERDICTS
 from surface_crack.inspection.records import UNREADABLE
-from surface_crack.project.files import replacing, write_csv
+from surface_crack.project.files import atomic_write, write_csv
 
 PHOTOS = (
     *("name", "width", "height", "verdict", "flagged_share", "peak", "regions", "flags"),
@@ -17,13 +17,13 @@ PHOTOS = (
 SIDES = ("left", "top", "right", "bottom")
 METRIC = (*(f"{side}_mm" for side in SIDES), "area_mm2")
 REGIONS = (*("name", "region", "verdict", *SIDES, "area", "peak", "mean", *METRIC),)
-ORDER = {name: place for place, name in enumerate((*VERDICTS[:3], UNREADABLE, VERDICTS[3]))}
+VERDICT_ORDER = {name: place for place, name in enumerate((*VERDICTS[:3], UNREADABLE, VERDICTS[3]))}
 
 
 def worst_first(record: Record) -> tuple[Any, ...]:
-    """A key to sort by: the most cracked surface, then what a person must look at, then clean."""
+    """Sort key: by verdict, then by flagged area for cracks, then by peak probability and name."""
     share = record["flagged"] if record["verdict"] == "crack" else 0
-    return ORDER[record["verdict"]], -share, -record["peak"], record["name"]
+    return VERDICT_ORDER[record["verdict"]], -share, -record["peak"], record["name"]
 
 
 def write_photos(path: Path, records: Sequence[Record]) -> None:
@@ -32,8 +32,10 @@ def write_photos(path: Path, records: Sequence[Record]) -> None:
 
 
 def _encoding(records: Iterable[Record]) -> str:
-    """Excel reads a table as UTF-8 only if a byte order mark says so; other programs may take that
-    for a part of the first column's name. So there is one only where a name needs it.
+    """UTF-8, with a byte order mark only if some text is not ASCII.
+
+    Excel needs the mark to read UTF-8; other programs may take it for part of the first column's
+    name.
     """
     texts = (record["name"] + record["reason"] for record in records)
     return "utf-8" if all(text.isascii() for text in texts) else "utf-8-sig"
@@ -52,7 +54,7 @@ def _photo_row(record: Record) -> Sequence[object]:
 
 
 def _cell(name: str) -> str:
-    """The same file's name, with which no spreadsheet begins a formula."""
+    """Name of the same file, prefixed by `./` where a spreadsheet would read a formula."""
     return f"./{name}" if name.startswith(("=", "+", "-", "@", "\t")) else name
 
 
@@ -73,7 +75,7 @@ def _region_rows(records: Iterable[Record], mm_per_px: float | None) -> Iterator
 
 
 def _metric(region: dict[str, Any], mm_per_px: float | None) -> dict[str, float]:
-    """Box and area in mm, by the names of METRIC; {} where nobody said how large a pixel is."""
+    """Box in mm and area in mm², by the names in METRIC; {} if the scale is unknown."""
     if mm_per_px is None:
         return {}
     values = [round(region[side] * mm_per_px, 2) for side in SIDES]
@@ -83,13 +85,15 @@ def _metric(region: dict[str, Any], mm_per_px: float | None) -> dict[str, float]
 def write_geojson(
     path: Path, records: Iterable[Record], mm_per_px: float | None, located: bool, model: str
 ) -> None:
-    """One feature per region, one per line. RFC 7946 knows WGS 84 only: if any photo is `located`,
-    regions are points where the camera stood, or have no geometry. Else they are boxes in pixels,
-    y downwards, for programs that draw over the photo.
+    """Write one feature per region, one per line.
+
+    RFC 7946 allows only WGS 84. If any photo has a position (`located`), each region is a point at
+    the camera's position, without geometry where that is unknown. Otherwise regions are boxes in
+    pixel coordinates, y downwards, for programs that draw over the photo.
     """
     system = "WGS 84, where the camera stood" if located else "pixels of the photo, y downwards"
     head = {"type": "FeatureCollection", "coordinate_system": system, "model": model}
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "features": [')
         comma = "\n"
         for record in records:

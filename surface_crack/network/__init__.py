@@ -1,5 +1,5 @@
-"""The networks, one epoch of training, and the file that a model becomes.
+"""The networks, the training loop of one epoch, checkpoints and the model file.
 
-The stage `train` imports every module of this room, and trains again when one of them changes.
-So nothing may be put here that it does not import.
+The stage `train` imports every module of this package, and reruns when one of them changes. So do
+not add a module that `train` does not import.
 """

@@ -1,9 +1,9 @@
-"""CrackNet: one photo in, one crack logit out.
+"""CrackNet: maps a photo to one crack logit.
 
-It is fully convolutional and uses no padding, so that a tile's features depend on its own pixels
-alone: a whole photo scored in one pass agrees with its tiles scored one by one.
+It is fully convolutional without padding, so a patch's features depend only on its own pixels:
+scoring a whole photo in one pass gives the same logits as scoring its patches one by one.
 
-Blocks follow the conv-norm-ReLU order of Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167.
+Blocks are conv-norm-ReLU, as in Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,15 +17,15 @@ from surface_crack.project.geometry import STRIDE
 
 
 class CrackNet(Normalised):
-    """With a width of 16: 65 k parameters, about 3 million multiply-adds for 64 x 64 pixels.
+    """With width 16: 65 k parameters, about 3 million multiply-adds for 64 x 64 pixels.
 
-    The head sees the mean and the maximum of each feature: a crack is thin, so the mean alone
-    washes it out; the maximum alone reacts to one dark spot. With `context` layers more it sees
-    features of a wider view, too, which tell a joint from a crack: one layer halves the
-    resolution, each further one sees 32 pixels more.
+    The head gets the mean and the maximum of each feature map: the mean alone dilutes a thin crack,
+    the maximum alone reacts to a single dark spot. With `context` extra layers it also gets
+    features with a larger receptive field, which help to tell joints from cracks: the first of them
+    halves the resolution, each further one adds 32 pixels to the receptive field.
     """
 
-    rim = 4  # pixels of a photo outside all cells of `looked_at`: without padding, some are lost
+    rim = 4  # border pixels of a photo that no cell of `heatmap_layer` covers (no padding)
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class CrackNet(Normalised):
     ) -> None:
         super().__init__(mean, std, normalise)
         w = width
-        self.features = nn.Sequential(  # 64 x 64 pixels become
+        self.features = nn.Sequential(  # sizes for an input of 64 x 64:
             _block(3, w, kernel=CELL, stride=CELL),  # 16 x 16
             _block(w, 2 * w, kernel=3),  # 14 x 14
             _block(2 * w, 2 * w, kernel=2, stride=2),  # 7 x 7
@@ -46,7 +46,7 @@ class CrackNet(Normalised):
             _block(4 * w, 4 * w, kernel=3),  # 3 x 3
         )
         layers = [_block(4 * w, 4 * w, kernel=3, stride=1 if n else 2) for n in range(context)]
-        self.context = nn.Sequential(*layers)  # of the 19 x 19 of 192 x 192: 9 x 9, 7 x 7, 5 x 5
+        self.context = nn.Sequential(*layers)  # for 192 x 192: 19 x 19 -> 9 x 9, 7 x 7, 5 x 5
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear((4 if context else 2) * 4 * w, 1)
 
@@ -58,58 +58,57 @@ class CrackNet(Normalised):
         return logits.float()
 
     def levels(self, x: Tensor) -> list[Tensor]:
-        """Normalised (B, 3, H, W) -> what the head sees: features, and with `context` those of a
-        wider view, each (B, C, h, w).
+        """Normalised (B, 3, H, W) -> feature maps for the head, each (B, C, h, w): `features`, and
+        those of the `context` layers, if any.
         """
         features = self.features(x)
         return [features, self.context(features)] if len(self.context) else [features]
 
-    @property  # an attribute would put the layer's weights into the model file a second time
-    def looked_at(self) -> nn.Module:
-        """The layer of heat maps: (B, 2 * width, 14, 14) of 64 x 64 pixels, cell i at 6 + 4 i.
-
-        Cells of deeper layers see too much of the photo to tell where in it.
+    @property  # an attribute would register the layer twice, and save its weights twice
+    def heatmap_layer(self) -> nn.Module:
+        """The layer used for heat maps: (B, 2 * width, 14, 14) for an input of 64 x 64; cell i is
+        centred on pixel 6 + 4 i. Deeper layers have too large a receptive field to localise.
         """
         return self.features[1]
 
     def slide(self, levels: Sequence[Tensor], size: int, step: int) -> Tensor:
-        """The `levels` of a photo -> logits (B, rows, columns) of its patches.
+        """Score all patches in one pass: `levels` of a photo -> logits (B, rows, columns).
 
-        Patches of `size` pixels that begin at multiples of `step`, both multiples of STRIDE, with
-        `context` of CONTEXT_STRIDE: in eval mode equal to `forward` on each.
+        Patches of `size` pixels start at multiples of `step`; both are multiples of STRIDE, or of
+        CONTEXT_STRIDE with `context`. In eval mode the logits equal `forward` on each patch.
         """
         logits: Tensor = self.head.bias
         weight, count = self.head.weight[:, :, None, None], levels[0].shape[1]  # (1, n * C, 1, 1)
         weights = [weight[:, at : at + count] for at in range(0, weight.shape[1], count)]
-        cells, stride = cells_of(size), step // STRIDE
-        for x, of_mean, of_top in zip(levels, weights[::2], weights[1::2], strict=True):
-            # The mean's share is summed over channels first: one channel to pool, not C.
-            mean = _slide(functional.avg_pool2d, functional.conv2d(x, of_mean), cells, stride)
-            top = functional.conv2d(_slide(functional.max_pool2d, x, cells, stride), of_top)
+        cells, stride = feature_cells(size), step // STRIDE
+        for x, mean_weight, max_weight in zip(levels, weights[::2], weights[1::2], strict=True):
+            # Averaging commutes with the sum over channels: pool one channel instead of C.
+            mean = _slide(functional.avg_pool2d, functional.conv2d(x, mean_weight), cells, stride)
+            top = functional.conv2d(_slide(functional.max_pool2d, x, cells, stride), max_weight)
             logits = logits + mean + top
             cells, stride = context_cells(cells, len(self.context)), stride // 2
         return logits.squeeze(1).float()
 
 
-def cells_of(size: int) -> int:
-    """How many feature positions a tile of `size` pixels gives along each side."""
+def feature_cells(size: int) -> int:
+    """Number of feature positions along each side of a patch of `size` pixels."""
     return ((size // 4) - 2) // 2 - 4
 
 
 def context_cells(cells: int, context: int) -> int:
-    """How many of them are left after `context` more layers, the first of which halves them."""
+    """Number of positions left of `cells` after `context` layers, the first with stride 2."""
     return (cells - 1) // 2 - 2 * (context - 1)
 
 
 def _slide(pool: Callable[..., Tensor], x: Tensor, cells: int, stride: int) -> Tensor:
-    """Pool (B, C, h, w) over windows of `cells` x `cells`: columns, then rows, which costs less."""
+    """Pool (B, C, h, w) over windows of `cells` x `cells`; separable, so columns, then rows."""
     return pool(pool(x, (cells, 1), (stride, 1)), (1, cells), (1, stride))
 
 
 def _block(c_in: int, c_out: int, *, kernel: int, stride: int = 1) -> nn.Sequential:
     """(B, c_in, H, W) -> (B, c_out, (H - kernel) // stride + 1, likewise W)."""
     return nn.Sequential(
-        nn.Conv2d(c_in, c_out, kernel, stride, bias=False),  # the norm has one
+        nn.Conv2d(c_in, c_out, kernel, stride, bias=False),  # the norm layer has a bias
         nn.BatchNorm2d(c_out),
         nn.ReLU(inplace=True),
     )

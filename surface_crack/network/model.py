@@ -1,4 +1,4 @@
-"""Either network, by its name in params.yaml."""
+"""Build a network by its name in params.yaml."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ def build_model(
     normalise: str,
     context: int = 0,
 ) -> Model:
-    """Arguments as in params.yaml; the notebook's network has the width that it has."""
+    """Arguments as in params.yaml; the notebook's network ignores `width` and `context`."""
     if name == "notebook":
         return NotebookNet(mean, std, dropout, normalise)
     if name == "cracknet":

@@ -1,9 +1,8 @@
-"""What both networks do to pixels first.
+"""Pixel normalisation, the first step of both networks.
 
-Pixel mean and std are buffers. They are saved with the weights, so no caller can forget to
-normalise, or normalise with another data set's numbers. With `normalise` photo, each photo's own
-brightness and contrast are taken out as well, with `local` those around each pixel: what is left
-looks alike on every site.
+Pixel mean and std are buffers, saved with the weights, so no caller can forget to normalise or use
+another data set's statistics. `normalise: photo` also removes each photo's own brightness and
+contrast, `local` those around each pixel, to reduce differences between sites.
 """
 
 import math
@@ -15,14 +14,14 @@ from torch.nn import functional
 
 from surface_crack.project.geometry import HALO, NORMALISE, SQUARE
 
-FLAT = 0.2  # spread of a photo, in stds of the training pixels, below which it is not blown up
-CELL = 4  # stride of the first layer: so many pixels a side are normalised alike
-SQUARES = 7  # of SQUARE pixels, a side of the window around a pixel: 112 pixels
-assert (SQUARES // 2 + 1) * SQUARE <= HALO, "one more, for what is interpolated"
+FLAT = 0.2  # added to the std, in stds of the training pixels: keeps flat photos from blowing up
+CELL = 4  # stride of the first layer: blocks of this side share their local mean and std
+SQUARES = 7  # side of the window around a pixel, in squares of SQUARE pixels: 112 pixels
+assert (SQUARES // 2 + 1) * SQUARE <= HALO, "interpolation needs one more square"
 
 
 class Normalised(nn.Module):
-    """What both networks share: pixels in [0, 255] -> zero mean, unit variance per channel."""
+    """Base class of both networks: pixels in [0, 255] -> zero mean, unit variance per channel."""
 
     mean: Tensor
     std: Tensor
@@ -40,48 +39,48 @@ class Normalised(nn.Module):
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 (B, 3, H, W) -> float32 (B, 3, H, W)."""
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
-            raise ValueError(f"want uint8 (B, 3, H, W), got {images.dtype} {tuple(images.shape)}")
+            shape = tuple(images.shape)
+            raise ValueError(f"images must be uint8 (B, 3, H, W), got {images.dtype} {shape}")
         x = torch.addcmul(-self.mean / self.std, images, 1 / self.std)
         if self.by == "local":
-            return by_surroundings(x)
+            return normalise_locally(x)
         if self.by == "photo":
-            x -= x.mean(dim=(2, 3), keepdim=True)  # each channel's own, which takes out casts
+            x -= x.mean(dim=(2, 3), keepdim=True)  # per channel, which removes colour casts
             norm = torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True)
             x /= norm / math.sqrt(x[0].numel()) + FLAT
         return x
 
 
-def by_surroundings(x: Tensor) -> Tensor:
-    """Take out the brightness and contrast around each pixel: (B, 3, H, W), H and W multiples of
-    SQUARE -> the same.
+def normalise_locally(x: Tensor) -> Tensor:
+    """Remove local brightness and contrast: (B, 3, H, W) -> same shape; H, W multiples of SQUARE.
 
-    From each pixel the mean of its `surroundings` is taken, channel by channel; all channels are
-    divided by one spread of theirs, plus FLAT. So a pixel depends on what lies within HALO of it,
-    and a whole photo can be scored in one pass: in its middle a patch then sees what is around it,
-    which a file of the patch alone does not show.
+    Subtracts the local mean from each channel and divides all channels by one local std plus FLAT.
+    A pixel depends only on those within HALO of it, so a whole photo can be scored in one pass.
+    Inside a photo, a patch is then normalised with the pixels around it, which a file that holds
+    the patch alone does not have.
     """
     pixels = torch.cat([x, (x * x).mean(1, keepdim=True)], 1)
-    mean, spread = surroundings(functional.avg_pool2d(pixels, SQUARE))
+    mean, std = local_mean_and_std(functional.avg_pool2d(pixels, SQUARE))
     height, width = x.shape[2:]
     by_cell = len(x), -1, height // CELL, CELL, width // CELL, CELL
-    mean, spread = mean[:, :, :, None, :, None], spread[:, :, :, None, :, None]
-    normalised = (x.reshape(by_cell) - mean) / (spread + FLAT)
+    mean, std = mean[:, :, :, None, :, None], std[:, :, :, None, :, None]
+    normalised = (x.reshape(by_cell) - mean) / (std + FLAT)
     return normalised.flatten(4, 5).flatten(2, 3)
 
 
-def surroundings(squares: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (B, 3, H, W) and spread (B, 1, H, W) around each cell of CELL pixels a side.
+def local_mean_and_std(squares: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (B, 3, H, W) and std (B, 1, H, W) around each cell of CELL x CELL pixels.
 
-    `squares` (B, 4, h, w) are means of SQUARE pixels a side: of the three channels, and of their
-    squares. Both come from a window of SQUARES, of which only those inside the photo count, and are
-    interpolated in between.
+    `squares` (B, 4, h, w) are averages over SQUARE x SQUARE pixels: of the three channels, and of
+    their squared values. Both statistics are taken over a window of SQUARES x SQUARES, clipped at
+    the photo's edges, and interpolated bilinearly between windows.
     """
-    half = SQUARES // 2  # columns, then rows, which costs less
+    half = SQUARES // 2  # separable: columns, then rows
     window = functional.avg_pool2d(squares, (SQUARES, 1), 1, (half, 0), count_include_pad=False)
     window = functional.avg_pool2d(window, (1, SQUARES), 1, (0, half), count_include_pad=False)
     mean, power = window[:, :3], window[:, 3:]
-    spread = (power - (mean * mean).mean(1, keepdim=True)).clamp(min=0).sqrt()
-    around = functional.interpolate(
-        torch.cat([mean, spread], 1), scale_factor=SQUARE // CELL, mode="bilinear"
+    std = (power - (mean * mean).mean(1, keepdim=True)).clamp(min=0).sqrt()
+    by_cell = functional.interpolate(
+        torch.cat([mean, std], 1), scale_factor=SQUARE // CELL, mode="bilinear"
     )
-    return around[:, :3], around[:, 3:]
+    return by_cell[:, :3], by_cell[:, 3:]

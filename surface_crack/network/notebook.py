@@ -1,4 +1,4 @@
-"""The baseline: the network of the notebook that this project began with."""
+"""The baseline: the CNN of the notebook that this project started from."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ from surface_crack.network.normalised import Normalised
 
 
 class NotebookNet(Normalised):
-    """The network of the notebook that this project began with, as its baseline.
+    """The notebook's CNN, as a baseline.
 
-    120 x 120 pixels, grey, three convolutions, 7.5 M parameters, nearly all in the first dense
-    layer. That layer fixes the input size: this network cannot score a photo in one pass.
+    Greyscale 120 x 120 pixels, three convolutions, 7.5 M parameters, nearly all in the first dense
+    layer. That layer fixes the input size, so this network cannot score a whole photo in one pass.
     """
 
-    rim = 0  # its padding keeps the edge
+    rim = 0  # padding covers the border
 
     def __init__(
         self,
@@ -35,13 +35,13 @@ class NotebookNet(Normalised):
 
     def forward(self, images: Tensor) -> Tensor:
         """uint8 (B, 3, 120, 120) -> float32 logits (B,)."""
-        # Not at the top: torchvision takes a second to import, which CrackNet need not wait for.
+        # Imported here because torchvision takes a second to import, and CrackNet does not need it.
         from torchvision.transforms.v2.functional import rgb_to_grayscale
 
         x = rgb_to_grayscale(self.normalise(images))  # (B, 1, 120, 120)
         return self.head(self.features(x)).squeeze(1).float()  # type: ignore[no-any-return]
 
     @property
-    def looked_at(self) -> nn.Module:
-        """The layer of heat maps: (B, 128, 15, 15), cell i at pixel 4 + 8 i."""
-        return self.features[-2]  # all that is left is flat
+    def heatmap_layer(self) -> nn.Module:
+        """The layer used for heat maps: (B, 128, 15, 15); cell i is centred on pixel 4 + 8 i."""
+        return self.features[-2]  # the last one before flattening

@@ -1,8 +1,8 @@
-"""What a training that was cut off goes on from: the state after its last finished epoch.
+"""Checkpoints: resume an interrupted training after its last finished epoch.
 
-The file lies outside DVC's outs, which DVC deletes before it runs a stage. It counts only for the
-same parameters, data, code and threads; then the run ends with the bytes of one that was never
-interrupted. Without pickle: safetensors, and JSON in its header.
+The checkpoint lies outside DVC's outs, which DVC deletes before it runs a stage. It is valid only
+for the same parameters, data, code and thread count; then the result is byte-identical to that of
+an uninterrupted run. The format is safetensors with JSON in its header, not pickle.
 """
 
 import hashlib
@@ -28,9 +28,10 @@ PACKAGES = ("surface_crack", "stages")
 
 
 def training_key(settings: Mapping[str, Any], data: Iterable[Path]) -> str:
-    """SHA-256 of all that shapes a training: settings, data, this project's code, the machine's.
+    """SHA-256 of everything that determines a training: settings, data, code, versions, machine.
 
-    `settings` is JSON; `data` are files. The code is that of every module imported so far.
+    `settings` is JSON-serialisable; `data` are files. The code is that of this project's modules
+    imported so far.
     """
     code = {
         name: digest_of(Path(file))
@@ -50,31 +51,31 @@ def training_key(settings: Mapping[str, Any], data: Iterable[Path]) -> str:
 
 @dataclass(frozen=True)
 class Training:
-    """All that a training step changes."""
+    """Everything that a training step changes."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     shuffle: np.random.Generator
-    draw: torch.Generator  # besides torch's own, which draws dropout
+    augment_rng: torch.Generator  # dropout uses torch's global generator
 
     def state(self, kept: Path) -> dict[str, Any]:
-        """For `save_state`. `kept` is the file of the best weights so far: DVC would delete it."""
+        """State for `save_state`, with the file `kept` of the best weights, which DVC deletes."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "shuffle": self.shuffle.bit_generator.state,
-            "draw": self.draw.get_state(),
+            "draw": self.augment_rng.get_state(),
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "kept": torch.frombuffer(bytearray(kept.read_bytes()), dtype=torch.uint8),
         }
 
     def restore(self, saved: dict[str, Any], kept: Path) -> None:
-        """As it was at `state`, to the bit; writes `kept` again."""
+        """Restore what `state` returned, bit for bit; writes the file `kept` again."""
         self.model.load_state_dict(saved["model"])
-        # The fused optimisers run through weights and moments in memory order, which files lack.
+        # Fused optimisers iterate in memory order, so moments need the strides of their weights.
         weights = [x for group in self.optimizer.param_groups for x in group["params"]]
         for number, moments in saved["optimizer"]["state"].items():
             for name, value in moments.items():
@@ -83,24 +84,24 @@ class Training:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.schedule.load_state_dict(saved["schedule"])
         self.shuffle.bit_generator.state = saved["shuffle"]
-        self.draw.set_state(saved["draw"])
+        self.augment_rng.set_state(saved["draw"])
         torch.set_rng_state(saved["torch"])
         torch.cuda.set_rng_state_all(saved["cuda"])
         write_bytes(kept, saved["kept"].numpy().tobytes())
 
 
 def save_state(path: Path, key: str, state: Mapping[str, Any]) -> None:
-    """Whole or not at all. `state` is JSON, with tensors (any device) wherever it has a value."""
+    """Write a checkpoint atomically. `state` is JSON-serialisable but for tensors as values."""
     tensors: dict[str, Tensor] = {}
-    text = json.dumps({"key": key, "state": _taken_apart(dict(state), tensors)})
+    text = json.dumps({"key": key, "state": _to_json(dict(state), tensors)})
     content = save(tensors, {"state": text})
     write_bytes(path, hashlib.sha256(content).digest() + content)
 
 
 def load_state(path: Path, key: str) -> dict[str, Any] | None:
-    """What `save_state` was given, tensors on the CPU, tuples as lists; None to start afresh.
+    """The saved state, tensors on the CPU, tuples as lists; None if training must start over.
 
-    A file that is damaged or was made for another key is removed.
+    Removes a file that is damaged or has another key.
     """
     try:
         content = path.read_bytes()
@@ -112,35 +113,35 @@ def load_state(path: Path, key: str) -> dict[str, Any] | None:
             header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
             saved = json.loads(header["__metadata__"]["state"])
             if saved["key"] == key:
-                state: dict[str, Any] = _put_together(saved["state"], load(content))
+                state: dict[str, Any] = _from_json(saved["state"], load(content))
                 return state
             log.info("params, data or code have changed since the interrupted run: starting over")
         except (SafetensorError, ValueError, KeyError, TypeError):
-            log.info("%s is of another version: starting over", path)
+            log.info("%s was written by another version: starting over", path)
     else:
         log.info("%s is damaged: starting over", path)
     path.unlink()
     return None
 
 
-def _taken_apart(tree: Any, tensors: dict[str, Tensor]) -> Any:
-    """JSON for `tree`; its tensors are put into `tensors`, and dicts keep keys that are numbers."""
+def _to_json(tree: Any, tensors: dict[str, Tensor]) -> Any:
+    """Make `tree` JSON-serialisable: move tensors to `tensors`, keep dict keys that are ints."""
     if isinstance(tree, Tensor):
         name = str(len(tensors))
         tensors[name] = tree.detach().cpu().contiguous()
         return {"tensor": name}
     if isinstance(tree, dict):
-        return {"items": [[key, _taken_apart(value, tensors)] for key, value in tree.items()]}
+        return {"items": [[key, _to_json(value, tensors)] for key, value in tree.items()]}
     if isinstance(tree, list | tuple):
-        return [_taken_apart(value, tensors) for value in tree]
+        return [_to_json(value, tensors) for value in tree]
     return tree
 
 
-def _put_together(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
+def _from_json(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
     if isinstance(tree, dict) and "tensor" in tree:
         return tensors[tree["tensor"]]
     if isinstance(tree, dict):
-        return {key: _put_together(value, tensors) for key, value in tree["items"]}
+        return {key: _from_json(value, tensors) for key, value in tree["items"]}
     if isinstance(tree, list):
-        return [_put_together(value, tensors) for value in tree]
+        return [_from_json(value, tensors) for value in tree]
     return tree

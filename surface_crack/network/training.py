@@ -1,4 +1,4 @@
-"""One epoch forward and back, and scores without gradients. The story is in stages/train.py."""
+"""Train for one epoch, predict, and score. stages/train.py has the training loop."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from surface_crack.dataset import Part
+from surface_crack.dataset import Subset
 from surface_crack.project.errors import TrainingError
 
-EVAL_BATCH = 64  # photos per pass without gradients: bounds memory
+EVAL_BATCH = 64  # photos per forward pass without gradients; limits memory
 
 
-class Score(NamedTuple):
+class LossAndAccuracy(NamedTuple):
     loss: float  # mean cross-entropy, nats per photo
-    accuracy: float  # share of photos on the right side of probability 0.5
+    accuracy: float  # at a threshold of 0.5
 
 
 def pick_device() -> torch.device:
@@ -26,30 +26,31 @@ def pick_device() -> torch.device:
 
 
 def pick_precision(wanted: str, device: torch.device) -> torch.dtype:
-    """'fp32', 'bf16', or 'auto': bf16 where the hardware multiplies matrices of it."""
+    """'fp32', 'bf16', or 'auto': bf16 where the hardware supports its matrix products."""
     if wanted == "auto":
         if device.type == "cuda":
-            good = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:  # AMX; older torch cannot tell, and then fp32 is the safe answer
-            abilities: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
-            good = bool(abilities().get("amx_bf16"))
-        return torch.bfloat16 if good else torch.float32
+            supported = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:  # AMX; older versions of torch cannot tell: fp32 is the safe choice
+            query: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+            supported = bool(query().get("amx_bf16"))
+        return torch.bfloat16 if supported else torch.float32
     return {"fp32": torch.float32, "bf16": torch.bfloat16}[wanted]
 
 
 def make_optimizer(
     name: str, model: nn.Module, lr: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """AdamW, Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101; the notebook had Adam."""
+    """AdamW, Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101; Adam for the notebook."""
     if name == "notebook":
         return torch.optim.Adam(model.parameters(), lr, fused=True)
     return torch.optim.AdamW(model.parameters(), lr, weight_decay=weight_decay, fused=True)
 
 
 def lr_factor(step: int, steps: int, warmup: float) -> float:
-    """Share of the peak learning rate at `step` of `steps`: a straight rise, then half a cosine.
+    """Fraction of the peak learning rate at `step` of `steps`: linear warm-up, then half a cosine.
 
-    Like one cycle of Smith & Topin 2017, https://arxiv.org/abs/1708.07120, momentum left alone.
+    As the one-cycle policy of Smith & Topin 2017, https://arxiv.org/abs/1708.07120, but with
+    constant momentum.
     """
     rise = warmup * steps
     if step < rise:
@@ -58,25 +59,25 @@ def lr_factor(step: int, steps: int, warmup: float) -> float:
 
 
 def steps_per_epoch(photos: int, size: int) -> int:
-    """Batches of `size`. One photo left over joins the last: a batch of one has no variance."""
+    """Batches per epoch. A single remaining photo joins the last batch: batch norm needs two."""
     return max(1, math.ceil((photos - 1) / size))
 
 
-def batches(part: Part, rows: NDArray[np.int64], size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """uint8 (B, 3, S, S) and float32 labels (B,) of the part's photos `rows`, in that order.
+def batches(subset: Subset, rows: NDArray[np.int64], size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield uint8 photos (B, 3, S, S) and float32 labels (B,) of `subset`, in the order `rows`.
 
     Packed photos are (S, S, 3), so the permuted batch is channels_last without a copy.
     """
     last = steps_per_epoch(len(rows), size) - 1
     for step in range(last + 1):
         chosen = rows[step * size : (step + 1) * size if step < last else None]
-        images = torch.from_numpy(part.images[part.rows[chosen]]).permute(0, 3, 1, 2)
-        yield images, torch.from_numpy(part.labels[chosen]).float()
+        images = torch.from_numpy(subset.images[subset.rows[chosen]]).permute(0, 3, 1, 2)
+        yield images, torch.from_numpy(subset.labels[chosen]).float()
 
 
 def train_epoch(
     model: nn.Module,
-    part: Part,
+    subset: Subset,
     batch_size: int,
     optimizer: torch.optim.Optimizer,
     *,
@@ -85,17 +86,17 @@ def train_epoch(
     precision: torch.dtype,
     augment: Callable[[Tensor], Tensor],
     after_step: Callable[[], None],
-) -> Score:
-    """One pass over the part.
+) -> LossAndAccuracy:
+    """Train on each photo of `subset` once.
 
-    The score is that of the augmented photos while the weights move, so it lags behind; its loss
-    leaves label smoothing out, so that it compares with that of the validation part.
+    The returned scores are of augmented photos, while the weights change, so they lag behind. The
+    loss is without label smoothing, so that it is comparable with the validation loss.
     """
     model.train()
     device = next(model.parameters()).device
-    loss_sum = torch.zeros((), device=device)  # kept on the device: no waiting at each step
-    right = torch.zeros((), device=device)
-    for images, labels in batches(part, shuffle.permutation(len(part)), batch_size):
+    loss_sum = torch.zeros((), device=device)  # on the device, to avoid a sync at each step
+    correct = torch.zeros((), device=device)
+    for images, labels in batches(subset, shuffle.permutation(len(subset)), batch_size):
         images, labels = images.to(device), labels.to(device)
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
             logits = model(augment(images))
@@ -107,29 +108,29 @@ def train_epoch(
         after_step()
         plain = binary_cross_entropy_with_logits(logits.detach(), labels)
         loss_sum += plain * len(labels)
-        right += ((logits.detach() > 0) == (labels > 0.5)).sum()
-    return Score(loss_sum.item() / len(part), right.item() / len(part))
+        correct += ((logits.detach() > 0) == (labels > 0.5)).sum()
+    return LossAndAccuracy(loss_sum.item() / len(subset), correct.item() / len(subset))
 
 
-def check_finite(part: str, loss: float, lr: float) -> None:
-    """Raises TrainingError if the loss of this part is no longer a number."""
+def check_finite(name: str, loss: float, lr: float) -> None:
+    """Raises TrainingError if the `name` loss (training or validation) is NaN or infinite."""
     if not math.isfinite(loss):
         raise TrainingError(
-            f"the {part} loss became {loss}: lower lr in params.yaml (now {lr:g} at its peak)"
+            f"the {name} loss became {loss}: lower lr in params.yaml (now {lr:g} at its peak)"
         )
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, part: Part) -> NDArray[np.float32]:
-    """Logits (n,) of the part's photos, in its order, in fp32."""
+def predict(model: nn.Module, subset: Subset) -> NDArray[np.float32]:
+    """Logits (n,) of the photos in `subset`, in its order, in fp32."""
     model.eval()
     device = next(model.parameters()).device
-    every = np.arange(len(part))
-    logits = [model(images.to(device)).cpu() for images, _ in batches(part, every, EVAL_BATCH)]
+    rows = np.arange(len(subset))
+    logits = [model(images.to(device)).cpu() for images, _ in batches(subset, rows, EVAL_BATCH)]
     return torch.cat(logits).numpy()
 
 
-def score(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Score:
+def loss_and_accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> LossAndAccuracy:
     """Cross-entropy and accuracy of logits (n,) against labels (n,) of 0 and 1."""
     signed = np.where(labels == 1, logits, -logits).astype(np.float64)
-    return Score(float(np.logaddexp(0, -signed).mean()), float((signed > 0).mean()))
+    return LossAndAccuracy(float(np.logaddexp(0, -signed).mean()), float((signed > 0).mean()))

@@ -1,5 +1,5 @@
-"""From raw files to one packed array: what the stage `prepare` does.
+"""From raw files to one packed array: the stage `prepare`.
 
-A folder or zip is listed, each file is read once, decoded, turned upright and made small. What is
-no photo is rejected with its reason, and never dropped in silence.
+A folder or zip is listed; each file is read once, decoded, rotated upright and resized. Files that
+are not photos are rejected with a reason, never dropped silently.
 """

@@ -1,7 +1,7 @@
-"""Embedded ICC profiles: colours as the file means them, in sRGB, which photos without one are in.
+"""Convert embedded ICC profiles to sRGB, the colour space of photos without a profile.
 
-Relative colorimetric with black point compensation, Photoshop's default: colours that sRGB has stay
-exact, and the darkest black of an ink becomes black, so that contrast is kept.
+Relative colorimetric with black point compensation, Photoshop's default: colours inside sRGB are
+exact, and the darkest ink becomes black, so that contrast is kept.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,10 +12,10 @@ from itertools import product
 import numpy as np
 from PIL import Image, ImageCms
 
-SAME = 2  # levels of 255: a profile that moves no colour of the cube further is sRGB in effect
-MAX_PROFILE = 10_000_000  # bytes; those of printing presses have up to 3 million
-CACHED = 8  # profiles: a set of photos has few
-SPACES = {  # colour space of a profile that fits pixels of this mode
+SAME = 2  # levels of 255: a profile that changes no colour of the cube by more counts as sRGB
+MAX_PROFILE = 10_000_000  # bytes; profiles of printing presses have up to 3 million
+CACHED = 8  # profiles; a data set has few
+SPACES = {  # mode of the pixels -> colour space of a matching profile
     **dict.fromkeys(("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N"), "GRAY"),
     **dict.fromkeys(("RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "YCbCr"), "RGB"),
     "CMYK": "CMYK",
@@ -25,10 +25,11 @@ Conversion = Callable[[Image.Image], Image.Image]
 
 
 def to_srgb(image: Image.Image) -> Conversion | None:
-    """What turns the opened image's pixels into sRGB; None where nothing has to be done.
+    """Function that converts the opened image's pixels to sRGB; None if no conversion is needed.
 
-    That is for RGB, of grey and palettes too, and may change it in place; but of CMYK it makes RGB.
-    A profile that is damaged, or for other pixels than these, is ignored, as viewers do.
+    It takes the image as RGB (also for grey and palette images) and may change it in place; a CMYK
+    image it takes as CMYK and returns as RGB. A profile that is damaged, or does not fit the mode
+    of the image, is ignored, as viewers do.
     """
     profile = image.info.get("icc_profile")
     if not profile or not isinstance(profile, bytes) or len(profile) > MAX_PROFILE:
@@ -54,13 +55,13 @@ def _conversion(profile: bytes, space: str) -> Conversion | None:
         )
         cube = _cube(mode)
         converted = transform.apply(cube)
-    except MemoryError:  # no fault of the profile's
+    except MemoryError:  # not caused by the profile
         raise
     except Exception:  # LittleCMS and Pillow raise several kinds
         return None
     if _distance(converted, cube.convert("RGB")) <= SAME:
         return None
-    if space == "GRAY":  # pixels are RGB by then: a table does, made from the 256 greys
+    if space == "GRAY":  # pixels are RGB by then: a lookup table of the 256 greys is enough
         table = [level for band in converted.split() for level in band.tobytes()]
         return partial(_by_table, table=table)
     return partial(_by_transform, transform=transform)
@@ -73,12 +74,12 @@ def _by_table(image: Image.Image, table: list[int]) -> Image.Image:
 def _by_transform(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
     same = image.mode == transform.output_mode
     done = transform.apply_in_place(image) if same else transform.apply(image)
-    done.info.pop("icc_profile", None)  # Pillow puts one there
+    done.info.pop("icc_profile", None)  # Pillow adds one
     return done
 
 
 def _cube(mode: str) -> Image.Image:
-    """All greys, or an even choice of all colours, one pixel each."""
+    """All greys, or a regular grid of colours, one pixel each."""
     colours: Iterable[tuple[int, ...]] = product(range(256))
     if mode != "L":
         steps = np.linspace(0, 255, {"RGB": 9, "CMYK": 5}[mode]).astype(int).tolist()

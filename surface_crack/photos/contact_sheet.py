@@ -1,4 +1,4 @@
-"""A contact sheet: what the photos of a class look like at a glance."""
+"""Contact sheet: thumbnails of a class."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,14 +8,14 @@ from PIL import Image
 from surface_crack.photos.decode import NotAPhoto
 from surface_crack.photos.listing import Photo
 from surface_crack.photos.reader import Limits, Reader, open_photo
-from surface_crack.project.files import replacing
+from surface_crack.project.files import atomic_write
 
 COLUMNS, ROWS = 8, 4
 SIDE, GAP = 128, 4  # of a thumbnail and between them, pixels
 
 
 def contact_sheet(photos: Sequence[Photo], target: Path, limits: Limits) -> None:
-    """Write COLUMNS x ROWS photos, taken evenly from all, as a PNG."""
+    """Write COLUMNS x ROWS photos, evenly spaced in `photos`, as a PNG."""
     wanted = min(len(photos), COLUMNS * ROWS)
     step = SIDE + GAP
     rows = -(-wanted // COLUMNS)
@@ -25,9 +25,9 @@ def contact_sheet(photos: Sequence[Photo], target: Path, limits: Limits) -> None
             photo = photos[place * len(photos) // wanted]
             try:
                 decoded, _ = open_photo(reader, photo, SIDE, limits.max_pixels)
-            except NotAPhoto:  # readable a moment ago; a gap tells enough
+            except NotAPhoto:  # it was readable before; leave a gap
                 continue
             corner = place % COLUMNS * step, place // COLUMNS * step
             sheet.paste(Image.fromarray(decoded.pixels), corner)
-    with replacing(target) as temporary:
+    with atomic_write(target) as temporary:
         sheet.save(temporary, format="PNG")

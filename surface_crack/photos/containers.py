@@ -1,4 +1,4 @@
-"""What lies in a folder or a zip: each file once, and why it cannot be read where that shows."""
+"""List the files of a folder or a zip, each once, with the reason if one cannot be read."""
 
 import errno
 import os
@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from surface_crack.project.errors import DataError, one_line
 
-END_OF_ZIP = 22 + 65535  # bytes in which a zip's last record lies: itself and a comment
+END_OF_ZIP = 22 + 65535  # bytes at the end that contain a zip's last record and its comment
 
 
 class File(NamedTuple):
-    """Anything in a folder or zip that is not itself a folder, or is one that cannot be listed."""
+    """A file in a folder or zip, or a folder that cannot be listed."""
 
     path: str
     entry: int  # number of the entry in a zip
@@ -23,9 +23,9 @@ class File(NamedTuple):
 
 
 def folder_files(root: Path, *, hidden: bool = True) -> Iterator[File]:
-    """Everything in and below `root` that is not a folder.
+    """All files in and below `root`.
 
-    A folder that is not read is a File with a problem, and its path ends in '/'.
+    A folder that is not read is returned as a File with a problem; its path ends in '/'.
     """
     for folder in walk(root, hidden=hidden):
         inside = Path(folder.path).relative_to(root)
@@ -35,40 +35,40 @@ def folder_files(root: Path, *, hidden: bool = True) -> Iterator[File]:
             yield File((inside / name).as_posix(), 0, file_problem(root / inside / name))
 
 
-READ_ALREADY = "is a link to a folder that is read already"
+READ_ALREADY = "is a link to a folder that has already been read"
 
 
 class Folder(NamedTuple):
     path: str
-    names: list[str]  # of all in it that is not a folder
-    problem: str  # why it is not read, '' if it is
+    names: list[str]  # of its files
+    problem: str  # why it is not read; '' if it is read
 
 
 def walk(root: Path, *, hidden: bool = True) -> Iterator[Folder]:
     """`root` and the folders below it, each once; links to folders are followed.
 
-    Plain folders come first, then links in the order of their paths, so that the way does not
-    depend on the disk. A link is a problem if it leads to a folder that was read before or that
-    holds one: it would be read twice, or without end. Folders whose names begin with a dot are
-    passed over unless `hidden`. Raises OSError where the system has no more files or memory.
+    Plain folders come first, then links, sorted by path, so that the order does not depend on the
+    file system. A link is a problem if it points to a folder that has been read, or to a parent of
+    one: it would be read twice, or endlessly. Folders whose names start with a dot are skipped
+    unless `hidden`. Raises OSError if the system is out of open files or memory.
     """
-    read: set[str] = set()  # their real paths
-    above: set[str] = set()  # and those of the folders that these lie in
+    read: set[str] = set()  # real paths of the folders read
+    above: set[str] = set()  # real paths of their parents
     starts = [str(root)]
     while starts:
         links = []
         for start in sorted(starts):
             target = os.path.realpath(start)
             if target in read or target in above:
-                holds = "is a link to a folder that holds one that is read already"
-                yield Folder(start, [], READ_ALREADY if target in read else holds)
+                parent = "is a link to a parent of a folder that has already been read"
+                yield Folder(start, [], READ_ALREADY if target in read else parent)
                 continue
             unlisted: list[OSError] = []
             for path, folders, names in os.walk(start, onerror=unlisted.append):
                 if not hidden:
                     folders[:] = [name for name in folders if not name.startswith(".")]
                 real = os.path.realpath(path)
-                if real in read:  # what Windows calls a junction is no link to Python
+                if real in read:  # a Windows junction, which Python does not call a link
                     folders.clear()
                     yield Folder(path, [], READ_ALREADY)
                     continue
@@ -79,7 +79,7 @@ def walk(root: Path, *, hidden: bool = True) -> Iterator[Folder]:
                 links += [folder for folder in paths if os.path.islink(folder)]  # noqa: PTH114
                 yield Folder(path, names, "")
             for error in unlisted:
-                if is_want(error):
+                if is_resource_exhaustion(error):
                     raise error
                 yield Folder(error.filename, [], f"cannot be read: {error.strerror}")
         starts = links
@@ -94,7 +94,7 @@ def file_problem(path: Path) -> str:
 
 
 def zip_files(archive: Path) -> Iterator[File]:
-    """Every entry of a zip that is not a folder. Raises DataError if it is no zip."""
+    """All files of a zip. Raises DataError if it is not a zip."""
     seen: set[str] = set()
     with open_zip(archive) as opened:
         for number, info in enumerate(opened.infolist()):
@@ -108,43 +108,45 @@ def zip_files(archive: Path) -> Iterator[File]:
 def _zip_problem(info: zipfile.ZipInfo, name: str, again: bool) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
-        return "a name that leads out of the archive"
+        return "its path escapes the archive"
     if again:
         return "a second entry of the same name"
     if info.flag_bits & 0x1:
         return "encrypted"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return "compressed by another method than deflate: zip it again"
+        return "not compressed with deflate: zip it again"
     return ""
 
 
-def is_want(error: Exception) -> bool:
-    """Whether the system has no more open files or memory to give: no fault of the file's."""
+def is_resource_exhaustion(error: Exception) -> bool:
+    """Whether the system is out of open files or memory, which is not the file's fault."""
     return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def open_zip(archive: Path) -> zipfile.ZipFile:
     try:
         if is_part(archive):
-            raise DataError(f"{archive} {PART}")
+            raise DataError(f"{archive} {SPLIT_ZIP}")
         return zipfile.ZipFile(archive)
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        if is_want(error):
+        if is_resource_exhaustion(error):
             raise
-        raise DataError(f"{archive} is not a zip that can be read ({one_line(error)})") from None
+        raise DataError(f"{archive} is not a readable zip ({one_line(error)})") from None
 
 
-PART = (
+SPLIT_ZIP = (
     "is one part of a split zip: join the parts (`zip -s 0 LAST.zip --out WHOLE.zip`), or unpack "
     "them all into a folder"
 )
 
 
 def is_part(archive: Path) -> bool:
-    """Whether a split zip has more parts: its first one says so at once, its last one at its end,
-    which Python's zipfile reads as if it were whole.
+    """Whether this is one part of a split zip.
+
+    The first part has a signature at its start, the last part a number in its end record, which
+    Python's zipfile ignores.
     """
-    if re.fullmatch(r"\.z\d+", archive.suffix.lower()):  # in the middle nothing tells
+    if re.fullmatch(r"\.z\d+", archive.suffix.lower()):  # parts in the middle have no signature
         return True
     with archive.open("rb") as file:
         if file.read(4) == b"PK\7\10":
@@ -152,5 +154,5 @@ def is_part(archive: Path) -> bool:
         file.seek(-min(END_OF_ZIP, archive.stat().st_size), os.SEEK_END)
         tail = file.read()
     end = tail[tail.rfind(b"PK\5\6") :] if b"PK\5\6" in tail else b""
-    parts_before = int.from_bytes(end[4:6], "little")  # 65535: a ZIP64 directory says
+    parts_before = int.from_bytes(end[4:6], "little")  # 65535: see the ZIP64 directory
     return 0 < parts_before < 0xFFFF

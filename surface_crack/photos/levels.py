@@ -1,7 +1,7 @@
-"""Pixels of 9 to 16 bits: the range that a file states for them, and their eight bits of it.
+"""Scale pixels of 9 to 16 bits to eight bits, by the range that the file states.
 
-A camera of 12 bits often writes its values as they are into samples of 16, where a sixteenth of the
-range is all that they can use. TIFF states that by MaxSampleValue, PNG by sBIT.
+A 12-bit camera often writes its values unchanged into 16-bit samples, so that they use only a
+sixteenth of the range. TIFF can state this by MaxSampleValue, PNG by sBIT.
 """
 
 import struct
@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, TiffImagePlugin
 
 MAX_SAMPLE_VALUE = 281
-LITTLE = 8  # a photo that uses no more than an eighth of a range is hardly one of that range
+FAINT = 8  # a photo that uses less than 1 / FAINT of the range probably has another range
 MAX_CHUNKS = 1000  # of a PNG, before its pixels
-BAND = 1 << 20  # pixels at a time, so that wide numbers take little memory
+BAND = 1 << 20  # pixels at a time, so that 32-bit values need little memory
 
 
 class OutOfRange(ValueError):
-    """Pixels exceed the range that the file states for them, or cannot be told in it."""
+    """Pixels exceed the range that the file states, or their range cannot be applied."""
 
 
 class Depth(NamedTuple):
-    """Of samples that have more than eight bits."""
+    """Bit depth and stated range of samples with more than eight bits."""
 
-    bits: int  # of a sample, as it is stored
-    most: int | None  # largest value, as the file states it; None: it states none
-    shifted: bool = False  # where values are larger, these are the upper bits: PNG's rule for sBIT
+    bits: int  # per stored sample
+    most: int | None  # largest value that the file states; None: not stated
+    shifted: bool = False  # larger values are allowed and are left-aligned: PNG's rule for sBIT
 
     @property
     def range(self) -> int:
@@ -36,13 +36,15 @@ class Depth(NamedTuple):
         return 1 << self.bits if self.most is None else self.most + 1
 
     def is_faint(self, largest: int) -> bool:
-        """Whether values up to this one use little of a range that the file does not state."""
-        return self.most is None and largest < self.range // LITTLE
+        """Whether no range is stated and values up to `largest` use little of the full range."""
+        return self.most is None and largest < self.range // FAINT
 
 
 def depth_of(image: ImageFile.ImageFile, content: bytes) -> Depth | None:
-    """Of an image that is not loaded yet; None for samples of up to eight bits, or of no such kind:
-    for CMYK a small number is no dark pixel.
+    """Depth of an image that is not loaded yet; None if there is nothing to scale.
+
+    That is for samples of up to eight bits and for modes such as CMYK, where small values are not
+    dark.
     """
     if image.mode not in ("RGB", "RGBA") and not image.mode.startswith("I;16"):
         return None
@@ -55,7 +57,7 @@ def depth_of(image: ImageFile.ImageFile, content: bytes) -> Depth | None:
             and len(image.getbands()) > 1
         ):
             raise OutOfRange(
-                f"colours of {bits} bits in separate planes, which are not read: save them "
+                f"colours of {bits} bits in separate planes are not supported: save them "
                 "interleaved, pixel by pixel"
             )
         most = _largest(image.tag_v2.get(MAX_SAMPLE_VALUE))
@@ -67,14 +69,14 @@ def depth_of(image: ImageFile.ImageFile, content: bytes) -> Depth | None:
 
 
 def _largest(value: object) -> int | None:
-    """Of a TIFF entry; None where it is none, or says nothing."""
+    """Largest positive integer of a TIFF entry; None if there is none."""
     values = value if isinstance(value, tuple) else (value,)
     numbers = [number for number in values if isinstance(number, int) and number > 0]
     return max(numbers, default=None)
 
 
 def significant_bits(content: bytes) -> int | None:
-    """What the sBIT chunk of a PNG with 16 bits says, which Pillow skips; None if nothing."""
+    """Significant bits by the sBIT chunk of a 16-bit PNG, which Pillow skips; None if missing."""
     place = 8
     for _ in range(MAX_CHUNKS):
         head = content[place : place + 8]
@@ -89,27 +91,27 @@ def significant_bits(content: bytes) -> int | None:
 
 
 def eight_bits(image: Image.Image, depth: Depth, content: bytes) -> tuple[Image.Image, bool]:
-    """(the image with eight bits per sample, whether it is faint). Raises OutOfRange.
+    """(image with eight bits per sample, whether it is faint). Raises OutOfRange.
 
-    `content` is the file that it was opened from.
+    `content` are the bytes of its file.
     """
     if image.mode.startswith("I;16"):
         values = np.asarray(image)
         return Image.fromarray(_grey(image, values, depth)), depth.is_faint(int(values.max()))
     image.load()
     extrema: list[tuple[int, int]] = list(image.getextrema())  # type: ignore[arg-type]
-    upper = max(high for _, high in extrema[:3])  # byte: Pillow has left the lower ones away
+    upper = max(high for _, high in extrema[:3])  # upper byte: Pillow drops the lower one
     if depth.most is None:
         return image, depth.is_faint(upper << 8 | 255)
     if depth.range == 1 << depth.bits or (depth.shifted and upper << 8 > depth.most):
         return image, False
-    if image.mode == "RGBA" or image.has_transparency_data:  # whose range may be another one
+    if image.mode == "RGBA" or image.has_transparency_data:  # alpha may have another range
         return image, depth._replace(most=None).is_faint(upper << 8 | 255)
     return _colours(image, lower_bytes(content), depth), False
 
 
 def _colours(upper: Image.Image, lower: Image.Image, depth: Depth) -> Image.Image:
-    """Band by band, since all of them together take much memory."""
+    """RGB scaled to eight bits, band by band to save memory."""
 
     def values(band: int) -> NDArray[np.uint16]:
         both = np.asarray(upper.getchannel(band)).astype(np.uint16)
@@ -123,11 +125,11 @@ def _colours(upper: Image.Image, lower: Image.Image, depth: Depth) -> Image.Imag
 
 
 def _grey(image: Image.Image, values: NDArray[np.uint16], depth: Depth) -> NDArray[np.uint8]:
-    """(H, W)"""
+    """Grey values scaled to eight bits, (H, W)."""
     upper = upper_bits(values, _levels(depth, int(values.max())))
     tags = getattr(image, "tag_v2", {})  # of a TIFF
     zero_is_white = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
-    if zero_is_white:  # which Pillow undoes for 8 bits only
+    if zero_is_white:  # Pillow inverts this for 8 bits only
         np.subtract(255, upper, out=upper)
     if "transparency" in image.info:
         upper[values == image.info["transparency"]] = 255
@@ -135,7 +137,7 @@ def _grey(image: Image.Image, values: NDArray[np.uint16], depth: Depth) -> NDArr
 
 
 def _levels(depth: Depth, largest: int) -> int:
-    """How many the pixels have, the largest of which is given. Raises OutOfRange."""
+    """Number of levels of pixels whose largest value is `largest`. Raises OutOfRange."""
     if largest < depth.range:
         return depth.range
     if depth.shifted:
@@ -147,7 +149,7 @@ def _levels(depth: Depth, largest: int) -> int:
 
 
 def upper_bits(values: NDArray[np.uint16], levels: int) -> NDArray[np.uint8]:
-    """Values below `levels` -> eight bits, 0 to 255. Of a power of two these are the upper ones."""
+    """Values below `levels` -> 0 to 255. For a power of two, these are the upper eight bits."""
     upper = np.empty(values.shape, np.uint8)
     bits = levels.bit_length() - 1
     if levels == 1 << bits and bits >= 8:
@@ -160,9 +162,9 @@ def upper_bits(values: NDArray[np.uint16], levels: int) -> NDArray[np.uint8]:
 
 
 def lower_bytes(content: bytes) -> Image.Image:
-    """RGB of 16 bits -> RGB of the lower eight, where Pillow gives the upper eight.
+    """The lower bytes of 16-bit RGB; Pillow normally returns the upper ones.
 
-    Pillow is told the other byte order than the file's.
+    Done by telling Pillow the wrong byte order.
     """
     with Image.open(BytesIO(content), formats=("PNG", "TIFF")) as image:
         image.tile = [tile._replace(args=_swapped(tile.args)) for tile in image.tile]

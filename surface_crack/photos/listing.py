@@ -1,8 +1,8 @@
-"""Which photos there are, and of which class: in a folder, a zip, or a folder of several.
+"""List the photos and their classes in a folder, a zip, or a folder of several of these.
 
-The class of a photo is the name of its folder. What is below a source's root stays in the photo's
-`path`, so `Decks/Cracked/7018-5.jpg` still tells the kind of surface. A file that is no photo is
-never dropped in silence: it is listed with its reason.
+The class of a photo is the name of its folder. The path below a source's root is kept, so
+`Decks/Cracked/7018-5.jpg` still has the kind of surface. A file that is not a photo is never
+dropped silently: it is listed with the reason.
 """
 
 import os
@@ -22,21 +22,21 @@ SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"),
     *(".heic", ".heif", ".hif"),
 }
-CLUTTER = {"thumbs.db", "desktop.ini", "__macosx"}  # left behind by operating systems
+SYSTEM_FILES = {"thumbs.db", "desktop.ini", "__macosx"}  # created by operating systems
 
 
 class Photo(NamedTuple):
-    """One candidate: not yet opened, so it may still turn out to be no photo."""
+    """One candidate: not yet opened, so it may turn out not to be a photo."""
 
-    source: str  # stem of its archive's or folder's name
+    source: str  # name of its folder, or of its archive without suffix
     path: str  # inside the source, with '/'
-    label: int  # 1 crack, 0 none
+    label: int  # 1 = positive (cracked), 0 = negative
     container: Path  # the zip or folder to read it from
     entry: int = 0  # number of the entry in the zip: names may occur twice
 
 
 class Rejected(NamedTuple):
-    """A file that is not used, and why."""
+    """A file that is not used, and the reason."""
 
     source: str
     path: str
@@ -45,16 +45,16 @@ class Rejected(NamedTuple):
 
 @dataclass
 class Listing:
-    """What a `raw` path holds, in an order that does not depend on the disk's."""
+    """Contents of a `raw` path, sorted independently of the file system."""
 
     photos: list[Photo] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
-    clutter: list[Rejected] = field(default_factory=list)  # system files: listed, not held against
+    clutter: list[Rejected] = field(default_factory=list)  # listed, not counted as rejected
     excluded: int = 0
 
 
 def class_labels(negative: Sequence[str], positive: Sequence[str]) -> dict[str, int]:
-    """Folder name, as `folder_key`, -> label."""
+    """Normalised folder name (`folder_key`) -> label."""
     both = ((negative, NEGATIVE), (positive, POSITIVE))
     return {folder_key(name): label for names, label in both for name in names}
 
@@ -62,10 +62,9 @@ def class_labels(negative: Sequence[str], positive: Sequence[str]) -> dict[str, 
 def list_photos(raw: Path, labels: Mapping[str, int], exclude: str = "") -> Listing:
     """Find the photos under `raw`, sorted by source and path.
 
-    `labels` is what `class_labels` returns; photos whose path matches the regular expression
-    `exclude` are counted and left out. Raises DataError if `raw` is missing or no archive, if a
-    folder cannot be read, if a photo lies in a folder that is in neither class, or if there is no
-    photo.
+    `labels` comes from `class_labels`; photos whose path matches the regular expression `exclude`
+    are counted and left out. Raises DataError if `raw` is missing or not an archive, if a folder
+    cannot be read, if a photo is in a folder of neither class, or if there is no photo.
     """
     listing = Listing()
     drop = re.compile(exclude) if exclude else None
@@ -76,40 +75,39 @@ def list_photos(raw: Path, labels: Mapping[str, int], exclude: str = "") -> List
         others = listing.rejected + listing.clutter
         seen = ""
         if others:
-            seen = f" ({len(others)} other files, such as {others[0].path!r}: {others[0].reason})"
+            first = others[0]
+            seen = f" ({len(others)} other files, for example {first.path!r}: {first.reason})"
         raise DataError(
-            f"no photo found in {raw}{seen}: want <class folder>/<photo>, see params.yaml"
+            f"no photo found in {raw}{seen}: expected <class folder>/<photo>, see params.yaml"
         )
     listing.photos.sort()
     return listing
 
 
-def by_name(listing: Listing) -> dict[tuple[str, str], Photo]:
-    """Photos by their source and path, as index.csv has these."""
+def photos_by_name(listing: Listing) -> dict[tuple[str, str], Photo]:
+    """Photos by source and path, as written in index.csv."""
     return {(readable(photo.source), readable(photo.path)): photo for photo in listing.photos}
 
 
 def check_classes(
     raw: Path, listing: Listing, negative: Sequence[str], positive: Sequence[str]
 ) -> None:
-    """What training needs: both classes. Raises DataError if one has no photo.
+    """Check that both classes have photos, as training needs. Raises DataError otherwise.
 
-    `negative` and `positive` are the names of their folders.
-
-    Photos right in a source have their class from its name. They stay together as one class, so
-    it is a class folder that was taken for the folder of class folders.
+    `negative` and `positive` are the names of the class folders. Photos directly in a source mean
+    that `raw` is a class folder instead of the folder of the class folders.
     """
     for photo in listing.photos:
         if "/" not in photo.path:
             raise DataError(
-                f"{photo.container} is itself a folder of one class: put the class folders into a "
-                "folder of their own, and set raw to that"
+                f"{photo.container} is itself a class folder: put the class folders into a folder "
+                "of their own, and set raw to that"
             )
     found = {photo.label for photo in listing.photos}
     for label, (name, folders) in enumerate(zip(CLASSES, (negative, positive), strict=True)):
         if label not in found:
             wanted = ", ".join(folders)
-            raise DataError(f"no {name} photo in {raw}: want a folder named one of {wanted}")
+            raise DataError(f"no {name} photo in {raw}: expected a folder named one of {wanted}")
 
 
 def _sort_in(
@@ -125,13 +123,13 @@ def _sort_in(
     label = labels.get(folder_key(folder))
     in_class_folder = len(parts) > 1 or looks_like_a_photo(file.path)
     if _is_clutter(file.path):
-        listing.clutter.append(Rejected(source, file.path, "a file of the operating system's"))
+        listing.clutter.append(Rejected(source, file.path, "a system file"))
     elif drop and (drop.search(file.path) or drop.search(f"{source}/{file.path}")):
         listing.excluded += 1
-    elif file.problem and file.path.endswith("/"):  # however many photos it may hold
-        mend = "remove it" if "link" in file.problem else "make it readable"
+    elif file.problem and file.path.endswith("/"):  # it may contain any number of photos
+        fix = "remove it" if "link" in file.problem else "make it readable"
         raise DataError(
-            f"{container / file.path} {file.problem}: {mend}, or leave it out with exclude in "
+            f"{container / file.path} {file.problem}: {fix}, or leave it out with exclude in "
             "params.yaml"
         )
     elif file.problem:
@@ -152,15 +150,15 @@ def _sort_in(
 def _sources(raw: Path) -> list[tuple[str, Path, Iterable[File]]]:
     """(name, zip or folder, its files) of each source.
 
-    A folder is a collection of sources if a zip lies directly in it, or if its sub-folders are
-    built differently (`metu/Negative` beside `sdnet/Decks/Cracked`); else it is one source.
+    A folder is a collection of sources if a zip is directly in it, or if its photos are at
+    different depths (`metu/Negative` and `sdnet/Decks/Cracked`); otherwise it is one source.
     """
     if raw.is_file():
         return [(raw.stem, raw, zip_files(raw))]
     if not raw.is_dir():
-        home = " (~ is not looked up: write the whole path)" if str(raw).startswith("~") else ""
+        home = " (~ is not expanded: write the full path)" if str(raw).startswith("~") else ""
         raise DataError(f"raw {str(raw)!r} does not exist{home}: set raw in params.yaml")
-    name = raw.absolute().name  # not resolve(): DVC may have made it a link
+    name = raw.absolute().name  # not resolve(): DVC may have replaced it by a link
     children = sorted(raw.iterdir())
     zips = [child for child in children if child.suffix.lower() == ".zip" and child.is_file()]
     files = list(folder_files(raw))
@@ -170,7 +168,7 @@ def _sources(raw: Path) -> list[tuple[str, Path, Iterable[File]]]:
     names = [*(child.stem for child in zips), *(child.name for child in folders)]
     for twice in names:
         if names.count(twice) > 1:
-            raise DataError(f"{raw} holds the source {twice!r} twice: rename or remove one")
+            raise DataError(f"{raw} contains the source {twice!r} twice: rename or remove one")
     inside: dict[str, list[File]] = {child.name: [] for child in folders}
     loose = []
     for file in files:
@@ -197,35 +195,37 @@ def _built_differently(files: Iterable[File]) -> bool:
 
 def _is_clutter(path: str) -> bool:
     parts = PurePosixPath(path).parts
-    return any(part.casefold() in CLUTTER or part.startswith(".") for part in parts if part != "..")
+    return any(
+        part.casefold() in SYSTEM_FILES or part.startswith(".") for part in parts if part != ".."
+    )
 
 
 def looks_like_a_photo(path: str) -> bool:
     return PurePosixPath(path).suffix.lower() in SUFFIXES
 
 
-def unseen_by_dvc(raw: Path, listing: Listing) -> str:
-    """A warning, if links to folders lead from `raw` to photos: DVC does not look behind them.
+def dvc_link_warning(raw: Path, listing: Listing) -> str:
+    """A warning if photos are reached through links to folders in `raw`; '' if there are none.
 
-    '' if there are none. (It does look behind links to files, and behind `raw` itself.)
+    DVC does not follow links to folders, except for `raw` itself; it does follow links to files.
     """
     folders = {(photo.container, photo.path.rpartition("/")[0]) for photo in listing.photos}
-    ways = {way for zip_or_folder, inside in folders for way in _below(raw, zip_or_folder / inside)}
-    links = sorted(str(way) for way in ways if way.is_symlink() and way.is_dir())
+    below = {path for container, inside in folders for path in _below(raw, container / inside)}
+    links = sorted(str(path) for path in below if path.is_symlink() and path.is_dir())
     if not links:
         return ""
     others = f" (and {len(links) - 1} more)" if len(links) > 1 else ""
     return (
-        f"{links[0]}{others} is a link to a folder, and DVC does not notice what changes behind "
-        "it: run `dvc repro --force prepare` then, or put the folder itself there"
+        f"{links[0]}{others} is a link to a folder, and DVC does not notice changes behind it: "
+        "run `dvc repro --force prepare` after a change, or put the folder itself there"
     )
 
 
-def open_to_git(raw: Path) -> str:
-    """A warning, if files in `raw` are in this repository, yet neither ignored by git nor tracked
-    by DVC, which makes git ignore what it tracks: `dvc exp run` would put each of them into git.
+def git_tracking_warning(raw: Path) -> str:
+    """A warning if files in `raw` are neither ignored by git nor tracked by DVC; '' if none are.
 
-    '' if there are none, outside of a repository, and where there is no git.
+    `dvc exp run` would commit each of them to git. (Files tracked by DVC are ignored by git.) Also
+    '' outside of a repository and without git.
     """
     command = ["git", "ls-files", "--others", "--exclude-standard", "-z", "--", str(raw)]
     try:
@@ -237,26 +237,26 @@ def open_to_git(raw: Path) -> str:
     if not files:
         return ""
     folder = raw
-    if raw == Path("data/raw"):  # which has a place in git: what lies in it is to be tracked
+    if raw == Path("data/raw"):  # it is itself in git: its contents are to be tracked
         folder = Path(*Path(files[0]).parts[: len(raw.parts) + 1])
     several = len(files) > 1
     count, them = (
         (f"{len(files)} files in {raw} are", "them") if several else (f"{files[0]} is", "it")
     )
     return (
-        f"{count} neither tracked by DVC nor ignored by git, so that `dvc exp run` would put "
-        f"{them} into git: run `dvc add {folder.as_posix()}` first"
+        f"{count} neither tracked by DVC nor ignored by git, so `dvc exp run` would commit {them} "
+        f"to git: run `dvc add {folder.as_posix()}` first"
     )
 
 
 def _plain_git() -> dict[str, str]:
-    """Without the variables that git sets for its hooks: they would name another repository."""
+    """The environment without the variables that git sets for hooks (another repository)."""
     return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
 def _below(raw: Path, path: Path) -> Iterator[Path]:
-    """`path` and the folders that it lies in, up to but not including `raw`."""
-    for way in (path, *path.parents):
-        if way == raw:
+    """`path` and its parents, up to but not including `raw`."""
+    for folder in (path, *path.parents):
+        if folder == raw:
             return
-        yield way
+        yield folder

@@ -1,6 +1,6 @@
-"""Decode many photos with all cores into one packed array on disk.
+"""Decode many photos on all cores into one packed array on disk.
 
-One file instead of one per photo: DVC hashes it in a second, and training maps it into memory.
+A single file is hashed by DVC in a second, and training memory-maps it.
 """
 
 import logging
@@ -15,11 +15,11 @@ from tqdm import tqdm
 from surface_crack.photos.decode import NotAPhoto
 from surface_crack.photos.listing import Photo, Rejected
 from surface_crack.photos.reader import Limits, Reader, open_photo
-from surface_crack.project.files import replacing
+from surface_crack.project.files import atomic_write
 from surface_crack.project.names import readable
 from surface_crack.threads import cores, in_order
 
-CHUNK = 16  # photos per turn of a thread: handing over costs about as much as a tenth of one
+CHUNK = 16  # photos per task of a thread: the overhead of a task is a tenth of a photo's time
 
 
 class Row(NamedTuple):
@@ -36,9 +36,9 @@ class Row(NamedTuple):
 def pack_all(
     photos: Sequence[Photo], size: int, target: Path, limits: Limits, name: str
 ) -> tuple[list[Row], list[Rejected]]:
-    """`pack` to the end, with a progress bar: (photos, files that are none).
+    """Run `pack` to the end with a progress bar: (photos, rejected files).
 
-    Warns of faint photos, once for all of them; `name` is that of the bar and of the logger.
+    Logs one warning for all faint photos; `name` is the name of the bar and of the logger.
     """
     rows: list[Row] = []
     rejected: list[Rejected] = []
@@ -58,22 +58,22 @@ def pack_all(
 
 
 def faint_warning(count: int, first: str) -> str:
-    """For photos whose pixels are faint, see `Decoded`: how many, the first one, the remedy."""
+    """Warning about `count` faint photos (see `Decoded`); `first` is the first one's name."""
     photos = "1 photo uses" if count == 1 else f"{count} photos use"
     return (
-        f"{photos} less than an eighth of the range of more than 8 bits per pixel, so all looks "
-        f"black; the first is {first!r}: scale them to the full range, or state the range in the "
-        "file (MaxSampleValue of TIFF, sBIT of PNG)"
+        f"{photos} less than an eighth of a range of more than 8 bits per pixel, and so look "
+        f"nearly black; the first is {first!r}: scale them to the full range, or state the range "
+        "in the file (MaxSampleValue of TIFF, sBIT of PNG)"
     )
 
 
 def pack(
     photos: Sequence[Photo], size: int, target: Path, limits: Limits, workers: int | None = None
 ) -> Iterator[Row | Rejected]:
-    """Write the photos to `target`, uint8 (N, size, size, 3), and tell of each how it went.
+    """Write the photos to `target`, uint8 (N, size, size, 3), and yield the result for each.
 
-    The file appears when the iterator is exhausted. Memory does not grow with the photos: pixels
-    go to disk as they come, in the order of `photos`.
+    The file appears when the iterator is exhausted. Memory does not grow with the number of photos:
+    pixels are written as they come, in the order of `photos`.
     """
     with closing(_packing(photos, size, target, limits, workers)) as results:
         for result, _ in results:
@@ -83,9 +83,9 @@ def pack(
 def _packing(
     photos: Sequence[Photo], size: int, target: Path, limits: Limits, workers: int | None = None
 ) -> Generator[tuple[Row | Rejected, bool], None, None]:
-    """`pack`, which also tells whether a photo is faint."""
+    """Like `pack`; also yields whether the photo is faint."""
     reading = Reader(limits.max_bytes)
-    with reading as reader, replacing(target) as temporary, temporary.open("wb") as file:
+    with reading as reader, atomic_write(target) as temporary, temporary.open("wb") as file:
 
         def work(chunk: Sequence[Photo]) -> list[_Packed | Rejected]:
             return [_packed(reader, photo, size, limits.max_pixels) for photo in chunk]

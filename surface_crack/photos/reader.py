@@ -1,4 +1,4 @@
-"""The bytes of a photo, from a folder or from a zip read in place, and its pixels."""
+"""Read photos from a folder, or from a zip without unpacking it."""
 
 import hashlib
 import os
@@ -8,13 +8,13 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from surface_crack.photos.containers import is_want, open_zip
+from surface_crack.photos.containers import is_resource_exhaustion, open_zip
 from surface_crack.photos.decode import Decoded, NotAPhoto, decode
 from surface_crack.photos.listing import Photo
 from surface_crack.project.errors import DataError, one_line
 
-MAX_FILE = 500_000_000  # bytes of a photo's file to be inspected; a larger one is not read
-# What zipfile lets through for damaged, encrypted or oddly packed entries, and the disk for files.
+MAX_FILE = 500_000_000  # bytes of a file to be inspected; larger ones are not read
+# Errors of zipfile for damaged, encrypted or unusual entries, and of the disk for files.
 UNREADABLE = (
     *(OSError, DataError, RuntimeError, EOFError, ValueError),
     *(zipfile.BadZipFile, zlib.error),
@@ -22,28 +22,28 @@ UNREADABLE = (
 
 
 class Limits(NamedTuple):
-    """How large a photo may be; more is no photo but a bomb."""
+    """Maximum size of a photo, against decompression bombs."""
 
     max_pixels: int
-    max_bytes: int  # of the file, out of its zip
+    max_bytes: int  # of the uncompressed file
 
 
 class Reader:
-    """Reads photos from several threads.
+    """Reads photos, from several threads.
 
-    A ZipFile shared by threads waits for its own lock, so each thread opens one of its own. Photos
-    come sorted by source, so each keeps only the last one open: a system allows few open files.
+    A ZipFile that threads share is serialised by its lock, so each thread opens its own. As photos
+    are sorted by source, each thread keeps only its last one open, to save open files.
     """
 
     def __init__(self, max_bytes: int | None = None) -> None:
-        """No file may have more than `max_bytes`, or MAX_FILE."""
+        """Files may have up to `max_bytes` (default: MAX_FILE)."""
         self._max_bytes = max_bytes
         self._archives: dict[int, zipfile.ZipFile] = {}  # by thread
 
     def read(self, photo: Photo) -> bytes:
-        """The file's bytes, no more than folder or zip say that it has.
+        """The file's bytes, no more than its stated size.
 
-        Raises DataError if these are too many, OSError or what zipfile raises if there are none.
+        Raises DataError if the file is too large, OSError or errors of zipfile if it is unreadable.
         """
         if photo.container.is_dir():
             with (photo.container / photo.path).open("rb") as file:
@@ -80,16 +80,19 @@ class Reader:
 
 
 def open_photo(reader: Reader, photo: Photo, size: int, max_pixels: int) -> tuple[Decoded, str]:
-    """(pixels, SHA-256 of the file). Raises NotAPhoto with the reason if there are no pixels."""
+    """Read and decode: (pixels, SHA-256 of the file). Raises NotAPhoto with the reason."""
     content = read_file(reader, photo)
     return decode(content, size, max_pixels), hashlib.sha256(content).hexdigest()
 
 
 def read_file(reader: Reader, photo: Photo) -> bytes:
-    """The file's bytes. Raises NotAPhoto with the reason if the file is why they cannot be had."""
+    """The file's bytes. Raises NotAPhoto with the reason if the file is unreadable.
+
+    Errors that are not the file's fault (out of open files or memory) are raised as they are.
+    """
     try:
         return reader.read(photo)
     except UNREADABLE as error:
-        if is_want(error):
+        if is_resource_exhaustion(error):
             raise
         raise NotAPhoto(f"cannot be read: {one_line(error)}") from None

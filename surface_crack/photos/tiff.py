@@ -1,20 +1,20 @@
-"""What a camera raw or a TIFF says of its pictures, before anything is decoded.
+"""Find the full image in a TIFF, and recognise camera raw, before anything is decoded.
 
-A TIFF is a chain of directories, each of which may have directories below it (SubIFDs), and each of
-which may be a picture, a smaller copy of one, a mask, or the raw data of a camera's sensor. Pillow
-opens the first one and takes it for the photo, whatever it is. Nothing here follows a pointer out
-of the file, none twice, and no more of them than MAX_DIRECTORIES and MAX_ENTRIES allow.
+A TIFF is a chain of directories (IFDs), each of which may have directories below it (SubIFDs). A
+directory is an image, a smaller copy, a mask, or raw data of a camera's sensor. Pillow always opens
+the first one. This module follows no pointer out of the file and none twice, and reads at most
+MAX_DIRECTORIES and MAX_ENTRIES.
 """
 
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-MAX_DIRECTORIES = 1000  # a map with overviews and masks has some 20
+MAX_DIRECTORIES = 1000  # a map with overviews and masks has about 20
 MAX_ENTRIES = 100_000  # of all directories
 MAX_VALUES = 1000  # of one entry
 
-RAW_STARTS = (  # camera raw that is no TIFF for Pillow
+RAW_STARTS = (  # (offset, magic bytes, kind) of camera raw that Pillow does not open as TIFF
     (0, b"FUJIFILMCCD-RAW", "RAF"),
     (0, b"IIU\0", "RW2"),
     (0, b"IIRO", "ORF"),
@@ -31,7 +31,7 @@ RAW_COMPRESSIONS = {
     **{34830: "RW2", 34892: "DNG"},
 }
 RAW_PHOTOMETRICS = (32803, 34892)  # colour filter array, LinearRaw
-RAW_MAKES = {  # beginnings of Make, and what the maker calls its raw files
+RAW_MAKES = {  # start of the Make tag -> suffix of the maker's raw files
     **{b"NIKON": "NEF", b"SONY": "ARW", b"CANON": "CR2", b"PENTAX": "PEF", b"RICOH": "PEF"},
     **{b"SAMSUNG": "SRW", b"HASSELBLAD": "3FR", b"OLYMPUS": "ORF", b"PANASONIC": "RW2"},
     **{b"EASTMAN KODAK": "DCR", b"KODAK": "DCR", b"SEIKO EPSON": "ERF", b"MAMIYA": "MEF"},
@@ -48,12 +48,12 @@ WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # types of 
 
 
 class Found(NamedTuple):
-    """What the directories say."""
+    """Result of `scan`."""
 
-    raw: str | None = None  # kind of camera raw, '' if not known; None: it is none
-    full: tuple[int, ...] = ()  # places of the directories of full pictures, at most two
-    partial: bool = False  # there are copies or masks
-    fault: str = ""  # why the directories could not all be looked at
+    raw: str | None = None  # kind of camera raw, '' if unknown; None: not camera raw
+    full: tuple[int, ...] = ()  # offsets of the directories of full images, at most two
+    partial: bool = False  # there are previews or masks
+    fault: str = ""  # why not all directories could be read
 
 
 class _Directory(NamedTuple):
@@ -61,7 +61,7 @@ class _Directory(NamedTuple):
     values: dict[int, tuple[int, ...]]  # of the tags in WANTED
     make: bytes
     is_dng: bool
-    following: int  # place of the next one, 0: none
+    following: int  # offset of the next one; 0: none
 
     def value(self, tag: int) -> int:
         return self.values.get(tag, (0,))[0]
@@ -76,8 +76,8 @@ class _Format(NamedTuple):
         return f"{self.order}{'Q' if self.big else 'I'}"
 
 
-def look(content: bytes) -> Found:
-    """Of any file; what is neither camera raw nor TIFF gives an empty Found."""
+def scan(content: bytes) -> Found:
+    """Scan any file; the result is empty for files that are neither camera raw nor TIFF."""
     for place, start, name in RAW_STARTS:
         if content.startswith(start, place):
             return Found(raw=name)
@@ -85,11 +85,11 @@ def look(content: bytes) -> Found:
         return Found()
     if (kind := _raw_header(content, form)) is not None:
         return Found(raw=kind)
-    return _looked(content, form)
+    return _scan_directories(content, form)
 
 
 def from_directory(content: bytes, place: int) -> bytes:
-    """The TIFF with the directory at `place` as its first, which is the one that Pillow opens."""
+    """The TIFF with the directory at `place` as the first one, which Pillow opens."""
     form = _format(content)
     assert form is not None
     if _first(content, form) == place:
@@ -100,12 +100,12 @@ def from_directory(content: bytes, place: int) -> bytes:
 
 
 def _format(content: bytes) -> _Format | None:
-    """None for what Pillow takes for no TIFF."""
+    """Byte order and variant; None if Pillow would not open it as TIFF."""
     order = {b"II": "<", b"MM": ">"}.get(content[:2])
     known = (b"*\0", b"\0*", b"+\0" if order == "<" else b"\0+")
     if order is None or content[2:4] not in known or len(content) < 16:
         return None
-    return _Format(order, content[2] == 43)  # as Pillow asks, who reads no big-endian BigTIFF
+    return _Format(order, content[2] == 43)  # like Pillow, which has no big-endian BigTIFF
 
 
 def _first(content: bytes, form: _Format) -> int:
@@ -114,9 +114,9 @@ def _first(content: bytes, form: _Format) -> int:
 
 
 def _raw_header(content: bytes, form: _Format) -> str | None:
-    """Kind of camera raw by what lies between a TIFF's header and its first directory.
+    """Kind of camera raw, by the bytes between the TIFF's header and its first directory.
 
-    Pixels may lie there, too, and be any bytes, so it takes more than two of them.
+    Pixels may be stored there, too, so a signature of two bytes is not enough.
     """
     if content[8:12] == b"CR\2\0" or (content[8:10] == b"CR" and _first(content, form) == 16):
         return "CR2"
@@ -127,8 +127,8 @@ def _raw_header(content: bytes, form: _Format) -> str | None:
     return None
 
 
-def _looked(content: bytes, form: _Format) -> Found:
-    chain: list[int] = []  # full pictures of the chain, and those below it
+def _scan_directories(content: bytes, form: _Format) -> Found:
+    chain: list[int] = []  # full images of the chain; `below`: those in SubIFDs
     below: list[int] = []
     make, partial, entries = b"", False, 0
     waiting, seen = [(_first(content, form), True)], set[int]()
@@ -140,8 +140,8 @@ def _looked(content: bytes, form: _Format) -> Found:
             return Found(fault=f"more than {MAX_DIRECTORIES} TIFF directories: save it again")
         count = _count(content, form, place)
         if not place or count is None:
-            if seen and in_chain:  # without the first one Pillow says what is wrong
-                return Found(fault="damaged: a directory lies outside the file")
+            if seen and in_chain:  # if it is the first one, Pillow reports it
+                return Found(fault="damaged: a directory is outside the file")
             continue
         seen.add(place)
         entries += count
@@ -160,12 +160,12 @@ def _looked(content: bytes, form: _Format) -> Found:
         if directory.following:
             waiting.append((directory.following, in_chain))
         subdirectories = directory.values.get(SUBDIRECTORIES, ())
-        waiting += [(sub, False) for sub in reversed(subdirectories) if sub]  # come before the next
+        waiting += [(sub, False) for sub in reversed(subdirectories) if sub]  # before the next one
     return Found(full=tuple(chain or below[:2]), partial=partial)
 
 
 def _raw(directory: _Directory, make: bytes) -> str | None:
-    """Kind of camera raw, '' if not known; None: it is none."""
+    """Kind of camera raw, '' if unknown; None: not camera raw."""
     if directory.is_dng:
         return "DNG"
     compression = directory.value(COMPRESSION)
@@ -178,7 +178,7 @@ def _raw(directory: _Directory, make: bytes) -> str | None:
 
 
 def _is_partial(directory: _Directory) -> bool:
-    """Whether it is a smaller copy of another picture, or a mask."""
+    """Whether it is a smaller copy of another image, or a mask."""
     if directory.value(PHOTOMETRIC) == PHOTOMETRIC_MASK:
         return True
     if SUBFILE in directory.values:
@@ -187,12 +187,12 @@ def _is_partial(directory: _Directory) -> bool:
 
 
 def _count(content: bytes, form: _Format, place: int) -> int | None:
-    """Entries of the directory that lie in the file; None where there is none."""
+    """Number of the directory's entries inside the file; None if there is no directory."""
     head, entry = (8, 20) if form.big else (2, 12)
     if place + head > len(content):
         return None
-    said: int = struct.unpack_from(f"{form.order}{'Q' if form.big else 'H'}", content, place)[0]
-    return min(said, (len(content) - place - head) // entry)
+    stated: int = struct.unpack_from(f"{form.order}{'Q' if form.big else 'H'}", content, place)[0]
+    return min(stated, (len(content) - place - head) // entry)
 
 
 def _read(content: bytes, form: _Format, place: int, count: int) -> _Directory:
@@ -202,7 +202,7 @@ def _read(content: bytes, form: _Format, place: int, count: int) -> _Directory:
     make, is_dng = b"", False
     for at in range(place + head, place + head + count * size, size):
         tag, kind, length = fields.unpack_from(content, at)
-        if tag in WANTED and tag not in values:  # of two the first counts, as in Pillow
+        if tag in WANTED and tag not in values:  # the first of duplicates counts, as in Pillow
             found = tuple(_numbers(content, form, kind, length, at + size - inline))
             if found:
                 values[tag] = found
@@ -220,7 +220,7 @@ def _read(content: bytes, form: _Format, place: int, count: int) -> _Directory:
 
 
 def _numbers(content: bytes, form: _Format, kind: int, count: int, at: int) -> Iterator[int]:
-    """The first values of an entry, as many as lie in the file."""
+    """The first values of an entry, as far as they are inside the file."""
     if (letter := WHOLE_NUMBERS.get(kind)) is None:
         return
     size = struct.calcsize(f"={letter}")

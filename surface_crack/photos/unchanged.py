@@ -1,4 +1,4 @@
-"""Did the photos change while they were read? Then what was made of them is of no use."""
+"""Check that the photos did not change while they were read, which would invalidate the result."""
 
 import os
 from collections.abc import Mapping
@@ -7,27 +7,27 @@ from pathlib import Path
 from surface_crack.photos.containers import walk
 from surface_crack.project.errors import DataError
 
-Stamps = Mapping[str, tuple[int, int]]  # path -> size, time of the last change (ns)
+Stamps = Mapping[str, tuple[int, int]]  # path -> size, modification time (ns)
 
 
 def stamps(raw: Path) -> Stamps:
-    """Of the file `raw`, or of all files below the folder; none if it is missing."""
+    """Stamps of the file `raw`, or of all files below the folder; empty if it is missing."""
     files = [str(raw)]
     for folder, names, problem in walk(raw):
         files += [os.path.join(folder, name) for name in names]  # noqa: PTH118 (40,000 of them)
-        files += [folder] if problem else []  # in case that ends
+        files += [folder] if problem else []  # it may become readable
     found = {}
     for file in files:
         try:
             status = os.stat(file)  # noqa: PTH116
-        except OSError:  # gone, or a link to nowhere
+        except OSError:  # deleted, or a broken link
             continue
         found[file] = status.st_size, status.st_mtime_ns
     return found
 
 
 def check_unchanged(raw: Path, before: Stamps) -> None:
-    """Raises DataError if a file came, went or changed since `before` was taken."""
+    """Raises DataError if a file was added, removed or changed since `before`."""
     after = stamps(raw)
     if after == before:
         return

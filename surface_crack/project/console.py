@@ -1,4 +1,4 @@
-"""How every program of the project starts and ends: logging, exit codes, no stray tracebacks."""
+"""Entry point of every program of the project: logging, exit codes, one-line error messages."""
 
 import errno
 import logging
@@ -10,50 +10,51 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from surface_crack.project.errors import SurfaceCrackError
 from surface_crack.project.signals import Interrupted, interruptible
-from surface_crack.project.streams import finish, steady
+from surface_crack.project.streams import flush_streams, protect_streams
 
-EXIT_USER = 1  # a mistake of the user's, explained in one line
+EXIT_USER = 1  # user error, reported in one line
 FIXES = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room"),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some disk space"),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it readable and writable"),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit (`ulimit -n`)"),
 }
 
 
-def run(name: str, main: Callable[[], None], lower: str = "") -> None:
-    """Run `main`, and leave with a one-line message where the user can mend what went wrong.
+def run(name: str, main: Callable[[], None], memory_params: str = "") -> None:
+    """Run `main`; an error that the user can fix becomes a one-line message and exit code 1.
 
-    `lower` names the params with which it takes less memory.
+    `memory_params` names the params to lower when memory runs out.
     """
-    steady()
+    protect_streams()
     logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stderr)
     log = logging.getLogger(name)
     try:
         with interruptible(), logging_redirect_tqdm():  # log lines go above a progress bar
             try:
                 main()
-            except SystemExit as asked_for:  # after `--help`, or a mistake in the command
-                if asked_for.code:
+            except SystemExit as stop:  # from `--help`, or a usage error
+                if stop.code:
                     raise
-            finish()
+            flush_streams()
     except Interrupted as interrupted:
         log.error("%s", interrupted)
-        os._exit(interrupted.code)  # threads may still be at work: nobody waits for them
+        os._exit(interrupted.code)  # do not wait for threads that still run
     except (SurfaceCrackError, OSError, MemoryError, RuntimeError) as error:
-        if not (message := explained(error, lower)):
+        if not (message := user_message(error, memory_params)):
             raise
         log.error("error: %s", message)
         sys.exit(EXIT_USER)
 
 
-def explained(error: Exception, lower: str = "") -> str:
-    """What the user can do about it, in one line; '' for what must be a bug of ours."""
+def user_message(error: Exception, memory_params: str = "") -> str:
+    """One line that says what went wrong and how to fix it; '' for a bug in this project."""
     if isinstance(error, SurfaceCrackError):
         return str(error)
     if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch: a RuntimeError
-        return "out of memory: close other programs" + (f", or lower {lower}" if lower else "")
+        lower = f", or lower {memory_params}" if memory_params else ""
+        return f"out of memory: close other programs{lower}"
     if isinstance(error, OSError) and error.errno is not None:
-        fix = FIXES.get(error.errno, "put it right")
+        fix = FIXES.get(error.errno, "fix this")
         file = f"{error.filename}: " if error.filename else ""
-        return f"{file}{error.strerror}: {fix}, then give the command again"
+        return f"{file}{error.strerror}: {fix}, then run the command again"
     return ""

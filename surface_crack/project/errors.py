@@ -1,41 +1,41 @@
-"""What can go wrong on the user's side.
+"""Errors that the user can fix.
 
 SurfaceCrackError
 ├── ParamsError      params.yaml: a typo, a wrong type, a value out of range
-├── DataError        photos, archives and the files that stages hand on
-├── TrainingError    a run that cannot give a usable model
-├── StageError       a stage that runs here already
-└── DownloadError    a data set that could not be fetched
+├── DataError        photos, archives, and files passed between stages
+├── TrainingError    a training that cannot produce a usable model
+├── StageError       a stage that is already running here
+└── DownloadError    a data set that could not be downloaded
 
-Each message is one line: what, where, got, fix. Programs end them with exit code 1 and no
-traceback (`surface_crack.project.console.run`); a traceback is for our own bugs.
+Each message is one line: what, where, got, fix. Programs exit with code 1 and no traceback
+(`surface_crack.project.console.run`); a traceback means a bug in this project.
 """
 
 
 class SurfaceCrackError(Exception):
-    """The user's input or surroundings are at fault, and the message says how to mend it."""
+    """Wrong input or environment; the message says how to fix it."""
 
 
 class ParamsError(SurfaceCrackError):
-    """params.yaml does not say what it should."""
+    """params.yaml is missing or invalid."""
 
 
 class DataError(SurfaceCrackError):
-    """A photo, an archive or a stage's file is missing, unreadable or not what it should be."""
+    """A photo, an archive or a stage's file is missing, unreadable or invalid."""
 
 
 class TrainingError(SurfaceCrackError):
-    """Training cannot give a usable model."""
+    """Training cannot produce a usable model."""
 
 
 class StageError(SurfaceCrackError):
-    """Another process runs this stage here."""
+    """Another process is running this stage here."""
 
 
 class DownloadError(SurfaceCrackError):
-    """A data set could not be fetched from any of its addresses."""
+    """A data set could not be downloaded from any of its addresses."""
 
 
 def one_line(error: Exception) -> str:
-    """What it says, or its type where it says nothing."""
+    """The error's message on one line, or its type if the message is empty."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,7 +1,7 @@
-"""The small files that stages hand on, each written whole or not at all.
+"""Read and write the small files that stages pass on; writes are atomic.
 
-Text is UTF-8 with LF line ends on every system, and JSON has sorted keys and no NaN, so that
-equal content means equal bytes.
+Text is UTF-8 with LF line endings on every system, and JSON has sorted keys and no NaN, so equal
+content gives equal bytes.
 """
 
 import csv
@@ -17,10 +17,10 @@ from surface_crack.project.names import readable
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name in the same folder that becomes `path` once the block has succeeded.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder; rename it to `path` if the block succeeds.
 
-    An OSError of writing, which knows no file name, learns that of `path`.
+    An OSError without a file name, as writing raises, gets that of `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
@@ -32,34 +32,33 @@ def replacing(path: Path) -> Iterator[Path]:
             error.filename = str(path)
         raise
     finally:
-        with suppress(OSError):  # a disk that became read-only
+        with suppress(OSError):  # the disk may have become read-only
             temporary.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:
-    """Before long work whose results go there. Raises DataError if it cannot be written to."""
+    """Create an output folder before long work starts. Raises DataError if it is not writable."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=path).close()  # a folder that exists may still be read-only
+        TemporaryFile(dir=path).close()  # an existing folder may be read-only
     except (FileExistsError, NotADirectoryError):
-        raise DataError(f"{path} is a file, or lies below one: give another folder") from None
+        raise DataError(f"{path} is a file, or lies below one: choose another folder") from None
     except OSError as error:
         raise DataError(f"cannot write to {path}: {error.strerror}") from None
 
 
-def check_free(folder: Path, names: Iterable[str], *, ours: bool) -> None:
-    """Raises DataError if one of the files is in the folder; not if they are `ours`, of a report
-    that the next one replaces.
-    """
-    taken = [name for name in names if (folder / name).exists()]
-    if taken and not ours:
+def check_no_overwrite(folder: Path, names: Iterable[str], *, ours: bool) -> None:
+    """Raises DataError if one of the files exists, unless `ours`: an earlier report wrote them."""
+    existing = [name for name in names if (folder / name).exists()]
+    if existing and not ours:
         raise DataError(
-            f"{folder / taken[0]} is there and of no earlier report: give another --out, or move it"
+            f"{folder / existing[0]} already exists and was not written by surface-crack: choose "
+            "another --out, or move it"
         )
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 
@@ -68,7 +67,7 @@ def write_text(path: Path, content: str) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Raises ValueError on NaN and infinity: JSON has neither, and DVC cannot compare them."""
+    """Write an object. Raises ValueError on NaN and infinity, which JSON lacks."""
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
 
@@ -79,8 +78,11 @@ def write_csv(
     rows: Iterable[Sequence[object]],
     encoding: str = "utf-8",
 ) -> None:
-    """Texts become `readable`."""
-    with replacing(path) as temporary, temporary.open("w", encoding=encoding, newline="") as file:
+    """Write a table; strings pass through `readable`."""
+    with (
+        atomic_write(path) as temporary,
+        temporary.open("w", encoding=encoding, newline="") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([readable(x) if isinstance(x, str) else x for x in row] for row in rows)

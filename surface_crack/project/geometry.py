@@ -1,14 +1,14 @@
-"""Sizes that follow from how the networks are built, known without PyTorch."""
+"""Sizes fixed by the architectures, in pixels; importable without PyTorch."""
 
-STRIDE = 8  # of CrackNet: input pixels per feature position, where tiles of a dense pass may start
-CONTEXT_STRIDE = 16  # the same of its `context`, and with `normalise: local`
-MIN_SIZE = 48  # of CrackNet, pixels: one feature position
-SQUARE = 16  # with `normalise: local`, side of the squares whose means normalise what is around
-HALO = 64  # likewise, pixels around a patch that bear on it
+STRIDE = 8  # CrackNet's input pixels per feature position: patches of a dense pass start on these
+CONTEXT_STRIDE = 16  # the same with `context` layers or `normalise: local`
+MIN_SIZE = 48  # CrackNet's smallest input: one feature position
+SQUARE = 16  # `normalise: local` averages pixels over squares of this side
+HALO = 64  # with `normalise: local`, pixels around a patch that influence it
 NORMALISE = ("dataset", "photo", "local")
-NOTEBOOK_SIZE = 120  # the only image size that the notebook's network takes, pixels
+NOTEBOOK_SIZE = 120  # the only input size of the notebook's network
 
 
 def min_size(context: int) -> int:
-    """Pixels a side that CrackNet takes at least: one position of its last layer."""
+    """CrackNet's smallest input side, in pixels: one position of its last layer."""
     return 2 * CONTEXT_STRIDE * (context + 1) if context else MIN_SIZE

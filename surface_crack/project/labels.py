@@ -1,4 +1,4 @@
-"""The two classes: their labels, and their names in params.yaml, tables and charts."""
+"""The two classes: integer labels, and names as in params.yaml, tables and charts."""
 
-NEGATIVE, POSITIVE = 0, 1  # no crack, a crack
-CLASSES = ("negative", "positive")  # by label
+NEGATIVE, POSITIVE = 0, 1  # no crack, crack
+CLASSES = ("negative", "positive")  # indexed by label

@@ -1,18 +1,16 @@
-"""Names of files and folders, spelt alike wherever they come from."""
+"""Normalise names of files and folders across operating systems."""
 
 import unicodedata
 
 
 def folder_key(name: str) -> str:
-    """One spelling of a name, whatever its case and whether its accents are letters of their own,
-    as macOS has them.
-    """
+    """The name in Unicode NFC (macOS decomposes accents) and case-folded, for comparisons."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
 def readable(name: str) -> str:
-    """A file name that is no text, as old systems leave them, with \\x escapes.
+    """The name with undecodable bytes and carriage returns escaped (\\x.., \\r).
 
-    Without carriage returns, too: Python before 3.13 does not quote them, and pandas stops there.
+    Python before 3.13 does not quote carriage returns in CSV, and pandas takes them for line ends.
     """
     return name.encode(errors="backslashreplace").decode().replace("\r", "\\r")

@@ -1,10 +1,10 @@
-"""params.yaml, parsed and checked: every knob of the pipeline as one frozen, typed object.
+"""Parse and validate params.yaml into one frozen, typed object.
 
-A stage gets only the parameters that its dvc.yaml declares. Reading another one is a bug of
-ours that DVC would turn into stale results, so it fails at once.
+A stage gets only the parameters that dvc.yaml declares for it. Reading an undeclared one would
+give stale results, because DVC would not rerun the stage; so it raises an error.
 
-DVC reads params.yaml by YAML 1.2 (`1e-05` is a number, `off` a word), PyYAML by YAML 1.1
-(the other way round), so the core schema of 1.2 is set up here: https://yaml.org/spec/1.2.2/#103-core-schema
+DVC reads params.yaml as YAML 1.2 (`1e-05` is a number, `off` a string), PyYAML as YAML 1.1 (the
+reverse). So this module implements the core schema of 1.2: https://yaml.org/spec/1.2.2/#103-core-schema
 """
 
 import difflib
@@ -31,18 +31,18 @@ from surface_crack.project.names import folder_key
 PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
 OPTIONAL = Path("stages/optional/dvc.yaml")  # stages that plain `dvc repro` does not run
-OPTIONAL_PARAMS = {"robustness_images"}  # those alone read it: it shapes no model and no number
+OPTIONAL_PARAMS = {"robustness_images"}  # only these stages read it: no effect on model or metrics
 
 
 class Rule(NamedTuple):
-    """What a value may be: `parse` raises ValueError for anything that `allowed` does not name."""
+    """The allowed values of a parameter: `parse` raises ValueError for any other."""
 
     allowed: str
     parse: Callable[[Any], Any]
 
 
 def number(low: float, high: float, *, above: bool = False, below: bool = False) -> Rule:
-    """A finite int or float in [low, high], without `low` if `above`, without `high` if `below`."""
+    """A finite number in [low, high]; `above` excludes `low`, `below` excludes `high`."""
 
     def parse(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -85,7 +85,7 @@ def word_or(word: str, rule: Rule) -> Rule:
     return Rule(f"{word} or {rule.allowed}", parse)
 
 
-def switch() -> Rule:
+def boolean() -> Rule:
     def parse(value: Any) -> bool:
         if not isinstance(value, bool):
             raise ValueError
@@ -94,21 +94,21 @@ def switch() -> Rule:
     return Rule("true or false", parse)
 
 
-def _refuse_number(value: Any) -> None:
-    """Of what is meant as text, YAML makes a number, true or false where it looks like one."""
+def _require_text(value: Any) -> None:
+    """Raises ValueError for text that YAML parsed as a number or a bool."""
     if isinstance(value, int | float):  # a bool is an int
         raise ValueError("put a name that looks like a number, true or false in quotes: '0'")
 
 
 def _path(value: Any) -> str:
-    _refuse_number(value)
+    _require_text(value)
     if not isinstance(value, str) or not value.strip():
         raise ValueError
     return value
 
 
 def _pattern(value: Any) -> str:
-    _refuse_number(value)
+    _require_text(value)
     if not isinstance(value, str):
         raise ValueError
     try:
@@ -122,7 +122,7 @@ def _folder_names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise ValueError
     for name in value:
-        _refuse_number(name)
+        _require_text(name)
         if not isinstance(name, str) or not name or "/" in name:
             raise ValueError
     return tuple(value)
@@ -140,7 +140,7 @@ FOLDER_NAMES = Rule("a list of folder names", _folder_names)
 
 @dataclass(frozen=True)
 class Params:
-    """The knobs, in the order of params.yaml, which explains each."""
+    """All parameters, in the order of params.yaml, where each has a comment."""
 
     # data
     raw: Annotated[str, PATH]
@@ -175,7 +175,7 @@ class Params:
     warmup: Annotated[float, number(0, 0.9)]
     keep: Annotated[str, choice("best", "last")]
     patience: Annotated[int, integer(1, 10_000)]
-    flips: Annotated[bool, switch()]
+    flips: Annotated[bool, boolean()]
     brightness: Annotated[float, number(0, 0.9)]
     contrast: Annotated[float, number(0, 0.9)]
     gamma: Annotated[float, number(0, 2)]
@@ -190,7 +190,7 @@ class Params:
     robustness_images: Annotated[int, integer(2, 100_000)]
 
     def __getattr__(self, name: str) -> NoReturn:
-        """Only reached for a field that `read_params` left out."""
+        """Called only for a field that `read_params` left out."""
         raise AttributeError(f"{PIPELINE} does not declare the parameter {name!r} for this stage")
 
 
@@ -202,9 +202,9 @@ RULES: Mapping[str, Rule] = {
 
 
 class _Yaml12(yaml.SafeLoader):
-    """SafeLoader with the scalars of YAML 1.2's core schema instead of 1.1's."""
+    """SafeLoader that resolves scalars by the core schema of YAML 1.2 instead of 1.1."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own way)
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's API)
 
 
 def _constructor(make: Callable[[str], Any]) -> Callable[[Any, yaml.ScalarNode], Any]:
@@ -231,12 +231,12 @@ for _tag, _regex, _first, _make in (
 class Entry(NamedTuple):
     """One `key: value` of params.yaml."""
 
-    line: int  # counted from 1
+    line: int  # 1-based
     value: Any
 
 
 def _entries(text: str, file: Path) -> dict[str, Entry]:
-    """The top-level keys. Raises ParamsError on broken YAML, duplicate keys, and non-mappings."""
+    """The top-level entries. Raises ParamsError on broken YAML, duplicate keys, non-mappings."""
     try:
         loader = _Yaml12(text)
         node = loader.get_single_node()
@@ -254,12 +254,12 @@ def _entries(text: str, file: Path) -> dict[str, Entry]:
                 entries[key] = Entry(line, loader.construct_object(value_node, deep=True))
             except (ValueError, OverflowError, AttributeError):
                 raise ParamsError(
-                    f"{key} has a value that is no value ({file} line {line})"
+                    f"the value of {key} cannot be parsed ({file} line {line})"
                 ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
-        problem = getattr(error, "problem", None) or "a character it cannot hold"
+        problem = getattr(error, "problem", None) or "a character that YAML does not allow"
         raise ParamsError(f"{file} line {line} is not valid YAML: {problem}") from None
     return entries
 
@@ -276,7 +276,7 @@ def _parse(key: str, entry: Entry, file: Path) -> Any:
 
 
 def _check_together(values: Mapping[str, Any], entries: Mapping[str, Entry], file: Path) -> None:
-    """Rules over several keys, each applied where all its keys are at hand."""
+    """Rules over several keys, each applied only if all of its keys were read."""
 
     def fail(key: str, message: str) -> NoReturn:
         raise ParamsError(f"{message} ({file} line {entries[key].line})")
@@ -299,20 +299,20 @@ def _check_together(values: Mapping[str, Any], entries: Mapping[str, Entry], fil
             fail("image_size", f"image_size must be {NOTEBOOK_SIZE} for model notebook, got {size}")
     if values.get("normalise") == "local" and values.get("image_size", 0) % SQUARE:
         size = values["image_size"]
-        fail("image_size", f"normalise local takes a multiple of {SQUARE}, got image_size {size}")
+        fail("image_size", f"normalise local needs a multiple of {SQUARE}, got image_size {size}")
     if values.get("context") and "image_size" in values:
-        size, least = values["image_size"], min_size(values["context"])
-        if size < least:
+        size, minimum = values["image_size"], min_size(values["context"])
+        if size < minimum:
             fail(
                 "context",
-                f"context {values['context']} takes an image_size of {least} or more, got {size}",
+                f"context {values['context']} needs image_size {minimum} or more, got {size}",
             )
 
 
 def parse_params(text: str, keys: Collection[str] | None = None, file: Path = PARAMS) -> Params:
-    """Parse the text of a params.yaml: all of it, or only `keys` (the others stay unread).
+    """Parse the text of a params.yaml: all of it, or only `keys`, ignoring the others.
 
-    Raises ParamsError, naming key, line, value and what is allowed.
+    Raises ParamsError with key, line, value and the allowed values.
     """
     entries = _entries(text, file)
     wanted = [field.name for field in fields(Params) if keys is None or field.name in keys]
@@ -326,7 +326,7 @@ def parse_params(text: str, keys: Collection[str] | None = None, file: Path = PA
             raise ParamsError(f"key {key!r} is missing in {file}: it must be {RULES[key].allowed}")
     values = {key: _parse(key, entries[key], file) for key in wanted}
     _check_together(values, entries, file)
-    params = object.__new__(Params)  # without the fields that were not asked for
+    params = object.__new__(Params)  # bypass __init__: fields not in `keys` stay unset
     params.__dict__.update(values)
     return params
 
@@ -341,7 +341,7 @@ def _read(path: Path) -> str:
 
 
 def declared_params(stage: str) -> list[str]:
-    """The parameters that its dvc.yaml declares for `stage`: all, where it names the whole file."""
+    """The parameters that dvc.yaml declares for `stage`; all, if it lists the whole file."""
     stages = yaml.safe_load(_read(PIPELINE))["stages"]
     if stage not in stages:
         stages = yaml.safe_load(_read(OPTIONAL))["stages"]
@@ -350,10 +350,10 @@ def declared_params(stage: str) -> list[str]:
 
 
 def read_params(stage: str) -> Params:
-    """params.yaml of the current folder, cut down to what its dvc.yaml declares for `stage`."""
+    """Read ./params.yaml, restricted to what dvc.yaml declares for `stage`."""
     return parse_params(_read(PARAMS), declared_params(stage))
 
 
 def check_params() -> Params:
-    """All of params.yaml, so that a mistake shows before DVC has deleted any output."""
+    """Read all of ./params.yaml, to report errors before DVC deletes any output."""
     return parse_params(_read(PARAMS))

@@ -1,8 +1,8 @@
-"""Where each artifact lives, relative to the project's root. dvc.yaml says which stage makes it."""
+"""Paths of all artifacts, relative to the project's root. dvc.yaml says which stage writes each."""
 
 from pathlib import Path
 
-SAMPLE = Path("data/sample/synthetic.zip")  # its name is the photos' source: no table can hide it
+SAMPLE = Path("data/sample/synthetic.zip")  # tables show its name as the photos' source
 
 IMAGES = Path("data/prepared/images.npy")
 INDEX = Path("data/prepared/index.csv")
@@ -15,22 +15,22 @@ SPLIT = Path("data/split")  # train.csv, val.csv, test.csv
 VAL_SOURCES = Path("data/split/val_sources.csv")
 STATISTICS = Path("data/split/statistics.json")
 
-LOGITS = Path("data/trained/logits.csv")  # of the validation part
+LOGITS = Path("data/trained/logits.csv")  # of the validation set
 
 MODEL = Path("models/crack.safetensors")
-ONNX = Path("models/crack.onnx")  # made by `make export`
+ONNX = Path("models/crack.onnx")  # written by `make export`
 DECISION = Path("models/decision.json")
 GENERAL = Path(__file__).parents[1] / "general" / "crack.onnx"  # the model in the package
 GENERAL_WEIGHTS = GENERAL.with_name("crack.safetensors")
-GENERAL_PARAMS = GENERAL.with_name("params.yaml")  # by which it was made
+GENERAL_PARAMS = GENERAL.with_name("params.yaml")  # it was trained with these
 PREDICTIONS = Path("data/evaluated/predictions.csv")
 
-MANIFESTS = Path("data/manifests")  # which files are of one run, see manifest.py
+MANIFESTS = Path("data/manifests")  # which files come from the same run, see manifest.py
 
-METRICS = Path("metrics")  # a JSON file of numbers per stage; report.*, folders.csv
+METRICS = Path("metrics")  # one JSON file per stage; report.*, folders.csv
 PLOTS = Path("plots")
 HISTORY = Path("plots/history.csv")
 CARD = Path("docs/model_card.md")
 
-STATE = Path(".surface_crack")  # of running stages: their locks, and
-RESUME = STATE / "train.resume"  # what a training that was cut off goes on from
+STATE = Path(".surface_crack")  # of running stages: locks and the checkpoint
+RESUME = STATE / "train.resume"  # checkpoint of an interrupted training

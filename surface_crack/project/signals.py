@@ -1,7 +1,7 @@
-"""How a process ends before its time: by Ctrl-C, by SIGTERM, or because its dvc is gone.
+"""Stop a process early: on Ctrl-C, on SIGTERM, or when the dvc that started it has died.
 
-A stage calls `guard` before its heavy imports, from when on each of the three ends it with one
-line within two seconds; `surface_crack.project.console.run` lets it tidy up first.
+A stage calls `install_handlers` before its heavy imports. From then on each of the three stops it
+with one line, within two seconds; in `surface_crack.project.console.run` it can clean up first.
 """
 
 import os
@@ -15,87 +15,89 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-WORDS: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-GRACE = 1.5  # seconds for tidying up; compiled code that does not listen is not waited for
-POLL = 0.4  # seconds between two looks at the parent
+MESSAGES: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+GRACE = 1.5  # seconds for cleaning up; compiled code that does not react is killed
+POLL = 0.4  # seconds between two checks of the parent process
 
 
 class Interrupted(KeyboardInterrupt):
-    """The process is to end; the message says why. `code` is its exit code, as shells have it."""
+    """The process must stop; the message says why. `code` is the exit code, 128 + signal."""
 
     def __init__(self, number: int) -> None:
-        super().__init__("its dvc is gone: stopping" if orphaned() else WORDS[number])
+        super().__init__("its dvc has died: stopping" if orphaned() else MESSAGES[number])
         self.code = 128 + number
 
 
-def started_by() -> list[int]:
-    """The processes between a stage and its dvc, from its parent to dvc itself; none without DVC.
+def ancestors() -> list[int]:
+    """Process ids from a stage's parent up to its dvc; empty if DVC did not start it.
 
-    Most shells replace themselves by the command. One that does not is a link of this chain.
+    Most shells exec the command. One that stays as a parent process is part of this chain.
     """
     if "DVC_STAGE" not in os.environ:
         return []
-    import psutil  # which DVC needs, too
+    import psutil  # a dependency of DVC, so it is installed
 
     chain = [os.getppid()]
-    with suppress(psutil.Error):  # whoever has ended by now
+    with suppress(psutil.Error):  # a process that has already ended
         while (command := psutil.Process(chain[-1]).cmdline())[-1:]:
             if not command[-1].startswith("python -m stages."):
                 break
             chain.append(psutil.Process(chain[-1]).ppid())
         if chain == [1] and not any(word in "".join(command) for word in ("python", "dvc")):
-            return [0]  # the system took the stage over while it was starting
+            return [0]  # dvc died while the stage was starting, and init adopted it
     return chain
 
 
-STARTED_BY = started_by()
+ANCESTORS = ancestors()
 
 
 def orphaned() -> bool:
-    """Is one of the processes gone that started this one?"""
-    if not STARTED_BY:
+    """Whether a process between this one and its dvc has died."""
+    if not ANCESTORS:
         return False
     import psutil
 
-    with suppress(psutil.Error):  # the next look will tell
-        parents = [os.getppid(), *(psutil.Process(number).ppid() for number in STARTED_BY[:-1])]
-        return parents != STARTED_BY
+    with suppress(psutil.Error):  # the next check will tell
+        parents = [os.getppid(), *(psutil.Process(number).ppid() for number in ANCESTORS[:-1])]
+        return parents != ANCESTORS
     return False
 
 
-def guard() -> None:
-    """From now on SIGINT, SIGTERM and the death of the parent end this process with one line.
+def install_handlers() -> None:
+    """Let SIGINT, SIGTERM and the death of the parent stop this process with one line.
 
-    `interruptible` blocks get GRACE seconds to tidy up. Whatever the shell told to ignore (`nohup`,
-    a background job) stays ignored.
+    `interruptible` blocks get GRACE seconds to clean up. Signals that the shell set to be ignored
+    (`nohup`, a background job) stay ignored.
     """
-    for number in WORDS:
+    for number in MESSAGES:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda number, _: leave(number))
+            signal.signal(number, lambda number, _: exit_now(number))
     ours, theirs = socket.socketpair()
-    theirs.setblocking(False)  # as `set_wakeup_fd` wants it
+    theirs.setblocking(False)  # required by `set_wakeup_fd`
     signal.set_wakeup_fd(theirs.fileno())
     threading.Thread(target=_watch, args=(ours, theirs), daemon=True).start()
 
 
 def _watch(signals: socket.socket, _: socket.socket) -> None:
-    """A thread of its own: Python's handlers wait until compiled code returns, this does not."""
+    """Thread body. Python's signal handlers wait until compiled code returns; this does not."""
     while True:
         if select.select([signals], [], [], POLL)[0]:
             (number,) = signals.recv(1)
-            if number in WORDS:
+            if number in MESSAGES:
                 time.sleep(GRACE)
-                leave(number)
+                exit_now(number)
         elif orphaned():
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def leave(number: int) -> None:
-    """End at once, with one line, unless standard error takes none just now."""
+def exit_now(number: int) -> None:
+    """Print one line and exit at once; skip the line if standard error would block."""
     try:
         stage = sys.orig_argv[-1].rpartition(".")[2]  # of `python -m stages.train`
         line = f"{stage}: {Interrupted(number)}\n".encode()
-        if os.name == "nt" or select.select([], [2], [], 0)[1]:  # else a full pipe: it would wait
+        if (
+            os.name == "nt" or select.select([], [2], [], 0)[1]
+        ):  # writing to a full pipe would block
             os.write(2, line)
     finally:
         os._exit(128 + number)
@@ -103,14 +105,14 @@ def leave(number: int) -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """In the block SIGINT and SIGTERM raise Interrupted, once, so that it can tidy up."""
+    """Within the block, the first SIGINT or SIGTERM raises Interrupted, so that it can clean up."""
 
     def interrupt(number: int, _: FrameType | None) -> None:
         for other in before:
             signal.signal(other, signal.SIG_IGN)
         raise Interrupted(number)
 
-    before = {number: signal.getsignal(number) for number in WORDS}
+    before = {number: signal.getsignal(number) for number in MESSAGES}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, interrupt)

@@ -1,4 +1,4 @@
-"""How a stage runs: once at a time in its project, so that no two write the same files."""
+"""Run a stage under a lock, so that two processes never write the same files."""
 
 import errno
 import logging
@@ -14,17 +14,17 @@ from surface_crack.project import paths
 from surface_crack.project.console import run
 from surface_crack.project.errors import ParamsError, StageError
 
-PATIENCE = 5.0  # seconds; a stage whose dvc was killed ends within two
+LOCK_TIMEOUT = 5.0  # seconds; a stage whose dvc was killed ends within two
 
 
 def run_stage(name: str, main: Callable[[], None]) -> None:
-    """`console.run`, while no other process runs this stage here."""
+    """Run `main` with `console.run`, holding the lock of this stage."""
 
     def locked() -> None:
-        with alone(name):
+        with stage_lock(name):
             try:
                 main()
-            except ParamsError as error:  # by now DVC has deleted what the stage makes
+            except ParamsError as error:  # DVC has already deleted the stage's outputs
                 raise ParamsError(
                     f"{error}: correct it and run `dvc repro`; DVC restores the outputs"
                 ) from None
@@ -33,29 +33,31 @@ def run_stage(name: str, main: Callable[[], None]) -> None:
 
 
 @contextmanager
-def alone(name: str) -> Iterator[None]:
-    """Hold the lock of the stage `name`. Raises StageError if another process keeps it.
+def stage_lock(name: str) -> Iterator[None]:
+    """Hold the lock of the stage `name`. Raises StageError if another process holds it.
 
-    The system drops the lock when its holder dies, however that may be, so none is ever stale.
+    The operating system releases the lock when its holder dies, so it cannot become stale.
     """
     file = paths.STATE / f"{name}.lock"
     file.parent.mkdir(exist_ok=True)
-    lock = FileLock(file, timeout=PATIENCE, poll_interval=0.1, fallback_to_soft=False)
+    lock = FileLock(file, timeout=LOCK_TIMEOUT, poll_interval=0.1, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout:
         raise StageError(
-            f"the stage {name} is running here already, by {_holder(file)}: wait for it or end it"
+            f"the stage {name} is already running here, in {_holder(file)}: wait for it or stop it"
         ) from None
     except OSError as error:
         if error.errno != errno.ENOSYS:
             raise
-        logging.getLogger(name).warning("this disk knows no locks: see that nothing else runs here")
+        logging.getLogger(name).warning(
+            "this file system has no locks: make sure that no other stage runs here"
+        )
     try:
         file.write_text(f"{os.getpid()}\n", encoding="ascii")
         yield
     finally:
-        file.unlink(missing_ok=True)  # while it is ours; filelock looks for that
+        file.unlink(missing_ok=True)  # while we hold it; filelock allows for that
         lock.release()
 
 

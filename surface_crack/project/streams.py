@@ -1,8 +1,8 @@
-"""Standard streams that are closed, or that nobody reads any more, do not end the work.
+"""Keep working when a standard stream is closed or its reader has gone.
 
 A program may start with some of them closed (`2>&-`, a cron wrapper, Windows' pythonw), and a
-reader may leave before the end (`| head`, a terminal that is gone). What is written to them then
-goes to os.devnull. It is an error, at the end, only where a reader waits in vain: a full disk.
+reader may exit early (`| head`, a closed terminal). Output then goes to os.devnull. Lost output is
+an error, reported at the end, only if the reader still exists, as with a full disk.
 """
 
 import errno
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
 NAMES = {1: "standard output", 2: "standard error"}
 
 
-def steady() -> None:
-    """From now on the standard streams are there, and take whatever is written.
+def protect_streams() -> None:
+    """Make the three standard streams exist and accept all writes.
 
-    To be called before any file is opened for long: the first one would get the number of a closed
-    stream, and with it what is meant for that.
+    Call it before opening any file that stays open: the file could get the descriptor of a closed
+    stream, and with it the output meant for that stream.
     """
     for number in range(3):
-        _keep_open(number)
+        _open_if_closed(number)
     if sys.stdin is None:
-        sys.stdin = _made(0)
-    sys.stdout = _steady(sys.stdout or _made(1), 1)
-    sys.stderr = _steady(sys.stderr or _made(2), 2)
+        sys.stdin = _new_stream(0)
+    sys.stdout = _protected(sys.stdout or _new_stream(1), 1)
+    sys.stderr = _protected(sys.stderr or _new_stream(2), 2)
 
 
-def finish() -> None:
-    """Write what is left. Raises OSError if any of it was lost, unless its reader had left."""
+def flush_streams() -> None:
+    """Flush. Raises OSError if any output was lost, unless its reader had gone."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-        if isinstance(raw := _raw(stream), _Steady) and raw.lost:
-            raise raw.lost
+        if isinstance(raw := _raw(stream), _ProtectedStream) and raw.error:
+            raise raw.error
 
 
-class _Steady(io.FileIO):
-    """A standard stream below its buffer, where each kind of writing ends: print, log, progress
-    bar, help, and what Python itself does when it exits.
+class _ProtectedStream(io.FileIO):
+    """The raw layer of a standard stream, which all output passes: print, logging, progress bars,
+    help, and Python's own flush at exit.
     """
 
-    lost: OSError | None = None  # why a reader that is there did not get all
+    error: OSError | None = None  # the first failed write whose reader still exists
 
     def __init__(self, number: int) -> None:
         super().__init__(number, "w", closefd=False)
@@ -57,31 +57,31 @@ class _Steady(io.FileIO):
             return super().write(data)
         except OSError as error:
             number = self.fileno()
-            if not self.lost and not _reader_left(error, number):
-                self.lost = OSError(error.errno, error.strerror, NAMES[number])
+            if not self.error and not _reader_gone(error, number):
+                self.error = OSError(error.errno, error.strerror, NAMES[number])
             with suppress(OSError):
-                _connect(number)
+                _redirect_to_devnull(number)
             return memoryview(data).nbytes
 
 
-def _reader_left(error: OSError, number: int) -> bool:
+def _reader_gone(error: OSError, number: int) -> bool:
     if isinstance(error, BrokenPipeError | ConnectionResetError):
         return True
-    if error.errno == errno.EIO:  # of a terminal; of a file it means a broken disk
+    if error.errno == errno.EIO:  # a closed terminal; for a file it means a broken disk
         return stat.S_ISCHR(os.fstat(number).st_mode)
-    return os.name == "nt" and error.errno == errno.EINVAL  # what Windows calls a broken pipe
+    return os.name == "nt" and error.errno == errno.EINVAL  # a broken pipe on Windows
 
 
-def _keep_open(number: int) -> None:
+def _open_if_closed(number: int) -> None:
     try:
         os.fstat(number)
     except OSError:
-        with suppress(OSError):  # pythonw has none to replace
-            _connect(number)
+        with suppress(OSError):  # pythonw has no descriptors to replace
+            _redirect_to_devnull(number)
 
 
-def _connect(number: int) -> None:
-    """Let a standard stream lead to os.devnull, for the programs that this one starts, too."""
+def _redirect_to_devnull(number: int) -> None:
+    """Point a standard stream at os.devnull, also for child processes."""
     null = os.open(os.devnull, os.O_RDWR)
     if null == number:
         os.set_inheritable(number, True)
@@ -90,18 +90,18 @@ def _connect(number: int) -> None:
         os.close(null)
 
 
-def _steady(stream: TextIO, number: int) -> TextIO:
-    """The same with `_Steady` below its buffer; what is no plain file of that number stays."""
+def _protected(stream: TextIO, number: int) -> TextIO:
+    """The stream over a `_ProtectedStream`; unchanged unless it is a plain file of that number."""
     if type(stream) is not io.TextIOWrapper or type(raw := _raw(stream)) is not io.FileIO:
-        return stream  # done already; a test's; a console of Windows
+        return stream  # protected already, replaced by a test, or a Windows console
     if raw.fileno() != number:
         return stream
-    with suppress(OSError):  # nothing was written so far
+    with suppress(OSError):  # nothing has been written so far
         stream.flush()
-    steady = _Steady(number)
+    protected = _ProtectedStream(number)
     unbuffered = stream.buffer is raw  # `python -u`
     return io.TextIOWrapper(
-        steady if unbuffered else io.BufferedWriter(steady),
+        protected if unbuffered else io.BufferedWriter(protected),
         encoding=stream.encoding,
         errors=stream.errors,
         line_buffering=stream.line_buffering,
@@ -114,10 +114,10 @@ def _raw(stream: TextIO) -> object:
     return getattr(buffer, "raw", buffer)
 
 
-def _made(number: int) -> TextIO:
-    """A stream that Python did not make, since its number was closed."""
+def _new_stream(number: int) -> TextIO:
+    """A stream that Python did not create, because its descriptor was closed."""
     mode: Literal["r", "w"] = "w" if number else "r"
     try:
         return os.fdopen(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)
-    except OSError:  # pythonw has no such numbers
+    except OSError:  # pythonw has no such descriptors
         return Path(os.devnull).open(mode, encoding="utf-8", errors="backslashreplace")

@@ -1,5 +1,5 @@
-"""What blur, noise, bad light, JPEG, rotation and distance cost.
+"""Scores under blur, noise, bad light, JPEG, rotation and other distances.
 
-Test photos are disturbed at full size and scored again. Recall and specificity of each disturbance
-are set beside those of the same photos undisturbed.
+Test photos are disturbed at full size and scored again. Recall and specificity under each
+disturbance are compared with those of the same photos undisturbed.
 """

@@ -1,10 +1,10 @@
-"""Disturb a photo as cameras, light and distance do, at its full size, before it is made small.
+"""Disturb a photo as cameras, light and distance do, at full size, before it is resized.
 
-Pure functions, RGB image in, RGB image out, that keep the surface where it was: what was a crack
-stays one in the picture, unless the disturbance hides it, which is what is to be measured. Only
-rotation can push it out of the frame: at 45 degrees a square photo loses 17 % of its area, in the
-corners. The kinds are those of Hendrycks & Dietterich 2019, https://arxiv.org/abs/1903.12261, as
-far as they happen to photos of walls; strengths and units are our own.
+Pure functions from RGB image to RGB image that leave the surface in place, so the label stays
+valid: a crack remains in the image unless the disturbance hides it, which is what is measured. Only
+rotation can move a crack out of the frame: at 45 degrees a square photo loses 17 % of its area, in
+the corners. The kinds are those of Hendrycks & Dietterich 2019, https://arxiv.org/abs/1903.12261,
+that occur in photos of walls; strengths and units are our own.
 """
 
 import math
@@ -34,9 +34,10 @@ DISTURBANCES = {
 
 
 def views(photo: Image.Image, kind: str, strength: int, seed: int) -> list[Image.Image]:
-    """The disturbed photo: one picture, or the four of a photo enlarged.
+    """Return the disturbed photo as one image, or as four quarters for scale 200.
 
-    `kind` and `strength` are those of DISTURBANCES; `seed` draws the noise.
+    `kind` and `strength` are those of DISTURBANCES; `seed` is for the noise. Raises ValueError for
+    an unknown kind.
     """
     match kind:
         case "blur":
@@ -57,19 +58,19 @@ def views(photo: Image.Image, kind: str, strength: int, seed: int) -> list[Image
 
 
 def blurred(photo: Image.Image, percent: float) -> Image.Image:
-    """Gaussian blur, as out of focus.
+    """Gaussian blur, as if out of focus.
 
-    Sigma in % of the shorter side, so that the same surface through the same lens is blurred
-    alike whatever the camera's resolution; in pixels it would vanish in a large photo.
+    Sigma is in % of the shorter side, so that the blur does not depend on the camera's resolution:
+    a sigma in pixels would vanish in a large photo.
     """
     return photo.filter(ImageFilter.GaussianBlur(percent / 100 * min(photo.size)))
 
 
 def noisy(photo: Image.Image, levels: float, seed: int) -> Image.Image:
-    """Gaussian noise of this standard deviation, in grey levels, on each pixel and channel.
+    """Gaussian noise with a standard deviation of `levels` grey levels, per pixel and channel.
 
-    Pixels are those of the original, as in a sensor: a large photo averages it away. The same
-    seed draws the same pattern, only stronger.
+    It is added at full resolution, like sensor noise, so resizing a large photo averages it out.
+    The same seed gives the same pattern at every strength.
     """
     pixels = np.asarray(photo)
     noise = np.random.default_rng(seed).standard_normal(pixels.shape, np.float32)
@@ -77,21 +78,21 @@ def noisy(photo: Image.Image, levels: float, seed: int) -> Image.Image:
 
 
 def exposed(photo: Image.Image, percent: float) -> Image.Image:
-    """Pixel values times percent / 100, cut off at white.
+    """Pixel values times percent / 100, clipped at 255.
 
-    Of values, not of light: half the value is about a fifth of the light (2.2 stops).
+    This scales values, not light: half the value is about a fifth of the light (2.2 stops).
     """
     return photo.point(_levels(np.arange(256) * percent / 100))
 
 
 def flattened(photo: Image.Image, percent: float) -> Image.Image:
-    """Differences from the photo's mean value shrunk to this percentage, as in haze or glare."""
+    """Reduce contrast around the photo's mean value to this percentage, as in haze or glare."""
     mean = float(np.asarray(photo).mean())
     return photo.point(_levels(mean + (np.arange(256) - mean) * percent / 100))
 
 
 def compressed(photo: Image.Image, quality: int) -> Image.Image:
-    """Through JPEG at libjpeg's quality (1 to 100), with its usual halving of colours."""
+    """Compress as JPEG with libjpeg's quality (1 to 100) and default chroma subsampling."""
     buffer = BytesIO()
     photo.save(buffer, "JPEG", quality=quality)
     with Image.open(buffer) as image:
@@ -99,10 +100,10 @@ def compressed(photo: Image.Image, quality: int) -> Image.Image:
 
 
 def rotated(photo: Image.Image, degrees: float) -> Image.Image:
-    """Turned about its centre, at the same size; what turns into the frame is the mirrored rim.
+    """Rotate about the centre at the same size, and fill the corners with the mirrored border.
 
-    Black corners might be taken for cracks. The largest upright square inside would have none, but
-    at 45 degrees it holds half the area and shows every crack 1.4 times as wide.
+    Black corners might be mistaken for cracks. Cropping to the largest square without corners would
+    avoid them, but at 45 degrees it keeps half the area and shows cracks 1.4 times as wide.
     """
     angle = math.radians(degrees)
     width, height = photo.size
@@ -110,15 +111,15 @@ def rotated(photo: Image.Image, degrees: float) -> Image.Image:
     margin_x = math.ceil(max(0, width * across + height * along - width) / 2) + 2  # 2: cubic
     margin_y = math.ceil(max(0, width * along + height * across - height) / 2) + 2
     padded = _mirrored(photo, margin_x, margin_y)
-    turned = padded.rotate(degrees, Image.Resampling.BICUBIC)
-    return turned.crop((margin_x, margin_y, margin_x + width, margin_y + height))
+    rotated_photo = padded.rotate(degrees, Image.Resampling.BICUBIC)
+    return rotated_photo.crop((margin_x, margin_y, margin_x + width, margin_y + height))
 
 
 def zoomed_out(photo: Image.Image, percent: float) -> Image.Image:
-    """The surface from further away, its surroundings made of mirrored copies.
+    """Simulate a larger distance: pad the photo with mirrored copies of itself.
 
-    The picture grows, so that the photo takes this percentage of each side of it. All of the
-    crack stays in, thinner.
+    The photo then takes this percentage of each side of the image. After resizing, the whole crack
+    is still visible, but thinner.
     """
     width, height = photo.size
     grow = (100 / percent - 1) / 2
@@ -126,23 +127,23 @@ def zoomed_out(photo: Image.Image, percent: float) -> Image.Image:
 
 
 def quarters(photo: Image.Image) -> list[Image.Image]:
-    """The surface from half the distance: four pictures, since one cannot hold it.
+    """Simulate half the distance: split the photo into its four quarters.
 
-    The photo shows a crack if and only if one of them does. The middle half alone would not do:
-    where a crack runs along the rim, its label would be wrong.
+    The photo is positive if and only if at least one quarter shows the crack. The middle alone
+    would not do: with a crack near the border its label would be wrong.
     """
     width, height = photo.size
-    w, h = math.ceil(width / 2), math.ceil(height / 2)  # an odd middle line is in both
+    w, h = math.ceil(width / 2), math.ceil(height / 2)  # of an odd side, both hold the middle
     return [photo.crop((x, y, x + w, y + h)) for y in (0, height - h) for x in (0, width - w)]
 
 
 def _mirrored(photo: Image.Image, x: int, y: int) -> Image.Image:
-    """The photo with margins of x and y pixels that mirror what is inside."""
+    """Pad the photo with mirrored margins of x and y pixels."""
     return Image.fromarray(np.pad(np.asarray(photo), ((y, y), (x, x), (0, 0)), "symmetric"))
 
 
 def _levels(values: NDArray[np.float64]) -> list[int]:
-    """New values of the 256 levels, for each of three channels."""
+    """Lookup table for Image.point: the new values of the 256 levels, for three channels."""
     return 3 * [int(value) for value in np.rint(values).clip(0, 255)]
 
 

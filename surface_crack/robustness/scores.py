@@ -1,4 +1,4 @@
-"""Scores of disturbed photos: which photos, what each disturbance costs, and the same in words."""
+"""Choose the test photos to disturb, score each disturbance, and format the scores as text."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from surface_crack.evaluation.scores import decision_scores
 from surface_crack.evaluation.terms import shortened_list
-from surface_crack.photos.listing import Listing, Photo, by_name
+from surface_crack.photos.listing import Listing, Photo, photos_by_name
 from surface_crack.project.errors import DataError
 from surface_crack.robustness.disturbances import DISTURBANCES
 
@@ -19,26 +19,26 @@ LEVELS: list[Level] = [(kind, x) for kind, of in DISTURBANCES.items() for x in o
 Decided = Mapping[Level, NDArray[np.int64]]
 
 
-def choose(test: pd.DataFrame, count: int) -> pd.DataFrame:
-    """At most `count` rows of the test part, with both classes as in it, in its order.
+def choose_photos(test: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Choose at most `count` rows of the test set, stratified by class, in their order.
 
-    `test` has the columns label and sha256. Of each class those with the lowest hash: as good as
-    drawn at random, the same each time, and a larger count keeps those of a smaller one.
+    `test` has the columns label and sha256. Those with the lowest hash of each class are chosen:
+    in effect at random, but reproducibly, and a larger count includes the rows of a smaller one.
     """
     if len(test) <= count:
         return test
-    cracks = round(count * test["label"].mean())
-    cracks = min(max(cracks, 1), count - 1)
+    positives = round(count * test["label"].mean())
+    positives = min(max(positives, 1), count - 1)
     ordered = test.sort_values("sha256", kind="stable")
     chosen = [
-        ordered[ordered["label"] == label].index[:n] for label, n in ((1, cracks), (0, count))
+        ordered[ordered["label"] == label].index[:n] for label, n in ((1, positives), (0, count))
     ]
     return test.loc[sorted([*chosen[0], *chosen[1][: count - len(chosen[0])]])]
 
 
 def find_photos(listing: Listing, table: pd.DataFrame) -> list[Photo]:
-    """The photo of each row, by the source and path of index.csv. Raises DataError."""
-    known = by_name(listing)
+    """Return the photo of each row, by its source and path. Raises DataError if one is missing."""
+    known = photos_by_name(listing)
     found = []
     for name in zip(table["source"], table["path"], strict=True):
         if name not in known:
@@ -48,11 +48,11 @@ def find_photos(listing: Listing, table: pd.DataFrame) -> list[Photo]:
 
 
 def scores(labels: NDArray[np.int64], decided: Decided) -> dict[str, Any]:
-    """metrics/robustness.json: `kind.strength.score`, and the same photos undisturbed."""
+    """Content of metrics/robustness.json: `kind.strength.score`, and the undisturbed scores."""
     plain = decision_scores(labels, decided[UNDISTURBED])
     found: dict[str, Any] = {
         UNDISTURBED[0]: {
-            **shares(labels, decided[UNDISTURBED]),
+            **level_scores(labels, decided[UNDISTURBED]),
             "precision": plain["precision"],
             "photos": len(labels),
             "cracks": int(labels.sum()),
@@ -60,31 +60,31 @@ def scores(labels: NDArray[np.int64], decided: Decided) -> dict[str, Any]:
     }
     for kind, strength in LEVELS:
         of_kind = found.setdefault(kind, {})
-        of_kind[str(strength)] = shares(labels, decided[kind, strength])
+        of_kind[str(strength)] = level_scores(labels, decided[kind, strength])
     return found
 
 
-def shares(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> dict[str, float]:
-    """Accuracy, recall (cracks found) and specificity (sound photos left alone)."""
-    cracks, sound = (decision_scores(abs(x - labels), abs(x - decided)) for x in (0, 1))
+def level_scores(labels: NDArray[np.int64], decided: NDArray[np.int64]) -> dict[str, float]:
+    """Accuracy, recall and specificity of predictions (n,) against labels (n,)."""
+    positive, negative = (decision_scores(abs(x - labels), abs(x - decided)) for x in (0, 1))
     return {
-        "accuracy": cracks["accuracy"],
-        "recall": cracks["recall"],
-        "specificity": sound["recall"],
+        "accuracy": positive["accuracy"],
+        "recall": positive["recall"],
+        "specificity": negative["recall"],
     }
 
 
 def robustness_text(found: Mapping[str, Any], sources: Sequence[str], threshold: float) -> str:
-    """metrics/robustness.txt: the same as a table, and how to read it.
+    """Return metrics/robustness.txt: `found` of robustness.json as a table, and how to read it.
 
-    `sources` is where the photos are from.
+    `sources` names where the photos are from.
     """
     plain = found[UNDISTURBED[0]]
     lines = [
-        f"{plain['photos']} test photos ({shortened_list(sources)}), {plain['cracks']} with a "
-        "crack, disturbed at their full size;",
-        f"a crack from a probability of {threshold:.4g} on. One photo is "
-        f"{100 / plain['photos']:.2f} % of the accuracy.",
+        f"{plain['photos']} test photos ({shortened_list(sources)}), {plain['cracks']} positive, "
+        "disturbed at full size.",
+        f"Threshold {threshold:.4g}. One photo is {100 / plain['photos']:.2f} percentage points "
+        "of accuracy.",
         "",
         _line("", "strength", ["accuracy", "recall", "specificity"]),
         _line(UNDISTURBED[0], "", _percent(plain)),
@@ -95,10 +95,11 @@ def robustness_text(found: Mapping[str, Any], sources: Sequence[str], threshold:
             lines.append(_line(head, str(strength), _percent(found[kind][str(strength)])))
     lines += [
         "",
-        "recall: cracks found; specificity: sound photos left alone.",
-        "scale 200: four quarters, a crack if one of them is; so four chances of a false alarm.",
-        "Strong blur and overexposure can wipe a thin crack out, and rotation turns up to 17 %",
-        "of a square photo out of the frame, corners first.",
+        "Recall: share of positives found. Specificity: share of negatives not flagged.",
+        "scale 200: each quarter is classified, and the photo is positive if any quarter is, so",
+        "there are four chances of a false positive.",
+        "Strong blur and overexposure can erase a thin crack. Rotation moves up to 17 % of a",
+        "square photo, in its corners, out of the frame.",
     ]
     return "\n".join(lines) + "\n"
 

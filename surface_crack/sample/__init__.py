@@ -1,5 +1,5 @@
-"""Photos of concrete that never was, so that the pipeline runs before any real photo is at hand.
+"""Synthetic photos of concrete, so that the pipeline runs without any real photo.
 
-A photo is a wall and a camera. Marks that only look like cracks are laid on the wall; in every
-second photo a crack is carved into it. The label decides on the crack alone.
+A photo is a wall seen by a camera. Distractors (joints, scratches, stains) are placed on the wall,
+and every second photo gets a crack. The label affects nothing but the crack.
 """

@@ -1,8 +1,10 @@
-"""The network as a scorer of patches: pixels as they are decoded in, probabilities out.
+"""The network as a module from decoded pixels to calibrated probabilities of all patches.
 
-Normalisation, pooling and calibration are inside. It runs as it is, and it is what `export` writes:
-PyTorch and ONNX Runtime compute the same. What is linear is folded into the convolutions, which
-without padding is exact: scoring a large photo then takes PyTorch a quarter less time.
+It includes normalisation, pooling and calibration. `load_scorer` runs it and `export` writes it, so
+PyTorch and ONNX Runtime compute the same. Linear steps are folded into the convolutions, which is
+exact without padding and makes PyTorch a quarter faster on large photos.
+
+The names of modules and parameters are part of the exported file: renaming one changes its bytes.
 """
 
 import torch
@@ -11,15 +13,16 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from surface_crack.network.cracknet import CrackNet
-from surface_crack.network.normalised import CELL, FLAT, surroundings
+from surface_crack.network.normalised import CELL, FLAT, local_mean_and_std
 from surface_crack.project.geometry import SQUARE
 
 
 class Patches(nn.Module):
     """uint8 (B, H, W, 3) -> float32 calibrated P(crack) (B, rows, columns).
 
-    Of all patches of `size` pixels that begin at multiples of `step`. Where each patch is
-    normalised by itself (`photo`), H and W must be `size`, and there is one row and one column.
+    Scores all patches of `size` pixels that start at multiples of `step`. If each patch is
+    normalised by itself (`normalise: photo`), H and W must be `size`, and there is one row and one
+    column.
     """
 
     def __init__(self, model: CrackNet, size: int, step: int, temperature: float) -> None:
@@ -48,10 +51,10 @@ class Patches(nn.Module):
 
 
 class _Surroundings(nn.Module):
-    """`by_surroundings` behind the first layer instead of before it.
+    """`normalise_locally`, applied after the first layer instead of before it.
 
-    Pixels that are normalised alike are those that one position of that layer sees. It is linear,
-    so that its output can be normalised: a sixteenth of the work.
+    Each output of the first layer covers one cell of pixels that share their local mean and std.
+    The layer is linear, so its output can be normalised instead, at a sixteenth of the cost.
     """
 
     def __init__(self, model: CrackNet) -> None:
@@ -60,7 +63,7 @@ class _Surroundings(nn.Module):
         assert isinstance(first, nn.Conv2d)
         assert first.bias is not None
         mean, std = model.mean.flatten(), model.std.flatten()
-        # Means of pixels, normalised by the data set, and what their squares hold beside squares.
+        # Means of the normalised pixels, and the linear part of their mean square.
         self.means = nn.Conv2d(3, 4, CELL, CELL)
         share = torch.cat([torch.diag(1 / std), (-2 * mean / std**2 / 3)[None]]) / CELL**2
         self.means.weight.data = share[:, :, None, None].repeat(1, 1, CELL, CELL)
@@ -69,22 +72,22 @@ class _Surroundings(nn.Module):
         self.squares = nn.Conv2d(3, 1, CELL, CELL, bias=False)
         share = (1 / std**2 / 3 / CELL**2)[None, :, None, None]
         self.squares.weight.data = share.repeat(1, 1, CELL, CELL)
-        # What the first layer makes of a mean.
+        # Response of the first layer to a constant input.
         self.of_mean = nn.Conv2d(3, first.out_channels, 1, bias=False)
         self.of_mean.weight.data = first.weight.data.sum((2, 3), keepdim=True)
         self.bias = nn.Parameter(first.bias.data[:, None, None].clone())
 
     def forward(self, pixels: Tensor, first: Tensor) -> Tensor:
-        """Pixels (B, 3, H, W) and what the first layer made of them, normalised by the data set."""
+        """Normalise the first layer's output for pixels (B, 3, H, W)."""
         means, squares = self.means(pixels), self.squares(pixels * pixels)
         cells = torch.cat([means[:, :3], means[:, 3:] + squares], 1)
-        mean, spread = surroundings(functional.avg_pool2d(cells, SQUARE // CELL))
+        mean, spread = local_mean_and_std(functional.avg_pool2d(cells, SQUARE // CELL))
         found: Tensor = (first - self.bias - self.of_mean(mean)) / (spread + FLAT) + self.bias
         return found
 
 
 def _folded(blocks: nn.Sequential) -> nn.Sequential:
-    """Layers with their norms inside the convolutions."""
+    """Fold each batch norm into its convolution."""
     layers: list[nn.Module] = []
     for block in blocks:
         assert isinstance(block, nn.Sequential)
@@ -96,7 +99,7 @@ def _folded(blocks: nn.Sequential) -> nn.Sequential:
 
 
 def _normalise_inside(first: nn.Module, model: CrackNet) -> None:
-    """Lets the first convolution take pixels as they are."""
+    """Fold the pixel normalisation into the first convolution."""
     assert isinstance(first, nn.Conv2d)
     assert first.bias is not None
     first.weight.data /= model.std

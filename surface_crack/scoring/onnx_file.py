@@ -1,4 +1,4 @@
-"""The scorer of patches as one ONNX file, for machines without PyTorch."""
+"""Export the patch scorer as one ONNX file, for machines without PyTorch."""
 
 import json
 from collections.abc import Mapping
@@ -13,17 +13,17 @@ from surface_crack.scoring.dense import Patches
 from surface_crack.scoring.scorer import STRINGS, pixel_values
 
 LICENCE = "MIT"
-KEPT = (  # of the config
+CONFIG_KEYS = (  # copied from the model's config
     *("classes", "data_digest", "image_size", "model", "normalise", "photo_side", "sources"),
 )
 AXES = {"pixels": ("batch", "height", "width"), "probability": ("batch", "rows", "columns")}
 
 
 def onnx_bytes(scores: Patches, metadata: Mapping[str, str]) -> bytes:
-    """The file: `pixels` uint8 (B, H, W, 3) -> `probability` float32 (B, rows, columns).
+    """Export as ONNX: `pixels` uint8 (B, H, W, 3) -> `probability` float32 (B, rows, columns).
 
-    B, H and W are free; where each patch is normalised by itself, only B is. Whatever the exporter
-    notes of this machine and its own doings is left out: the same network gives the same bytes.
+    B, H and W are dynamic; only B is if each patch is normalised by itself. Metadata about the
+    machine and the exporter are removed, so that the same network gives the same bytes.
     """
     size = scores.size
     free: dict[int, Any] = {0: torch.export.Dim.DYNAMIC}
@@ -46,7 +46,7 @@ def onnx_bytes(scores: Patches, metadata: Mapping[str, str]) -> bytes:
     proto: onnx.ModelProto = program.model_proto
     graph = proto.graph
     for noted in (graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
-        del noted.metadata_props[:]  # among them the exporter's stack, with this machine's paths
+        del noted.metadata_props[:]  # such as stack traces with paths of this machine
     del graph.value_info[:]
     for value in (*graph.input, *graph.output):
         for axis, name in zip(value.type.tensor_type.shape.dim, AXES[value.name], strict=False):
@@ -60,8 +60,8 @@ def onnx_bytes(scores: Patches, metadata: Mapping[str, str]) -> bytes:
 
 
 def metadata_of(config: Mapping[str, Any], decision: Decision) -> dict[str, str]:
-    """What `load_scorer` reads back, as texts: those of STRINGS as they are, the rest as JSON."""
-    values = {key: config[key] for key in KEPT}
+    """Metadata that `load_scorer` reads: keys in STRINGS as text, all others as JSON."""
+    values = {key: config[key] for key in CONFIG_KEYS}
     values |= {key: config[key] for key in ("context",) if key in config}
     values |= {"licence": LICENCE, **asdict(decision)}
     return {key: x if key in STRINGS else json.dumps(x) for key, x in values.items()}

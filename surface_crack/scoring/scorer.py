@@ -1,9 +1,9 @@
-"""A trained model, ready to score pixels: by PyTorch, or by ONNX Runtime where there is no PyTorch.
+"""Load a trained model and score pixels, by PyTorch or ONNX Runtime.
 
     scorer = load_scorer(Path("models/crack.onnx"))
     probability = scorer.score(pixels)
 
-Neither library is imported before a file asks for it.
+Each library is imported only when a file needs it.
 """
 
 import json
@@ -26,54 +26,54 @@ if TYPE_CHECKING:
     from surface_crack.network.cracknet import CrackNet
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-BLOCK = 2304  # side of what is scored at once, pixels: bounds memory
-AT_ONCE = 32  # patches scored at once, where each is normalised by itself
-STRINGS = (  # in an ONNX file's metadata; all else is JSON
+BLOCK_SIDE = 2304  # side of the largest block scored at once, pixels: bounds memory
+BATCH = 32  # patches scored at once if each is normalised by itself
+STRINGS = (  # keys stored as text in an ONNX file's metadata; all others are JSON
     *("data_digest", "licence", "model", "normalise", "rule", "weights"),
 )
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """A network with its decision. "Model pixels" are those that it sees."""
+    """A network with its calibration and threshold. "Model pixels" are those of its input."""
 
-    patch: int  # side of the patches that are scored, model pixels
-    photo_side: float  # side of the photos it learnt from, their own pixels: what a patch was
+    patch: int  # side of a patch, model pixels
+    photo_side: float  # side of the training photos, in their own pixels; each became a patch
     step: int  # model pixels from one patch to the next
-    dense: bool  # all patches in one pass; else each is cut out and normalised by itself
-    halo: int  # model pixels around a patch that bear on its score, a multiple of step
-    temperature: float  # that its logits are divided by; `run` does it
-    threshold: float  # calibrated probability from which a patch counts as cracked
-    rule: str  # how it was chosen, for people
+    dense: bool  # all patches in one pass; otherwise each is cut out and normalised by itself
+    halo: int  # model pixels around a patch that affect its score, a multiple of step
+    temperature: float  # divisor of the logits, applied by `run`
+    threshold: float  # calibrated probability from which a patch is positive
+    rule: str  # how the threshold was chosen, as text
     weights: str  # SHA-256 of the .safetensors file
-    data_digest: str  # of the photos it learnt from
-    sources: tuple[str, ...]  # their folder's or archives' names
-    mean: tuple[float, ...]  # of their pixels, RGB
+    data_digest: str  # of the training run's data set
+    sources: tuple[str, ...]  # names of its folder or archives
+    mean: tuple[float, ...]  # of the training pixels, RGB
     std: tuple[float, ...]
     run: Run = field(repr=False, compare=False)  # uint8 (B, H, W, 3) -> (B, rows, columns)
 
     def score(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Calibrated P(crack) (rows, columns) of the patches of uint8 (H, W, 3) model pixels.
 
-        Row i, column j is the patch that begins at (i * step, j * step); only whole patches are
-        scored. Large pixels are scored block by block, with the same result. Raises ValueError on
-        pixels smaller than a patch, or not uint8 RGB.
+        Row i, column j is the patch that starts at (i * step, j * step); only whole patches are
+        scored. Large arrays are scored block by block, with the same result. Raises ValueError if
+        the pixels are smaller than a patch or not uint8 RGB.
         """
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-            raise ValueError(f"want uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
+            raise ValueError(f"pixels must be uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
         height, width, _ = pixels.shape
         if min(height, width) < self.patch:
-            raise ValueError(f"want at least {self.patch} pixels a side, got {width} x {height}")
+            raise ValueError(f"pixels must be at least {self.patch} a side, got {width} x {height}")
         rows, columns = ((side - self.patch) // self.step + 1 for side in (height, width))
         score = self._dense if self.dense else self._one_by_one
         return score(pixels, rows, columns)
 
     def _dense(self, pixels: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.float32]:
-        """Blocks overlap by a patch less a step, and by the halo, so that none sees a seam."""
+        """Score in blocks that overlap by a patch less a step plus the halo, to avoid seams."""
         probability = np.empty((rows, columns), np.float32)
-        around = self.halo // self.step  # patches whose pixels bear on those of the block
-        at_once = max(1, (max(BLOCK, 2 * self.patch) - self.patch) // self.step + 1)
-        tall, wide = (evenly(count, at_once) for count in (rows, columns))
+        around = self.halo // self.step  # patches whose pixels affect those of the block
+        at_once = max(1, (max(BLOCK_SIDE, 2 * self.patch) - self.patch) // self.step + 1)
+        tall, wide = (even_block(count, at_once) for count in (rows, columns))
         for i, j in product(range(0, rows, tall), range(0, columns, wide)):
             i_end, j_end = min(i + tall, rows), min(j + wide, columns)
             top, bottom = max(i - around, 0), min(i_end + around, rows)
@@ -92,33 +92,32 @@ class Scorer:
     ) -> NDArray[np.float32]:
         places = list(product(range(rows), range(columns)))
         scores: list[NDArray[np.float32]] = []
-        for start in range(0, len(places), AT_ONCE):
+        for start in range(0, len(places), BATCH):
             cut = [
                 pixels[self._span(i, i + 1), self._span(j, j + 1)]
-                for i, j in places[start : start + AT_ONCE]
+                for i, j in places[start : start + BATCH]
             ]
             scores.append(self.run(np.stack(cut)).reshape(-1))
         return np.concatenate(scores).reshape(rows, columns)
 
 
-def evenly(count: int, at_most: int) -> int:
-    """How many of `count` to take at once, so that each time they are about as many."""
+def even_block(count: int, at_most: int) -> int:
+    """Size of equal blocks of `count` items, at most `at_most` each."""
     return math.ceil(count / math.ceil(count / at_most))
 
 
 def load_scorer(path: Path, decision: Path | None = None, *, threads: int | None = None) -> Scorer:
-    """From a .safetensors file of the stage `train`, with its `decision` (None: the file beside
-    it), or a .onnx file.
+    """Load a .onnx file, or a .safetensors file of the stage `train` with its `decision`.
 
-    An ONNX file holds its decision itself; one beside it must be of the same weights. `threads` are
-    those that one call of `score` may use (None: as many as there are cores); PyTorch keeps the
-    number for the whole process. Raises DataError if a file is missing or not this project's, if
-    two files are of different weights, if the network fits no larger photo than it was trained on,
-    or if a library is missing.
+    `decision` defaults to decision.json beside the model. An ONNX file contains its decision; a
+    decision.json beside it must be of the same weights. `threads` limits the threads of one call of
+    `score` (None: one per core); PyTorch applies it to the whole process. Raises DataError if a
+    file is missing or not of this project, if model and decision are of different weights, if the
+    network takes photos of one size only, or if a library is missing.
     """
     decision = decision or path.with_name(paths.DECISION.name)
     if not path.exists():
-        raise DataError(f"{path} is missing: run {_made_by(path)}, or give another model file")
+        raise DataError(f"{path} is missing: run {_command_for(path)}, or give another model file")
     if path.suffix == ".onnx":
         return _from_onnx(path, decision, threads)
     if path.suffix == ".safetensors":
@@ -127,22 +126,22 @@ def load_scorer(path: Path, decision: Path | None = None, *, threads: int | None
 
 
 def step_of(patch: int, *, normalise: str, context: int) -> int:
-    """Model pixels from one patch to the next: as dense as the network, or half a patch."""
+    """Model pixels from one patch to the next: the network's stride, or half a patch."""
     stride = CONTEXT_STRIDE if context or normalise == "local" else STRIDE
     return patch // 2 // stride * stride if normalise == "photo" else stride
 
 
 def refuse_notebook(path: Path, config: Mapping[str, Any]) -> None:
-    """Raises DataError if the network cannot score a larger photo than it was trained on."""
+    """Raise DataError if the network takes photos of one size only."""
     if config["model"] == "notebook":
         raise DataError(
-            f"{path} holds model notebook, which fits photos of one size only: set "
+            f"{path} holds model notebook, which takes photos of one size only: set "
             "model: cracknet in params.yaml and run `dvc repro`"
         )
 
 
 def pixel_values(model: "CrackNet") -> dict[str, list[float]]:
-    """`mean` and `std` of the pixels that the network learnt from, RGB."""
+    """`mean` and `std` of the training pixels, RGB."""
     return {"mean": model.mean.flatten().tolist(), "std": model.std.flatten().tolist()}
 
 
@@ -186,15 +185,15 @@ def _from_onnx(path: Path, decision: Path, threads: int | None) -> Scorer:
         raise DataError(f"{path} needs onnxruntime: run `pip install onnxruntime`") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
-    options.log_severity_level = 3  # errors, which are exceptions anyhow
+    options.log_severity_level = 3  # errors only, which also raise exceptions
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         values = {
             key: text if key in STRINGS else json.loads(text)
             for key, text in session.get_modelmeta().custom_metadata_map.items()
         }
-    except Exception as error:  # ONNX Runtime's own have no common ancestor
-        raise _not_ours(path, error) from None
+    except Exception as error:  # ONNX Runtime's exceptions have no common base class
+        raise _invalid_model(path, error) from None
 
     def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         (answer,) = session.run(None, {"pixels": pixels})
@@ -203,14 +202,14 @@ def _from_onnx(path: Path, decision: Path, threads: int | None) -> Scorer:
     scorer = _scorer(path, values, run)
     if decision.exists() and read_json(decision).get("weights") != scorer.weights:
         raise DataError(
-            f"{path} was exported from other weights than those that {decision} was made for: run "
+            f"{path} was exported from other weights than those that {decision} belongs to: run "
             "`make export`, or copy both files from one run"
         )
     return scorer
 
 
 def _scorer(path: Path, values: Mapping[str, Any], run: Run) -> Scorer:
-    """`values` are what training and calibration left. Raises DataError if one is missing."""
+    """Build a scorer from the values stored with the model. Raises DataError if one is missing."""
     try:
         normalise = values["normalise"]
         if normalise not in NORMALISE:
@@ -236,15 +235,15 @@ def _scorer(path: Path, values: Mapping[str, Any], run: Run) -> Scorer:
             run=run,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise _not_ours(path, error) from None
+        raise _invalid_model(path, error) from None
 
 
-def _not_ours(path: Path, error: Exception) -> DataError:
+def _invalid_model(path: Path, error: Exception) -> DataError:
     return DataError(
         f"{path} is not a model of this project, or of an older version ({one_line(error)}): run "
-        f"{_made_by(path)}"
+        f"{_command_for(path)}"
     )
 
 
-def _made_by(path: Path) -> str:
+def _command_for(path: Path) -> str:
     return "`make export`" if path.suffix == ".onnx" else "`dvc repro`"

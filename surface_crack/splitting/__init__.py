@@ -1,5 +1,5 @@
-"""Who trains, who chooses, who is tested, and which photos must stay together for that.
+"""Group photos that must stay together, and split the groups into train, validation and test set.
 
-Copies, near-duplicates and photos of one place would leak from training into the test. They are
-found first and become groups; whole groups are then assigned to train, validation and test.
+Exact copies, near-duplicates and photos of one place would leak from the training set into the test
+set. They are found first and form groups; each group is then assigned to one set as a whole.
 """

@@ -1,8 +1,8 @@
-"""Group photos by look, where no file name tells which of them were taken at the same place.
+"""Cluster photos by appearance, if no file name tells which were taken at the same place.
 
-First, neighbours in a folder that look alike form a run, as tiles cut from one large photo do, and
-each photo takes on the mean look of its run. Then k-means puts photos of similar look together.
-Neither alone does as well: docs/decisions.md has the measurement, and what this cannot promise.
+First, similar neighbours in a folder form a run (for example tiles of one large photo), and each
+photo gets the mean features of its run. Then k-means clusters photos of similar appearance. Either
+step alone works less well: docs/decisions.md has the measurement and the limits.
 """
 
 import warnings
@@ -16,17 +16,17 @@ from scipy.cluster.vq import kmeans2
 Features = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-CLUSTERS = 50  # clusters, at most
-FEWEST = 20  # photos per cluster, on average
-ALIKE = 1.2  # distance of neighbours in a run, in standard deviations per feature
-ORDERED = 0.7  # ratio of distances, of neighbours to strangers, below which the order tells
+MAX_CLUSTERS = 50
+PHOTOS_PER_CLUSTER = 20  # on average, at least
+MAX_STEP = 1.2  # distance of neighbours in a run, in standard deviations per feature
+ORDERED = 0.7  # a folder is ordered if neighbours / distant photos have a smaller distance ratio
 CHUNK = 256  # photos of 64 pixels at a time
 
 
 def appearance_features(images: NDArray[np.uint8]) -> Features:
-    """Colour, brightness and coarseness of uint8 (N, S, S, 3): (N, 7), each with spread 1.
+    """Colour, brightness and coarseness of uint8 (N, S, S, 3): (N, 7), each scaled to spread 1.
 
-    Medians, so that a crack, which covers little, hardly counts.
+    Medians, so that a crack, which covers little area, has little effect.
     """
     chunk = max(1, CHUNK * 64**2 // images.shape[1] ** 2)
     parts = [_describe(images[start : start + chunk]) for start in range(0, len(images), chunk)]
@@ -52,28 +52,28 @@ def _describe(images: NDArray[np.uint8]) -> Features:
 def appearance_clusters(
     features: Features, folders: Sequence[str], units: Sequence[str]
 ) -> list[str]:
-    """The look of each photo, called after one of the `units`; a unit has one look.
+    """Appearance cluster of each photo, named after one of the `units`; units are never split.
 
-    `features` (N, F) in the order of the photos' paths; `folders` and `units` say of each photo
-    where it lies and what it must stay together with. Clusters start from the units whose names
-    come first. As those are hashes, one photo more hardly ever changes what looks there are.
+    `features` (N, F) in the order of the photos' paths; `folders` has the folder of each photo and
+    `units` what it must stay together with. K-means starts from the units whose names come first.
+    As these are hashes, adding a photo hardly ever changes the initial clusters.
     """
     names, unit = np.unique(np.array(units), return_inverse=True)
     runs = _runs(features, folders)
     mean_of_unit = _means(_means(features, runs)[runs], unit)
     _, first = np.unique(mean_of_unit, axis=0, return_index=True)  # units of one run are equal
-    first = np.sort(first)[: max(1, min(CLUSTERS, len(features) // FEWEST))]
+    first = np.sort(first)[: max(1, min(MAX_CLUSTERS, len(features) // PHOTOS_PER_CLUSTER))]
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "One of the clusters is empty")  # photos all alike
+        warnings.filterwarnings("ignore", "One of the clusters is empty")  # all photos are equal
         _, clusters = kmeans2(mean_of_unit, mean_of_unit[first], iter=30, minit="matrix")
     return [str(names[first[cluster]]) for cluster in clusters[unit].tolist()]
 
 
 def _runs(features: Features, folders: Sequence[str]) -> Indices:
-    """A number for each run of neighbours that lie in one folder and look alike.
+    """Run number of each photo: similar neighbours in one folder form a run.
 
-    Only in folders whose order tells something: where neighbours differ about as much as photos
-    half the folder apart, each photo is a run of its own.
+    Only in ordered folders: if neighbours differ about as much as photos half the folder apart,
+    each photo is a run of its own.
     """
     first = [row for row in range(len(folders)) if row == 0 or folders[row] != folders[row - 1]]
     cut = np.ones(len(features), bool)
@@ -82,7 +82,7 @@ def _runs(features: Features, folders: Sequence[str]) -> Indices:
         half = len(part) // 2
         step = _distance(part[1:], part[:-1])
         if half and np.median(step) < ORDERED * np.median(_distance(part[half:], part[:-half])):
-            cut[start + 1 : end] = step > ALIKE
+            cut[start + 1 : end] = step > MAX_STEP
     return np.cumsum(cut) - 1
 
 
@@ -92,7 +92,7 @@ def _distance(one: Features, other: Features) -> Features:
 
 
 def _means(features: Features, members: Indices) -> Features:
-    """(G, F): mean of the rows of each of the members' G groups."""
+    """(G, F): mean features of each group; `members` (N,) has the group of each row."""
     sums = np.zeros((members.max() + 1, features.shape[1]))
     np.add.at(sums, members, features)
     return sums / np.bincount(members)[:, None]

@@ -1,4 +1,4 @@
-"""Which photos must stay together, and what their groups are called."""
+"""Groups of photos that must stay together, and their names."""
 
 import hashlib
 import re
@@ -17,14 +17,14 @@ class Grouped(NamedTuple):
 
     row: int
     group: str  # 16 hexadecimal digits
-    rule: str  # what ties the photo to its group: copy, twin, pattern or look; or alone
+    rule: str  # what links it to its group: copy, near-duplicate, pattern, appearance; or alone
 
 
 def group_photos(contents: Sequence[str], ties: Mapping[str, Sequence[Pair]]) -> list[Grouped]:
-    """Tie photos together, rule by rule; the first rule that ties a photo is the one it gets.
+    """Group linked photos (`ties`: rule -> pairs); a photo's rule is the first that links it.
 
-    A chain of ties is one group. It is called after what is in it (the smallest hash of
-    `contents`), so that a photo more elsewhere renames nothing.
+    Linked photos form one group, also transitively. A group is named after its contents (the
+    smallest hash of `contents`), so that a new photo elsewhere does not rename it.
     """
     rules = ["alone"] * len(contents)
     for rule, pairs in ties.items():
@@ -32,23 +32,23 @@ def group_photos(contents: Sequence[str], ties: Mapping[str, Sequence[Pair]]) ->
             if rules[row] == "alone":
                 rules[row] = rule
     everything = [pair for pairs in ties.values() for pair in pairs]
-    families = components(len(contents), everything).tolist()
-    called: dict[int, str] = {}
-    for family, content in zip(families, contents, strict=True):
+    component_of = components(len(contents), everything).tolist()
+    name_of: dict[int, str] = {}
+    for component, content in zip(component_of, contents, strict=True):
         digest = hashlib.sha256(content.encode()).hexdigest()[:16]
-        called[family] = min(digest, called.get(family, digest))
-    return [Grouped(row, called[family], rules[row]) for row, family in enumerate(families)]
+        name_of[component] = min(digest, name_of.get(component, digest))
+    return [Grouped(row, name_of[found], rules[row]) for row, found in enumerate(component_of)]
 
 
-def lone_groups(index: "pd.DataFrame") -> list[Grouped]:
-    """Every photo a group of its own, copies too: what a random split deals."""
+def singleton_groups(index: "pd.DataFrame") -> list[Grouped]:
+    """Every photo as a group of its own, copies too: the groups of a random split."""
     return group_photos((index["sha256"] + index["source"] + "/" + index["path"]).tolist(), {})
 
 
 def pattern_keys(pattern: str, sources: Sequence[str], paths: Sequence[str]) -> list[str | None]:
-    """What `pattern` finds in each path: its brackets, or all of the match; None for nothing.
+    """Key of each path: the groups of the regular expression, or the whole match; None: no match.
 
-    The same find in two sources means nothing. Raises DataError if it finds nothing at all.
+    Equal matches in different sources are different keys. Raises DataError if no path matches.
     """
     if not pattern:
         return [None] * len(paths)
@@ -59,7 +59,7 @@ def pattern_keys(pattern: str, sources: Sequence[str], paths: Sequence[str]) -> 
         keys.append("\n".join([source, *parts]) if any(parts) else None)
     if not any(keys):
         raise DataError(
-            f"group_pattern {pattern!r} finds nothing in any path, such as {paths[0]!r}: "
-            "mend it in params.yaml, or set it to ''"
+            f"group_pattern {pattern!r} matches no path, for example {paths[0]!r}: "
+            "correct it in params.yaml, or set it to ''"
         )
     return keys

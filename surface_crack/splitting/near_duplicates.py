@@ -1,19 +1,22 @@
-"""Find photos that show the same thing: near-copies, also mirrored, turned, cropped, brightened.
+"""Find near-duplicates: the same view, possibly mirrored, rotated, cropped, brightened, re-encoded.
 
-Three sieves, each finer and dearer than the one before; only the first looks at all pairs:
+Three filters, each more accurate and more expensive than the one before; only the first compares
+all pairs:
 
-1. Each photo becomes 18 numbers that mirroring and turning by quarter turns do not change: sizes of
-   its lowest cosine frequencies. Those with the nearest numbers are candidates.
-   It asks twice, as it is and with its rim cut off, because a crop has lost its rim.
-2. A candidate stays if the spectra correlate in one of the eight turns. They are taken after local
-   normalisation, so that a dark crack does not outshine the surface around it.
-3. The pair is aligned by least squares (Lucas and Kanade 1981, IJCAI; here four edges of a window),
-   and the gradients of both are compared block by block. Twins agree all over, two photos of
-   different cracks in one place at most.
+1. Descriptors: each photo is described by 18 numbers that mirroring and rotation by 90 degrees do
+   not change, the magnitudes of its lowest cosine frequencies. The nearest neighbours of a photo
+   are its candidates. Each photo is queried twice, whole and without its border, because a cropped
+   version lacks the border.
+2. Spectra: a candidate is kept if the spectra of both photos correlate in one of the eight
+   orientations. Spectra are taken after local normalisation, so that a dark crack does not
+   dominate the surface around it.
+3. Alignment: the pair is aligned by least squares (Lucas and Kanade 1981, IJCAI; here the four
+   edges of a window), and the gradients are compared block by block. Near-duplicates agree in all
+   blocks, photos of different cracks in one at most.
 
-How often each sieve errs is measured in bench/near_duplicates.py; docs/results.md has the
-numbers. The threads are ours: each product of matrices is too small for BLAS to share it out
-among its own, which would wait for each other (OpenBLAS does from 262,144 multiplications).
+bench/near_duplicates.py measures the error rate of each filter; docs/results.md has the numbers.
+Threading is done here: each matrix product is small enough that BLAS does not use threads of its
+own, which would compete with ours (OpenBLAS does from 262,144 multiplications).
 """
 
 import hashlib
@@ -23,71 +26,72 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surface_crack.splitting.ties import Pair, components, equals
+from surface_crack.splitting.ties import Pair, components, equal_pairs
 from surface_crack.threads import cores, in_order
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
-GRID = 32  # side of what is compared, cells; the photo itself is taken at twice that
-LOWEST = 5  # frequencies per axis that describe a photo
-SPECTRUM = 8  # frequencies per axis that are correlated
-RIM = 0.03  # share of each side that the second question leaves out
-NEIGHBOURS = 10  # candidates per photo and question
-FAR = 0.42  # distance of descriptors above which nothing is a candidate; twins have 0.3 at most
-CORRELATED = 0.5  # correlation of spectra that a candidate needs
-REACH = 0.12  # how far an edge of the window may lie from the photo's edge, share of the side
+GRID = 32  # side of the compared images, cells; photos are read at twice that
+LOWEST = 5  # frequencies per axis in the descriptor
+SPECTRUM = 8  # frequencies per axis in the spectrum
+BORDER = 0.03  # share of each side that the second query leaves out
+NEIGHBOURS = 10  # candidates per photo and query
+MAX_DISTANCE = 0.42  # of descriptors of candidates; near-duplicates have 0.3 at most
+MIN_CORRELATION = 0.5  # of spectra of candidates
+REACH = 0.12  # maximum distance of a window edge from the photo's edge, share of the side
 BLUR = 1.5  # cells
 BLOCKS = 4  # blocks per side
-NOISE = 0.35  # grey levels; gradients weaker than this are no evidence
-EVIDENCE = 1.5  # blocks with gradients that a verdict needs
-SAME = 0.6  # mean correlation of the blocks' gradients from which two photos are twins
+NOISE = 0.35  # grey levels; weaker gradients are ignored
+MIN_BLOCKS = 1.5  # blocks with gradients, at least; fewer give similarity 0
+MIN_SIMILARITY = 0.6  # mean correlation of the blocks' gradients of near-duplicates
 CHUNK = 256  # photos of 64 pixels, or pairs of them, at a time
 PAIRS = 1024  # pairs of spectra at a time
-PARTS = 8  # per side, in which a photo is made smaller; divides each image_size
-ASKING = 64  # photos that look for their neighbours at a time
-TILE = 192  # photos that one of its matrix products compares them with
-SAMPLE = 8  # every so many tiles tell how near the nearest are at least
-ROUNDING = 1e-5  # of half a squared distance, in single precision
+PARTS = 8  # per side, in which a photo is downscaled; divides every image_size
+QUERIES = 64  # photos per nearest-neighbour query
+TILE = 192  # photos compared with them in one matrix product
+SAMPLE = 8  # one in so many tiles is used to bound the distance of the nearest neighbours
+ROUNDING = 1e-5  # error of half a squared distance, in single precision
 WHOLE = (0.0, 1.0, 0.0, 1.0)  # a window: left, right, top, bottom
-INNER = (RIM, 1 - RIM, RIM, 1 - RIM)
+INNER = (BORDER, 1 - BORDER, BORDER, 1 - BORDER)
 
 
 class NearDuplicates(NamedTuple):
-    """Pairs of photos that show the same thing, each once, in no order."""
+    """Pairs of near-duplicates, each pair once, in no particular order."""
 
     pairs: Indices  # (P, 2) photo numbers, the smaller first
-    similarity: Floats  # (P,) mean correlation of the gradients, SAME to 1
+    similarity: Floats  # (P,) mean correlation of the gradients, MIN_SIMILARITY to 1
 
 
-def find_relatives(images: NDArray[np.uint8]) -> tuple[list[Pair], NearDuplicates]:
-    """Copies (equal pixels), each with the first one, and twins among all but later copies."""
-    copies = equals([hashlib.sha256(image).hexdigest() for image in images])
-    later = [copy for _, copy in copies]  # they would crowd out other twins
+def find_duplicates(images: NDArray[np.uint8]) -> tuple[list[Pair], NearDuplicates]:
+    """Copies (equal pixels), each paired with the first one, and near-duplicates of the others."""
+    copies = equal_pairs([hashlib.sha256(image).hexdigest() for image in images])
+    later = [copy for _, copy in copies]  # they would use up the candidates
     return copies, find_near_duplicates(images, np.setdiff1d(np.arange(len(images)), later))
 
 
 def find_near_duplicates(images: NDArray[np.uint8], rows: Indices) -> NearDuplicates:
-    """Twins among the photos `rows` (ascending) of uint8 (N, S, S, 3) `images`, mapped from disk.
+    """Near-duplicates among the photos `rows` (ascending) of uint8 (N, S, S, 3) `images`.
 
-    It searches, and searches again with one photo of each large family, until nothing new is found:
-    a photo with more than NEIGHBOURS versions has eyes for them alone, and may overlook others.
-    Memory: 1 KB per row, and per core 0.5 KB per row and a chunk.
+    A photo with more than NEIGHBOURS versions may get only these as candidates and miss others. So
+    if there are such families, the search is repeated with one photo per family, until nothing new
+    is found. Memory: 1 KB per row, and per core 0.5 KB per row and a chunk.
     """
     if len(rows) < 2:
         return NearDuplicates(np.empty((0, 2), np.int64), np.empty(0, np.float32))
-    found, asked = [_search(images, rows)], rows
+    found, searched = [_search(images, rows)], rows
     while True:
         pairs = np.searchsorted(rows, np.concatenate([part.pairs for part in found]))
         family = components(len(rows), pairs)
         _, first, size = np.unique(family, return_index=True, return_counts=True)
-        if size.max() <= NEIGHBOURS or len(first) == len(asked):
+        if size.max() <= NEIGHBOURS or len(first) == len(searched):
             return NearDuplicates(*map(np.concatenate, zip(*found, strict=True)))
-        asked = rows[first]
-        found.append(_search(images, asked))
+        searched = rows[first]
+        found.append(_search(images, searched))
 
 
 def _search(images: NDArray[np.uint8], rows: Indices) -> NearDuplicates:
+    """Near-duplicates among `rows`, by the three filters."""
     chunk = max(1, CHUNK * (2 * GRID) ** 2 // images.shape[1] ** 2)
     described = in_order(lambda part: _describe(_grey(images, part)), _chunks(rows, chunk), cores())
     whole, inner, spectra, inner_spectra = map(np.concatenate, zip(*described, strict=True))
@@ -95,16 +99,16 @@ def _search(images: NDArray[np.uint8], rows: Indices) -> NearDuplicates:
     def correlated(pairs: Indices) -> tuple[Indices, Indices, Floats]:
         return _correlated(pairs, spectra, inner_spectra)
 
-    sifted = in_order(correlated, _chunks(_candidates(whole, inner), PAIRS), cores())
-    pairs, turn, rim = map(np.concatenate, zip(*sifted, strict=True))
+    filtered = in_order(correlated, _chunks(_candidates(whole, inner), PAIRS), cores())
+    pairs, orientation, border = map(np.concatenate, zip(*filtered, strict=True))
 
     def compared(part: Indices) -> Floats:
         first, second = (_grey(images, rows[pairs[part, side]]) for side in (0, 1))
-        return _compare(first, _turned(second, turn[part]), rim[part])
+        return _compare(first, _oriented(second, orientation[part]), border[part])
 
     parts = in_order(compared, _chunks(np.arange(len(pairs)), chunk), cores())
     similarity = np.concatenate(list(parts))
-    found = similarity >= SAME
+    found = similarity >= MIN_SIMILARITY
     return NearDuplicates(np.sort(rows[pairs[found]], axis=1), similarity[found])
 
 
@@ -113,7 +117,7 @@ def _chunks(items: Indices, size: int) -> list[Indices]:
 
 
 def _grey(images: NDArray[np.uint8], rows: Indices) -> Floats:
-    """Luma float32 (n, 2 GRID, 2 GRID) in [0, 255] of photos whose side is a multiple of PARTS."""
+    """Luma float32 (n, 2 GRID, 2 GRID) in [0, 255]; the photos' side is a multiple of PARTS."""
     grey: Floats = np.matmul(images[rows], np.array([0.299, 0.587, 0.114], np.float32))
     count, side, _ = grey.shape
     if side == 2 * GRID:
@@ -126,7 +130,7 @@ def _grey(images: NDArray[np.uint8], rows: Indices) -> Floats:
 
 
 def _window(grey: Floats, edges: NDArray[np.float64], cells: int) -> tuple[Floats, Floats]:
-    """Means of `cells` x `cells` equal parts of a window, and 1 where a part lies in the photo.
+    """Means of `cells` x `cells` equal cells of a window, and 1 for each cell inside the photo.
 
     `grey` is (n, S, S); `edges` (n or 1, 4) are left, right, top, bottom as shares of the side.
     """
@@ -150,17 +154,17 @@ def _window(grey: Floats, edges: NDArray[np.float64], cells: int) -> tuple[Float
 
 
 def _describe(grey: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """(descriptors, those without the rim, spectra, those without the rim) of (n, S, S) photos."""
+    """Descriptors and spectra of (n, S, S) photos, each first whole, then without the border."""
     whole, _ = _window(grey, np.array([WHOLE]), GRID)
     inner, _ = _window(grey, np.array([INNER]), GRID)
     return _descriptors(whole), _descriptors(inner), _spectra(whole), _spectra(inner)
 
 
 def _descriptors(grey: Floats) -> Floats:
-    """(n, GRID, GRID) -> (n, 18) of length 1, the same for all eight turns of a photo.
+    """(n, GRID, GRID) -> (n, 18) of length 1, equal for all eight orientations of a photo.
 
-    Mirroring changes the signs of some cosine frequencies, and transposing swaps (u, v) with
-    (v, u): so the larger and the smaller size of the two are kept.
+    Mirroring changes the signs of some cosine coefficients, and transposing swaps (u, v) with
+    (v, u): so the larger and the smaller magnitude of the two are kept.
     """
     sizes = np.abs(_on_both_axes(COSINES[:LOWEST], grey))
     u, v = (index[1:] for index in np.triu_indices(LOWEST))  # without the mean
@@ -181,13 +185,13 @@ def _spectra(grey: Floats) -> Floats:
 
 
 def _on_both_axes(matrix: NDArray[np.float64], grey: NDArray[Any]) -> NDArray[np.float64]:
-    """(m, GRID) applied to rows and columns: (n, GRID, GRID) -> (n, m, m)."""
+    """Apply (m, GRID) to rows and columns: (n, GRID, GRID) -> (n, m, m)."""
     result: NDArray[np.float64] = np.matmul(np.matmul(matrix, grey), matrix.T)
     return result
 
 
 def _cosines(count: int) -> NDArray[np.float64]:
-    """The orthonormal cosine transform (DCT-II) as a matrix, a frequency per row."""
+    """The orthonormal cosine transform (DCT-II) as a matrix, one frequency per row."""
     frequency, place = np.ogrid[:count, :count]
     basis = np.cos(np.pi * frequency * (place + 0.5) / count) * np.sqrt(2 / count)
     basis[0] /= np.sqrt(2)
@@ -195,7 +199,7 @@ def _cosines(count: int) -> NDArray[np.float64]:
 
 
 def _blur(count: int, sigma: float) -> NDArray[np.float64]:
-    """A Gaussian as a matrix; beyond its ends, at 4 sigma at most, a row is mirrored."""
+    """A Gaussian filter as a matrix, truncated at 4 sigma; rows are mirrored at the ends."""
     reach = int(4 * sigma + 0.5)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     rows = np.pad(np.eye(count), ((reach, reach), (0, 0)), mode="symmetric")
@@ -209,25 +213,25 @@ def _unit(values: NDArray[Any], axis: int | tuple[int, int]) -> NDArray[Any]:
 
 
 def _candidates(whole: Floats, inner: Floats) -> Indices:
-    """Pairs (P, 2) of near neighbours, the smaller number first, each pair once."""
+    """Pairs (P, 2) of nearest neighbours, the smaller number first, each pair once."""
     tiles = _tiled(whole)
 
-    def asked(question: Floats, part: Indices) -> Indices:
-        return _nearest(question[part], part, whole, tiles)
+    def nearest(queries: Floats, part: Indices) -> Indices:
+        return _nearest(queries[part], part, whole, tiles)
 
-    parts = _chunks(np.arange(len(whole)), ASKING)
+    parts = _chunks(np.arange(len(whole)), QUERIES)
     found = [
         pairs
-        for question in (whole, inner)
-        for pairs in in_order(partial(asked, question), parts, cores())
+        for queries in (whole, inner)
+        for pairs in in_order(partial(nearest, queries), parts, cores())
     ]
     return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
 
 
 def _tiled(points: Floats) -> Floats:
-    """Points (n, d) in tiles (t, d + 2, TILE), so that a product yields minus half the distances.
+    """Points (n, d) in tiles (t, d + 2, TILE), for distances by one matrix product.
 
-    That is, squared, of -|a - b|^2 / 2 = ab - |a|^2 / 2 - |b|^2 / 2. Empty places are far away.
+    The product yields -|a - b|^2 / 2 = ab - |a|^2 / 2 - |b|^2 / 2. Padding is far away.
     """
     tiles = np.zeros((-(-len(points) // TILE) * TILE, points.shape[1] + 2), np.float32)
     tiles[:, -1] = -1e3
@@ -237,37 +241,38 @@ def _tiled(points: Floats) -> Floats:
     return np.ascontiguousarray(tiles.reshape(-1, TILE, tiles.shape[1]).transpose(0, 2, 1))
 
 
-def _nearest(question: Floats, rows: Indices, points: Floats, tiles: Floats) -> Indices:
-    """Pairs (P, 2) of each of `rows` with the points nearest to its question (ASKING, d), itself
-    left out. A sample of the points bounds how far the nearest can be; only what lies within that
-    is measured, in double precision.
+def _nearest(queries: Floats, rows: Indices, points: Floats, tiles: Floats) -> Indices:
+    """Pairs (P, 2) of each of `rows` with the points nearest to its query (QUERIES, d).
+
+    A sample of the points bounds the distance of the nearest neighbours; only points within that
+    bound are measured, in double precision. A row is not paired with itself.
     """
-    asking = np.column_stack([question, -(question**2).sum(axis=1) / 2, np.ones(len(question))])
-    near = np.matmul(asking.astype(np.float32), tiles)  # (t, ASKING, TILE)
-    sample = near[::SAMPLE].transpose(1, 0, 2).reshape(len(question), -1)
+    extended = np.column_stack([queries, -(queries**2).sum(axis=1) / 2, np.ones(len(queries))])
+    near = np.matmul(extended.astype(np.float32), tiles)  # (t, QUERIES, TILE)
+    sample = near[::SAMPLE].transpose(1, 0, 2).reshape(len(queries), -1)
     place = sample.shape[1] - 1 - NEIGHBOURS
     bound = np.partition(sample, place, axis=1)[:, place] - ROUNDING
-    bound = np.maximum(bound, -(FAR**2) / 2 - ROUNDING)
+    bound = np.maximum(bound, -(MAX_DISTANCE**2) / 2 - ROUNDING)
     within = np.flatnonzero(near >= bound[:, None])  # `nonzero` takes ten times as long
-    tile, asker, place = np.unravel_index(within, near.shape)
+    tile, query, place = np.unravel_index(within, near.shape)
     other = tile * TILE + place
-    distance = ((question[asker] - points[other]) ** 2).sum(axis=1)
-    order = np.lexsort((other, distance, asker))
-    asker, other, distance = asker[order], other[order], distance[order]
-    rank = np.arange(len(asker)) - np.searchsorted(asker, asker)
-    asker = rows[asker]
-    kept = (rank <= NEIGHBOURS) & (distance < FAR**2) & (asker != other)
-    return np.stack([asker[kept], other[kept]], axis=1)
+    distance = ((queries[query] - points[other]) ** 2).sum(axis=1)
+    order = np.lexsort((other, distance, query))
+    query, other, distance = query[order], other[order], distance[order]
+    rank = np.arange(len(query)) - np.searchsorted(query, query)
+    row = rows[query]
+    kept = (rank <= NEIGHBOURS) & (distance < MAX_DISTANCE**2) & (row != other)
+    return np.stack([row[kept], other[kept]], axis=1)
 
 
 def _correlated(pairs: Indices, spectra: Floats, inner: Floats) -> tuple[Indices, Indices, Floats]:
-    """The pairs whose spectra correlate: (pairs, turn of the second photo, rim of the first).
+    """Pairs with correlated spectra: (pairs, orientation of the second photo, border of the first).
 
-    A pair is turned round if the second photo looks like a crop of the first that way.
+    A pair is swapped if its first photo is the crop, so that the second is always the crop.
     """
     a, b = pairs.T
     tries = [
-        _best_turn(first, second)
+        _best_orientation(first, second)
         for first, second in (
             (spectra[a], spectra[b]),
             (inner[a], spectra[b]),
@@ -276,38 +281,38 @@ def _correlated(pairs: Indices, spectra: Floats, inner: Floats) -> tuple[Indices
     ]
     correlation = np.stack([value for value, _ in tries])
     best = correlation.argmax(axis=0)
-    turn = np.stack([value for _, value in tries])[best, np.arange(len(pairs))]
-    rim = np.array([0, RIM, RIM], np.float32)[best]
+    orientation = np.stack([value for _, value in tries])[best, np.arange(len(pairs))]
+    border = np.array([0, BORDER, BORDER], np.float32)[best]
     pairs = np.where((best == 2)[:, None], pairs[:, ::-1], pairs)
-    likely = correlation.max(axis=0) >= CORRELATED
-    return pairs[likely], turn[likely], rim[likely]
+    likely = correlation.max(axis=0) >= MIN_CORRELATION
+    return pairs[likely], orientation[likely], border[likely]
 
 
-def _best_turn(first: Floats, second: Floats) -> tuple[Floats, Indices]:
-    """Of two (P, K, K) spectra: (correlation, turn of the second that gives it)."""
+def _best_orientation(first: Floats, second: Floats) -> tuple[Floats, Indices]:
+    """Best correlation of (P, K, K) spectra, and the orientation of the second that gives it."""
     side = first.shape[1]
     signs = np.array([np.ones(side), (-1.0) ** np.arange(side)], np.float32)
     flips = np.stack([np.outer(signs[n // 2], signs[n % 2]).ravel() for n in range(4)], axis=1)
     products = first * second, first * second.transpose(0, 2, 1)
     tries = [product.reshape(-1, side**2) @ flips for product in products]
-    correlation: Floats = np.hstack(tries)  # (P, 8), turns numbered as in `_turned`
+    correlation: Floats = np.hstack(tries)  # (P, 8), orientations as in `_oriented`
     return correlation.max(axis=1), correlation.argmax(axis=1)
 
 
-def _turned(grey: Floats, turn: Indices) -> Floats:
-    """Each photo in its turn: bit 4 transposes, then 2 flips top and bottom, 1 left and right."""
-    turned = np.where((turn & 4 > 0)[:, None, None], grey.transpose(0, 2, 1), grey)
-    turned = np.where((turn & 2 > 0)[:, None, None], turned[:, ::-1], turned)
-    return np.where((turn & 1 > 0)[:, None, None], turned[:, :, ::-1], turned)
+def _oriented(grey: Floats, orientation: Indices) -> Floats:
+    """Each photo in its orientation: bit 4 transposes, then 2 flips vertically, 1 horizontally."""
+    oriented = np.where((orientation & 4 > 0)[:, None, None], grey.transpose(0, 2, 1), grey)
+    oriented = np.where((orientation & 2 > 0)[:, None, None], oriented[:, ::-1], oriented)
+    return np.where((orientation & 1 > 0)[:, None, None], oriented[:, :, ::-1], oriented)
 
 
-def _compare(first: Floats, second: Floats, rim: Floats) -> Floats:
+def _compare(first: Floats, second: Floats, border: Floats) -> Floats:
     """Similarity (P,) of two (P, 2 GRID, 2 GRID) stacks of photos, after alignment.
 
-    Blurred first: without that the steps of `_aligned` lose their way in fine texture.
+    Coarse to fine: first on blurred photos, because fine texture has many local minima.
     """
     whole = np.array([WHOLE])
-    edges = whole + rim[:, None] * np.array([1, -1, 1, -1])
+    edges = whole + border[:, None] * np.array([1, -1, 1, -1])
     target, _ = _window(second, whole, GRID)
     blurred = [
         _on_both_axes(BLURRED, grey).astype(np.float32)
@@ -322,9 +327,9 @@ def _compare(first: Floats, second: Floats, rim: Floats) -> Floats:
 def _aligned(
     first: Floats, target: Floats, edges: NDArray[np.float64], rounds: int
 ) -> NDArray[np.float64]:
-    """Move the edges (P, 4) of a window in `first` until it looks like `target` (P, m, m).
+    """Move the edges (P, 4) of a window in `first` so that it matches `target` (P, m, m).
 
-    Gauss-Newton steps on the squared difference, brightness and contrast left free.
+    Gauss-Newton steps on the squared difference; brightness and contrast are free parameters.
     """
     cells = target.shape[1]
     share = ((np.arange(cells) + 0.5) / cells).astype(np.float32)
@@ -347,7 +352,7 @@ def _aligned(
 
 
 def _centred(grey: Floats, inside: Floats) -> Floats:
-    """Minus its mean inside, and 0 outside."""
+    """Subtract the mean inside, and set the outside to 0."""
     count = inside.sum(axis=(1, 2), keepdims=True)
     mean: Floats = (grey * inside).sum(axis=(1, 2), keepdims=True) / np.maximum(count, 1)
     return (grey - mean) * inside
@@ -356,14 +361,14 @@ def _centred(grey: Floats, inside: Floats) -> Floats:
 def _agreement(first: Floats, inside: Floats, second: Floats) -> Floats:
     """Correlation (P,) of the gradients of two (P, GRID, GRID) stacks, averaged over blocks.
 
-    A block in which both are flat does not count; photos with too little else have 0.
+    Blocks that are flat in both photos are ignored. The result is 0 with less than MIN_BLOCKS left.
     """
     inside = inside[:, 1:, 1:] * inside[:, :-1, :-1]
     one, other = (_slopes(grey) * inside for grey in (first, second))
     count = np.maximum(_block_sums(inside[None]), 1)
 
     def covariance(a: Floats, b: Floats) -> Floats:
-        """Per block (P, BLOCKS**2): about its mean, so that light from one side is no likeness."""
+        """Per block (P, BLOCKS**2), about its mean: a brightness ramp is not similarity."""
         mean: Floats = np.divide(_block_sums(b), count)
         sums: Floats = (_block_sums(a * b) - _block_sums(a) * mean).sum(axis=0)
         return sums
@@ -373,15 +378,15 @@ def _agreement(first: Floats, inside: Floats, second: Floats) -> Floats:
     strength = np.maximum(power, other_power)
     weight = strength / (strength + floor)
     weighted = weight * covariance(one, other) / np.sqrt(np.maximum(power * other_power, 1e-6))
-    evidence = weight.sum(axis=1)
-    return np.where(evidence >= EVIDENCE, weighted.sum(axis=1) / np.maximum(evidence, 1), 0)
+    blocks = weight.sum(axis=1)
+    return np.where(blocks >= MIN_BLOCKS, weighted.sum(axis=1) / np.maximum(blocks, 1), 0)
 
 
 def _slopes(grey: Floats) -> Floats:
     """Differences down and to the right: (P, GRID, GRID) -> (2, P, GRID - 1, GRID - 1).
 
-    Steep ones are flattened towards twice what is usual in the photo: a joint, a frame or a
-    vignette that many photos share would else outweigh the surface, which they do not share.
+    Large differences saturate at twice the photo's median: otherwise a joint, frame or vignette
+    that many photos share would outweigh the surface, which they do not share.
     """
     here = grey[:, :-1, :-1]
     slopes = np.stack([grey[:, 1:, :-1] - here, grey[:, :-1, 1:] - here])
@@ -401,5 +406,5 @@ def _block_sums(values: Floats) -> Floats:
 
 
 COSINES = _cosines(GRID)
-AROUND = _blur(GRID, 3)  # what is around a cell, for local normalisation
+AROUND = _blur(GRID, 3)  # mean around a cell, for local normalisation
 BLURRED = _blur(GRID, BLUR)

@@ -1,13 +1,13 @@
-"""What is measured of photos before a network learns from them: their size and their pixels."""
+"""Statistics of the training photos: their typical size, and their mean and standard deviation."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def photo_side(sizes: NDArray[np.int64], rows: NDArray[np.int64]) -> float:
-    """Median of sqrt(width * height) of the photos `rows`, of widths and heights (N, 2).
+    """Median of sqrt(width * height) of the photos `rows`; `sizes` (N, 2) are widths and heights.
 
-    In pixels of the files themselves: what part of a larger photo looks like one of them.
+    In pixels of the original files: the patch size at which a larger photo matches them.
     """
     return round(float(np.median(np.sqrt(sizes[rows].prod(axis=1)))), 2)
 
@@ -17,8 +17,8 @@ def pixel_statistics(
 ) -> tuple[list[float], list[float]]:
     """Mean and standard deviation per RGB channel, in [0, 255], of uint8 (N, S, S, 3) `images`.
 
-    Counted as histograms of whole numbers, so that the order of rows and the width of the
-    processor's registers cannot change the last digit.
+    Computed from integer histograms, so that neither the order of rows nor the processor's vector
+    width can change the last digit.
     """
     counts = np.zeros((3, 256), np.int64)
     for start in range(0, len(rows), 256):
@@ -32,5 +32,5 @@ def pixel_statistics(
     for n, total, square in zip(pixels.tolist(), sums.tolist(), squares.tolist(), strict=True):
         variance = (n * square - total * total) / (n * n)  # exact integers until the division
         means.append(round(total / n, 4))
-        deviations.append(max(round(variance**0.5, 4), 1.0))  # a flat channel is not blown up
+        deviations.append(max(round(variance**0.5, 4), 1.0))  # do not amplify a flat channel
     return means, deviations

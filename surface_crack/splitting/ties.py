@@ -1,4 +1,4 @@
-"""Pairs of photos that belong together, and the families that chains of them make."""
+"""Linked pairs of photos, and their connected components."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 Pair = tuple[int, int]
 
 
-def equals(labels: Iterable[object]) -> list[Pair]:
-    """Each row with the first one of the same label; None is no label."""
+def equal_pairs(labels: Iterable[object]) -> list[Pair]:
+    """Pairs (first row with this label, row) of equal labels; rows labelled None are skipped."""
     first: dict[object, int] = {}
     return [
         (first[label], row)
@@ -19,15 +19,15 @@ def equals(labels: Iterable[object]) -> list[Pair]:
 
 
 def components(count: int, pairs: Iterable[Sequence[int]] | NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number of the family that each of `count` rows belongs to; `pairs` tie rows together.
+    """Connected component of each of `count` rows, linked by `pairs` (union-find).
 
-    Families are numbered from 0 in the order of their first rows.
+    Components are numbered from 0 in the order of their first rows.
     """
-    first = list(range(count))  # a row of the same family, none later than itself
+    first = list(range(count))  # parent: a row of the same component, not after this one
 
     def earliest(row: int) -> int:
         while first[row] != row:
-            first[row] = first[first[row]]  # halves the way for those who come after
+            first[row] = first[first[row]]  # path halving
             row = first[row]
         return row
 

@@ -1,5 +1,5 @@
-"""May the model be used on photos from elsewhere? `surface-crack validate`.
+"""May the model be used on photos from another site? `surface-crack validate`.
 
-Labelled photos are scored and grouped as in training. Scores, their intervals and a few rules give
-a verdict, in words and as JSON, with the mistakes as a picture.
+Labelled photos are scored, and grouped as for training. Scores, their 95 % confidence intervals and
+a few rules give a verdict, written as text and JSON, with a gallery of the mistakes.
 """

@@ -1,4 +1,4 @@
-"""Photos side by side with a caption each, drawn with Pillow alone."""
+"""A gallery of photos with captions, drawn with Pillow: the small install has no matplotlib."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,18 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from surface_crack.project.files import replacing
+from surface_crack.project.files import atomic_write
 
 COLUMNS = 6
-SIDE = 192  # of a photo, pixels: whole multiples of what most networks see
-GAP, LINE, HEAD = 16, 16, 48  # between photos; of a line of text; of the title
+SIDE = 192  # of a photo, pixels: a multiple of most networks' input size
+GAP, LINE, HEAD = 16, 16, 48  # pixels between photos, per line of text, for the title
 PAPER, INK = (255, 255, 255), (25, 25, 25)
 
 
-def captioned(
+def write_gallery(
     photos: Sequence[NDArray[np.uint8]], captions: Sequence[str], title: str, path: Path
 ) -> None:
-    """Write a PNG of uint8 (S, S, 3) photos under one title. Captions have as many lines each."""
+    """Write a PNG of uint8 (S, S, 3) photos, each under its caption, under one title."""
     lines = max((caption.count("\n") + 1 for caption in captions), default=0)
     above = lines * LINE + 3
     cell = above + SIDE + GAP
@@ -34,18 +34,18 @@ def captioned(
         for number, text in enumerate(caption.split("\n")):
             at = left + SIDE / 2, top + number * LINE
             pen.text(at, _fitting(text, small), INK, small, anchor="ma")
-        picture.paste(_drawn(photo), (left, top + above))
-    with replacing(path) as temporary:
+        picture.paste(_resized(photo), (left, top + above))
+    with atomic_write(path) as temporary:
         picture.save(temporary, format="PNG")
 
 
-def _drawn(photo: NDArray[np.uint8]) -> Image.Image:
+def _resized(photo: NDArray[np.uint8]) -> Image.Image:
     kind = Image.Resampling.NEAREST if len(photo) <= SIDE else Image.Resampling.BILINEAR
     return Image.fromarray(photo).resize((SIDE, SIDE), kind)
 
 
 def _fitting(text: str, font: ImageFont.FreeTypeFont) -> str:
-    """The text, or what of its end fits over a photo: a file's name, not its folder."""
+    """The text, cut at the start if it is wider than a photo: the end of a path is its name."""
     if font.getlength(text) <= SIDE:
         return text
     for start in range(1, len(text)):
@@ -55,7 +55,7 @@ def _fitting(text: str, font: ImageFont.FreeTypeFont) -> str:
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Pillow's own: the same on every machine."""
+    """Pillow's built-in font, which is the same on every machine."""
     font = ImageFont.load_default(size=size)
     assert isinstance(font, ImageFont.FreeTypeFont), "Pillow without FreeType"
     return font

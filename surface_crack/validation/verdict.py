@@ -1,18 +1,18 @@
-"""Whether a model may be used on photos from elsewhere: its scores there, and a plain verdict.
+"""May a model be used on photos from another site? Its scores there, and a verdict.
 
-Nothing is fitted to the photos but the threshold that is suggested, and the verdict says so.
+Nothing is fitted to these photos except the suggested threshold, and the verdict says so.
 
-The rules, in this order; R is `min_recall` of params.yaml:
+The first rule that applies decides; R is `min_recall` of params.yaml:
 
-1. A class with fewer than FEW photos, or in fewer than FEW_GROUPS groups: cannot tell.
-2. The interval of the area under ROC reaches down to that of a coin: no.
-3. At the stored threshold recall is R or more, and specificity SPARED or more: yes.
-4. At the highest threshold that finds R of the cracks here, specificity is SPARED or more: with
-   another threshold, which is then chosen on these very photos.
-5. Else no: finding R of the cracks would cost a second look at too many sound photos.
+1. A class has fewer than MIN_PHOTOS photos or fewer than MIN_GROUPS groups: cannot tell.
+2. The 95 % CI of ROC AUC includes 0.5: no.
+3. At the stored threshold, recall is at least R and specificity at least MIN_SPECIFICITY: yes.
+4. At the highest threshold with a recall of R here, specificity is at least MIN_SPECIFICITY: with
+   another threshold, which was then chosen on these photos.
+5. Otherwise no: a recall of R would cost false positives on too many negatives.
 
-Scores decide, not the ends of their intervals, which few photos would make too wide for any "yes".
-Where an interval reaches below what its rule asks for, the verdict says so.
+The rules use the scores, not the ends of their intervals, which with few photos are too wide for
+any "yes". If a CI reaches below a requirement, the verdict says so.
 """
 
 import math
@@ -26,50 +26,50 @@ from surface_crack.evaluation.calibration import highest_threshold
 from surface_crack.evaluation.intervals import intervals, weighted_scores
 from surface_crack.evaluation.terms import CHANCE
 
-FEW = 30  # photos of a class, below which nothing is concluded
-FEW_GROUPS = 5  # likewise groups: draws of fewer say nothing of other places
-SPARED = 0.8  # share of sound photos that a useful model spares a second look, at least
+MIN_PHOTOS = 30  # per class, for a verdict
+MIN_GROUPS = 5  # per class, for a verdict: fewer groups say nothing about other places
+MIN_SPECIFICITY = 0.8  # required of a useful model
 SHOWN = (
     *("recall", "precision", "specificity", "balanced_accuracy", "accuracy"),
     *("roc_auc", "average_precision", "ece", "brier"),
 )
-DECIDED = ("recall", "precision", "specificity")  # what another threshold changes
-OF_ONE_CLASS = {  # what means something where the other class is missing
+DECIDED = ("recall", "precision", "specificity")  # these depend on the threshold
+OF_ONE_CLASS = {  # scores that are meaningful if only this class is present
     0: {"specificity", "accuracy", "ece", "brier"},
     1: {"recall", "accuracy", "ece", "brier"},
 }
-USES = {
+VERDICT_TEXT = {
     "yes": "the model may be used here as it is",
-    "with another threshold": "the model may be used here after moving the threshold to {}",
+    "with another threshold": "the model may be used here with the threshold set to {}",
     "no": "do not use the model here",
     "cannot tell": "cannot tell whether the model may be used here",
 }
 
 
 class Verdict(NamedTuple):
-    use: str  # a key of USES
-    why: str  # a few sentences
+    use: str  # a key of VERDICT_TEXT
+    why: str  # the reasons, in a few sentences
 
 
 class Score(NamedTuple):
-    """A score and its 95 % interval."""
+    """A score and its 95 % confidence interval."""
 
     value: float
     low: float
     high: float
 
 
-class Side(NamedTuple):
-    """What is known of one class: cracks and their recall, or sound photos and specificity."""
+class ClassResult(NamedTuple):
+    """One class: the positives with their recall, or the negatives with their specificity."""
 
     photos: int
     groups: int
-    score: Score  # at the stored threshold
-    least: float  # what is asked of it
+    score: Score  # recall or specificity, at the stored threshold
+    required: float  # its least acceptable value
 
 
-class Moved(NamedTuple):
-    """What another threshold would give."""
+class AtSuggested(NamedTuple):
+    """The suggested threshold and the scores at it."""
 
     threshold: float
     recall: Score
@@ -87,41 +87,44 @@ def validate(
     groups: Sequence[str],
     min_recall: float,
 ) -> dict[str, Any]:
-    """All that can be said of calibrated P(crack) (n,) against labels (n,), in a form for JSON.
+    """Compute scores and verdict of calibrated P(crack) (n,) against labels (n,), ready for JSON.
 
-    `groups` (n,) are names: photos of one name belong together.
+    `groups` (n,) are the group names of the photos.
     """
     found = scores(labels, probability, threshold, groups)
-    cracks, sound = (
-        Side(
+    positives, negatives = (
+        ClassResult(
             photos=int((labels == label).sum()),
             groups=len({group for group, own in zip(groups, labels, strict=True) if own == label}),
             score=found[name],
-            least=least,
+            required=required,
         )
-        for label, name, least in ((1, "recall", min_recall), (0, "specificity", SPARED))
+        for label, name, required in (
+            (1, "recall", min_recall),
+            (0, "specificity", MIN_SPECIFICITY),
+        )
     )
-    moved, suggested = None, None
-    if cracks.photos and sound.photos:
+    at_suggested, suggested = None, None
+    if positives.photos and negatives.photos:
         other = shortest(highest_threshold(probability, labels, min_recall), probability)
         there = scores(labels, probability, other, groups)
-        moved = Moved(other, there["recall"], there["specificity"])
+        at_suggested = AtSuggested(other, there["recall"], there["specificity"])
         suggested = {"threshold": other}
-        suggested |= _plain({name: there[name] for name in DECIDED})
+        suggested |= _as_dicts({name: there[name] for name in DECIDED})
     return {
-        "verdict": verdict(cracks, sound, found["roc_auc"], moved)._asdict(),
+        "verdict": verdict(positives, negatives, found["roc_auc"], at_suggested)._asdict(),
         "photos": len(labels),
-        "cracks": cracks.photos,
-        "sound": sound.photos,
+        "cracks": positives.photos,
+        "sound": negatives.photos,
         "groups": len(set(groups)),
-        "groups_with_cracks": cracks.groups,
-        "groups_with_sound": sound.groups,
+        "groups_with_cracks": positives.groups,
+        "groups_with_sound": negatives.groups,
         "min_recall": min_recall,
         "threshold": threshold,
-        "scores": _plain(found),
+        "scores": _as_dicts(found),
         "suggested": suggested,
-        "always_crack": baseline(labels, 1),
-        "never_crack": baseline(labels, 0),
+        "always_crack": constant_classifier(labels, 1),
+        "never_crack": constant_classifier(labels, 0),
     }
 
 
@@ -131,7 +134,7 @@ def scores(
     threshold: float,
     groups: Sequence[str],
 ) -> Scores:
-    """Each of SHOWN with its interval; UNDEFINED also where a missing class empties it."""
+    """Each score in SHOWN with its 95 % CI; UNDEFINED if it needs a missing class."""
     decided = (probability >= threshold).astype(np.int64)
     order = np.argsort(-probability, kind="stable")
     once = np.ones((1, len(labels)), np.int64)
@@ -141,26 +144,27 @@ def scores(
     found: Scores = {}
     for name in SHOWN:
         value = float(observed[name][0])
-        said = len(classes) == 2 or name in OF_ONE_CLASS[min(classes)]
-        found[name] = Score(value, *bounds[name]) if said and not math.isnan(value) else UNDEFINED
+        meaningful = len(classes) == 2 or name in OF_ONE_CLASS[min(classes)]
+        defined = meaningful and not math.isnan(value)
+        found[name] = Score(value, *bounds[name]) if defined else UNDEFINED
     return found
 
 
-def baseline(labels: NDArray[np.int64], answer: int) -> dict[str, float | None]:
-    """Scores of whoever gives the same answer to every photo; None where undefined."""
+def constant_classifier(labels: NDArray[np.int64], answer: int) -> dict[str, float | None]:
+    """Scores of a classifier that predicts class `answer` for every photo; None if undefined."""
     share = float((labels == answer).mean())
-    cracks, sound = (labels == 1).any(), (labels == 0).any()
+    positives, negatives = (labels == 1).any(), (labels == 0).any()
     return {
-        "recall": float(answer) if cracks else None,
-        "precision": round(share, 6) if answer and cracks and sound else None,
-        "specificity": float(1 - answer) if sound else None,
-        "balanced_accuracy": 0.5 if cracks and sound else None,
+        "recall": float(answer) if positives else None,
+        "precision": round(share, 6) if answer and positives and negatives else None,
+        "specificity": float(1 - answer) if negatives else None,
+        "balanced_accuracy": 0.5 if positives and negatives else None,
         "accuracy": round(share, 6),
     }
 
 
 def shortest(threshold: float, probability: NDArray[np.float64]) -> float:
-    """The threshold with as few decimals as decide alike about P(crack) (n,): easy to type."""
+    """Round the threshold to as few decimals as give the same predictions for P(crack) (n,)."""
     decided = probability >= threshold
     for decimals in range(1, 17):
         short = round(threshold, decimals)
@@ -169,96 +173,98 @@ def shortest(threshold: float, probability: NDArray[np.float64]) -> float:
     return threshold
 
 
-def verdict(cracks: Side, sound: Side, area: Score, moved: Moved | None) -> Verdict:
-    """The rules above, from both classes, the area under ROC, and what `min_recall` would take.
+def verdict(
+    positives: ClassResult, negatives: ClassResult, roc_auc: Score, suggested: AtSuggested | None
+) -> Verdict:
+    """Apply the rules above to both classes, ROC AUC, and the scores at the suggested threshold.
 
-    `moved` is None where a class has no photo.
+    `suggested` is None if a class has no photos.
     """
-    few = [*_few("of cracks", cracks), *_few("without a crack", sound)]
+    few = [*_too_few("positive", positives), *_too_few("negative", negatives)]
     if few:
-        told = _told(cracks, sound) or ["So nothing can be concluded."]
-        return Verdict("cannot tell", " ".join([*few, *told]))
-    assert moved, "both classes have photos"
-    wanted = f"{100 * cracks.least:g} %"
-    now = (
-        f"finds {percent(cracks.score.value)} of the cracks and spares "
-        f"{percent(sound.score.value)} of the sound photos a second look; {wanted} and "
-        f"{100 * sound.least:g} % are asked for."
+        known = _single_class(positives, negatives) or ["So nothing can be concluded."]
+        return Verdict("cannot tell", " ".join([*few, *known]))
+    assert suggested, "both classes have photos"
+    stored = (
+        f"At the stored threshold, recall is {percent(positives.score.value)} (required: "
+        f"{100 * positives.required:g} %) and specificity {percent(negatives.score.value)} "
+        f"(required: {100 * negatives.required:g} %)."
     )
     cost = (
-        f"Finding {wanted} of the cracks here takes a second look at "
-        f"{percent(1 - moved.specificity.value)} of the sound photos."
+        f"A recall of {100 * positives.required:g} % here means false positives on "
+        f"{percent(1 - suggested.specificity.value)} of the negatives."
     )
-    if area.low <= CHANCE:
-        swapped = " Have the two classes been swapped?" if area.high < CHANCE else ""
+    if roc_auc.low <= CHANCE:
+        swapped = " Have the two classes been swapped?" if roc_auc.high < CHANCE else ""
         return Verdict(
             "no",
-            "These photos do not show that it does better than a coin: area under ROC "
-            f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f}), where a coin has {CHANCE}."
-            f"{swapped} {cost}",
+            "These photos do not show that the model is better than chance: ROC AUC is "
+            f"{roc_auc.value:.2f} (95 % CI {roc_auc.low:.2f} to {roc_auc.high:.2f}); chance is "
+            f"{CHANCE}.{swapped} {cost}",
         )
-    if cracks.score.value >= cracks.least and sound.score.value >= sound.least:
-        return Verdict("yes", f"It {now}{_reservations(cracks, sound)}")
-    if moved.specificity.value >= sound.least:
-        there = cracks._replace(score=moved.recall), sound._replace(score=moved.specificity)
+    if positives.score.value >= positives.required and negatives.score.value >= negatives.required:
+        return Verdict("yes", f"{stored}{_reservations(positives, negatives)}")
+    if suggested.specificity.value >= negatives.required:
+        at_suggested = (
+            positives._replace(score=suggested.recall),
+            negatives._replace(score=suggested.specificity),
+        )
         return Verdict(
             "with another threshold",
-            f"At the stored threshold it {now} At {moved.threshold} it finds "
-            f"{percent(moved.recall.value)} and spares {percent(moved.specificity.value)}. That "
-            "threshold was chosen on these very photos, so check it on others."
-            + _reservations(*there),
+            f"{stored} At {suggested.threshold}, recall is {percent(suggested.recall.value)} and "
+            f"specificity {percent(suggested.specificity.value)}. That threshold was chosen on "
+            "these photos, so check it on others." + _reservations(*at_suggested),
         )
-    return Verdict("no", f"At the stored threshold it {now} No other threshold helps. {cost}")
+    return Verdict("no", f"{stored} No threshold meets both. {cost}")
 
 
-def _few(kind: str, side: Side) -> list[str]:
-    """What is missing, if anything."""
-    if side.photos < FEW:
-        count = f"Only {side.photos}" if side.photos else "No"
-        plural = "" if side.photos == 1 else "s"
-        return [f"{count} photo{plural} {kind}: {FEW} are needed."]
-    if side.groups < FEW_GROUPS:
+def _too_few(name: str, result: ClassResult) -> list[str]:
+    """A sentence if the class has too few photos or groups for a verdict."""
+    if result.photos < MIN_PHOTOS:
+        count = f"Only {result.photos}" if result.photos else "No"
+        plural = "" if result.photos == 1 else "s"
+        return [f"{count} {name} photo{plural}: at least {MIN_PHOTOS} are needed."]
+    if result.groups < MIN_GROUPS:
         return [
-            f"The {side.photos} photos {kind} fall into fewer than {FEW_GROUPS} groups that belong "
-            f"together ({side.groups}): too few places."
+            f"The {result.photos} {name} photos are of {result.groups} "
+            f"group{'' if result.groups == 1 else 's'}: at least {MIN_GROUPS} are needed."
         ]
     return []
 
 
-def _told(cracks: Side, sound: Side) -> list[str]:
-    """What the photos tell nevertheless: the score of the class that has enough of them."""
-    told = []
-    for side, says in (
-        (cracks, "finds {} of the cracks"),
-        (sound, "spares {} of the sound photos a second look"),
-    ):
-        if not _few("", side):
-            value, low, high = map(percent, side.score)
-            told.append(f"What can be told: it {says.format(f'{value} ({low} to {high})')};")
-            told.append(f"{100 * side.least:g} % are asked for.")
-            if side.score.high < side.least:
-                told.append("That alone speaks against using it as it is.")
-    return told
+def _single_class(positives: ClassResult, negatives: ClassResult) -> list[str]:
+    """Sentences on the score of the class that has enough photos, if there is one."""
+    sentences = []
+    for name, result in (("recall", positives), ("specificity", negatives)):
+        if not _too_few("", result):
+            value, low, high = map(percent, result.score)
+            sentences.append(
+                f"What can be said: {name} is {value} (95 % CI {low} to {high}; required: "
+                f"{100 * result.required:g} %)."
+            )
+            if result.score.high < result.required:
+                sentences.append("That alone is a reason not to use the model as it is.")
+    return sentences
 
 
-def _reservations(cracks: Side, sound: Side) -> str:
-    """What the intervals still allow; blank if they lie above what is asked for."""
+def _reservations(positives: ClassResult, negatives: ClassResult) -> str:
+    """A sentence if a 95 % CI reaches below its requirement; empty otherwise."""
     below = [
-        f"a {name} as low as {percent(side.score.low)}"
-        for name, side in (("recall", cracks), ("specificity", sound))
-        if side.score.low < side.least
+        f"a {name} as low as {percent(result.score.low)}"
+        for name, result in (("recall", positives), ("specificity", negatives))
+        if result.score.low < result.required
     ]
-    return f" These photos do not rule out {' and '.join(below)}." if below else ""
+    return f" The 95 % CI does not rule out {' and '.join(below)}." if below else ""
 
 
 def percent(share: float) -> str:
-    """Rounded down, so that 98.998 % does not read as the 99 % that it misses."""
+    """Format as per cent, rounded down: 98.998 % must not read as 99 % where 99 % is required."""
     return f"{math.floor(1e4 * share + 1e-6) / 100:.2f} %"
 
 
-def _plain(found: Scores) -> dict[str, Any]:
+def _as_dicts(found: Scores) -> dict[str, Any]:
     return {
-        name: {part: round(value, 6) for part, value in score._asdict().items()}
+        name: {key: round(value, 6) for key, value in score._asdict().items()}
         if score is not UNDEFINED
         else None
         for name, score in found.items()

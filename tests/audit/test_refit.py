@@ -1,4 +1,4 @@
-"""The train stage on other rows: how its end is told."""
+"""The train stage on other rows: how its errors are reported."""
 
 from pathlib import Path
 
@@ -19,11 +19,11 @@ LOG = "sys.stdout.buffer.write(b'train: 99 \\xff\\n'); sys.stdout.flush()"
         (
             "os.kill(os.getpid(), 9)",
             TrainingError,
-            "^training was ended from outside, with code -9",
+            "^training was killed, with exit code -9",
         ),
     ],
 )
-def test_a_training_that_fails_says_why(
+def test_a_failed_training_reports_its_error(
     tmp_path: Path, end: str, error: type[Exception], message: str
 ) -> None:
     code = f"import os, sys\n{LOG}\n{end}\n"

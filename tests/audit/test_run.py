@@ -1,4 +1,4 @@
-"""`surface-crack audit`: labels that were made wrong come first."""
+"""`surface-crack audit`: flipped labels rank first."""
 
 import hashlib
 import shutil
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from surface_crack.audit.run import COLUMNS, audit, contradictions, originals
+from surface_crack.audit.run import COLUMNS, audit, conflicting_labels, originals
 from surface_crack.dataset import read_index
 from surface_crack.project.errors import DataError, TrainingError
 from surface_crack.project.manifest import write_manifest
@@ -23,12 +23,12 @@ def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def flip(project: Project, photos: set[str]) -> None:
-    """Give these photos the other label, in all that the audit reads."""
+    """Flip the labels of these photos in all files that the audit reads."""
     index = read_index()
     wrong = index["path"].isin(photos)
     index.loc[wrong, "label"] = 1 - index.loc[wrong, "label"]
     files = ["data/prepared/index.csv", "data/split/train.csv", "data/split/val.csv"]
-    for name in files:  # may be links into DVC's cache
+    for name in files:  # they may be links into DVC's cache
         project.dvc("unprotect", name)
     index.to_csv(files[0], index=False)
     for name in files[1:]:
@@ -38,7 +38,7 @@ def flip(project: Project, photos: set[str]) -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_the_list_holds_every_photo_that_trains_or_chooses(
+def test_labels_csv_has_every_training_and_validation_photo(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -49,36 +49,38 @@ def test_the_list_holds_every_photo_that_trains_or_chooses(
     tested = pd.read_csv("data/split/test.csv")["row"]
     assert sorted(table["path"]) == sorted(index["path"].drop(tested))
     assert set(table["fold"]) == {1, 2}
-    assert table["doubt"].is_monotonic_decreasing
-    assert np.allclose(table["doubt"], (table["probability"] - table["label"]).abs(), atol=2e-6)
+    assert table["label_error"].is_monotonic_decreasing
+    assert np.allclose(
+        table["label_error"], (table["probability"] - table["label"]).abs(), atol=2e-6
+    )
     assert (tmp_path / "out/labels.png").stat().st_size > 10_000
-    assert f"; {len(tested)} labels of the test part are left out: mending them" in caplog.text
+    assert f"; the {len(tested)} labels of the test set are left out: correcting" in caplog.text
     assert caplog.text.count(" s to go") == 2
-    against = ((table["probability"] > 0.5) != (table["label"] == 1)).sum()
-    assert f"worth looking at: the first {against}, whose network says the opp" in caplog.text
+    errors = ((table["probability"] > 0.5) != (table["label"] == 1)).sum()
+    assert f"check at least the first {errors}: their label_error is above 0.5" in caplog.text
     assert all(f"    {column} " in caplog.text for column in COLUMNS)
 
 
 @pytest.mark.slow
-def test_planted_wrong_labels_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """1 % of the labels, and 80 % of those among the first 2 % of the list."""
+def test_flipped_labels_rank_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1 % of the labels are flipped; at least 80 % of the flips rank in the top 2 %."""
     project = new_project(tmp_path / "project")  # the default sample, the default settings
     project.dvc("repro", "split")
     monkeypatch.chdir(project.root)
     rows = pd.concat([pd.read_csv(f"data/split/{name}.csv") for name in ("train", "val")])
     photos = read_index()["path"][sorted(rows["row"])]
-    planted = set(photos.sample(round(len(photos) / 100), random_state=0))
-    flip(project, planted)
-    for stage in ("prepare", "group", "split"):  # as if the archive had come with these labels
+    flipped = set(photos.sample(round(len(photos) / 100), random_state=0))
+    flip(project, flipped)
+    for stage in ("prepare", "group", "split"):  # as if the archive had these labels
         write_manifest(stage)
     audit(tmp_path / "out", 5)
     table = pd.read_csv(tmp_path / "out/labels.csv")
     first = set(table["path"][: round(len(table) / 50)])
-    assert len(planted & first) >= 0.8 * len(planted)
+    assert len(flipped & first) >= 0.8 * len(flipped)
 
 
 @pytest.mark.usefixtures("here")
-def test_twins_with_two_labels_contradict_each_other() -> None:
+def test_near_duplicates_with_conflicting_labels_are_reported() -> None:
     index = read_index()
     labels = index["label"].tolist()
     one, other, same = labels.index(0), labels.index(1), labels.index(0, labels.index(0) + 1)
@@ -86,11 +88,11 @@ def test_twins_with_two_labels_contradict_each_other() -> None:
     Path("data/near_duplicates.csv").write_text(
         f"row,near_duplicate,similarity\n{one},{other},1\n{one},{same},1\n"
     )
-    found = contradictions(index)
+    found = conflicting_labels(index)
     assert found.to_dict() == {one: index["path"][other], other: index["path"][one]}
 
 
-def test_originals_are_found_by_the_names_of_index_csv(
+def test_original_photos_are_found_by_source_and_path(
     here: Project, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     odd = "Positive/a\rb.jpg"
@@ -102,24 +104,24 @@ def test_originals_are_found_by_the_names_of_index_csv(
     assert list(originals(table)) == [8]
     shutil.rmtree(raw)
     assert originals(table) == {}
-    assert "the sheet shows packed photos, which are small: raw" in caplog.text
+    assert "labels.png shows the packed photos, not the originals: raw" in caplog.text
 
 
 @pytest.mark.usefixtures("here")
-def test_without_prepared_photos_it_says_what_to_run(tmp_path: Path) -> None:
+def test_missing_outputs_name_the_command_that_makes_them(tmp_path: Path) -> None:
     shutil.rmtree("data/split")
     with pytest.raises(DataError, match="train.csv is missing: run `dvc repro`"):
         audit(tmp_path / "out", 2)
 
 
-def test_what_stops_training_stops_the_audit(here: Project, tmp_path: Path) -> None:
+def test_a_training_error_ends_the_audit(here: Project, tmp_path: Path) -> None:
     here.set(model="notebook", image_size=120)  # the packed photos have 48 pixels
-    with pytest.raises(TrainingError, match="^model notebook takes photos of 120 pixels, got 48"):
+    with pytest.raises(TrainingError, match="^model notebook needs photos of 120 pixels, got 48"):
         audit(tmp_path / "out", 2)
     assert not list((tmp_path / "out").iterdir())
 
 
 @pytest.mark.usefixtures("here")
-def test_a_place_that_takes_no_files_is_told_before_the_work() -> None:
+def test_an_unusable_output_folder_is_an_error_before_training() -> None:
     with pytest.raises(DataError, match="params.yaml is a file, or lies below one"):
         audit(Path("params.yaml"), 2)

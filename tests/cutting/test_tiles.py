@@ -1,4 +1,4 @@
-"""Large photos and their labels, cut into tiles in class folders."""
+"""Cutting annotated photos into labelled tiles."""
 
 import json
 import zipfile
@@ -11,19 +11,19 @@ from PIL import Image, ImageDraw
 
 from surface_crack.cutting.outlines import Marks, read_labels
 from surface_crack.cutting.rule import label_of
-from surface_crack.cutting.tiles import PATTERN, cut
+from surface_crack.cutting.tiles import GROUP_PATTERN, cut
 from surface_crack.photos.listing import class_labels, list_photos
 from surface_crack.project.errors import DataError
 from surface_crack.splitting.groups import pattern_keys
 
 SIDE, ROWS, COLUMNS = 64, 3, 4
-CRACK = [(70, 100), (180, 110)]  # through tiles 6 and 7 of a grid that begins at (2, 3)
+CRACK = [(70, 100), (180, 110)]  # through tiles 6 and 7 of a grid that starts at (2, 3)
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """Two photos of 260 x 198 pixels, one of them with a crack."""
-    for name in ("cracked", "sound"):
+    for name in ("cracked", "uncracked"):
         image = Image.effect_noise((260, 198), 20).convert("RGB")
         if name == "cracked":
             ImageDraw.Draw(image).line(CRACK, (0, 0, 0), 3)
@@ -34,7 +34,7 @@ def site(tmp_path: Path) -> Path:
 
 def masks(folder: Path) -> Path:
     folder.mkdir()
-    for name in ("cracked", "sound"):
+    for name in ("cracked", "uncracked"):
         mask = Image.new("L", (260, 198))
         if name == "cracked":
             ImageDraw.Draw(mask).line(CRACK, 255, 3)
@@ -43,7 +43,7 @@ def masks(folder: Path) -> Path:
 
 
 def yolo(folder: Path) -> Path:
-    """The sound photo has no file."""
+    """YOLO boxes; the uncracked photo has no file."""
     folder.mkdir()
     (left, top), (right, bottom) = CRACK
     middle = (left + right) / 2 / 260, (top + bottom) / 2 / 198
@@ -53,7 +53,7 @@ def yolo(folder: Path) -> Path:
 
 
 def outlined(folder: Path) -> Path:
-    """YOLO's polygons."""
+    """YOLO polygons."""
     folder.mkdir()
     (left, top), (right, bottom) = CRACK
     corners = [(left, top - 1), (right, bottom - 1), (right, bottom + 1), (left, top + 1)]
@@ -67,7 +67,7 @@ def coco(folder: Path, **more: object) -> Path:
     content = {
         "images": [
             {"id": 7, "file_name": "site/cracked.png"},
-            {"id": 8, "file_name": "site/sound.png"},
+            {"id": 8, "file_name": "site/uncracked.png"},
         ],
         "categories": [{"id": 1, "name": "spalling"}, {"id": 2, "name": "Crack"}],
         "annotations": [
@@ -82,7 +82,7 @@ def coco(folder: Path, **more: object) -> Path:
 
 
 @pytest.mark.parametrize("labels", [masks, yolo, outlined, coco])
-def test_tiles_of_both_classes_and_none_that_is_ambiguous(
+def test_tiles_of_both_classes_without_ambiguous_ones(
     site: Path, tmp_path: Path, labels: Callable[[Path], Path]
 ) -> None:
     out = tmp_path / "raw/tiles.zip"
@@ -94,12 +94,12 @@ def test_tiles_of_both_classes_and_none_that_is_ambiguous(
                 assert Image.open(file).size == (SIDE, SIDE)
     cracked = {"Cracked/site_cracked-6.jpg", "Cracked/site_cracked-7.jpg"}
     assert {name for name in names if name.startswith("Cracked")} == cracked
-    sound = {name for name in names if name.startswith("Non-cracked/site_sound")}
-    assert len(sound) == ROWS * COLUMNS
+    negatives = {name for name in names if name.startswith("Non-cracked/site_uncracked")}
+    assert len(negatives) == ROWS * COLUMNS
     assert "Non-cracked/site_cracked-1.jpg" in names
     listing = list_photos(out, class_labels(["Non-cracked"], ["Cracked"]))
     photos = [photo.path for photo in listing.photos]
-    keys = pattern_keys(PATTERN, ["tiles"] * len(photos), photos)
+    keys = pattern_keys(GROUP_PATTERN, ["tiles"] * len(photos), photos)
     assert len(set(keys)) == 2
     assert None not in keys
 
@@ -116,15 +116,13 @@ def test_the_same_photos_give_the_same_bytes(site: Path, tmp_path: Path) -> None
     [
         ([(10, 32), (54, 32)], 1),  # most of the tile's width
         ([(28, 32), (36, 32)], None),  # a speck
-        ([(0, 2), (63, 2)], None),  # along the rim
+        ([(0, 2), (63, 2)], None),  # along the edge
         ([(-9, -9), (-2, -9)], 0),  # beside it
-        ([(0, -2), (63, -2)], None),  # too near
+        ([(0, -2), (63, -2)], None),  # too close
         ([(5, 5), (60, 60)], 1),
     ],
 )
-def test_a_tile_shows_a_crack_or_keeps_away_from_it(
-    line: list[tuple[int, int]], label: int | None
-) -> None:
+def test_labels_of_tiles_from_masks(line: list[tuple[int, int]], label: int | None) -> None:
     mask = Image.new("1", (164, 164))
     ImageDraw.Draw(mask).line([(x + 50, y + 50) for x, y in line], 1, 1)
     marks = Marks(np.asarray(mask), [])
@@ -142,11 +140,13 @@ def test_a_tile_shows_a_crack_or_keeps_away_from_it(
         ((65, 30, 300, 36), None),
     ],
 )
-def test_a_box_tells_less(box: tuple[float, float, float, float], label: int | None) -> None:
+def test_labels_of_tiles_from_boxes(
+    box: tuple[float, float, float, float], label: int | None
+) -> None:
     assert label_of(Marks(None, [box]), 0, 0, 64) == label
 
 
-def test_what_labels_cannot_be_used_is_one_line(site: Path, tmp_path: Path) -> None:
+def test_unusable_labels_are_one_line_errors(site: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     crooked = yolo(tmp_path / "crooked")
@@ -156,17 +156,29 @@ def test_what_labels_cannot_be_used_is_one_line(site: Path, tmp_path: Path) -> N
     runs = [{"image_id": 7, "category_id": 2, "segmentation": {"counts": [1]}, "bbox": [0] * 4}]
     for labels, crack, message in (
         (tmp_path / "nowhere", [], "nowhere does not exist: give a folder of masks"),
-        (site / "cracked.png", [], "is no folder and no .json: give"),
+        (site / "cracked.png", [], "is neither a folder nor a .json file: give"),
         (empty, [], "empty holds neither masks"),
-        (mixed, [], "holds masks and text files: give a folder of one kind"),
-        (crooked, [], "cracked.txt is no YOLO file: 3 numbers in a line, want 4, or pairs"),
-        (yolo(tmp_path / "yolo"), ["3"], "has no class '3', but 0"),
-        (coco(tmp_path / "a", images=[{"id": 1}]), [], "is no COCO file: 'file_name' is missing"),
-        (coco(tmp_path / "b", annotations=runs), [], "run lengths are not read: export polygons"),
+        (mixed, [], "holds both masks and text files: give a folder of one kind"),
+        (
+            crooked,
+            [],
+            "cracked.txt is not a YOLO file: a line needs 4 numbers or at least 3 pairs, got 3",
+        ),
+        (yolo(tmp_path / "yolo"), ["3"], "has no class '3', only 0"),
+        (
+            coco(tmp_path / "a", images=[{"id": 1}]),
+            [],
+            "is not a COCO file: 'file_name' is missing",
+        ),
+        (
+            coco(tmp_path / "b", annotations=runs),
+            [],
+            "run-length encoded masks are not supported: export polygons",
+        ),
         (
             coco(tmp_path / "c", categories=[{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]),
             [],
-            "has the classes a, b: say by --crack which are cracks",
+            "has the classes a, b: name those of cracks by --crack",
         ),
     ):
         with pytest.raises(DataError, match=message):
@@ -174,7 +186,7 @@ def test_what_labels_cannot_be_used_is_one_line(site: Path, tmp_path: Path) -> N
     assert not (tmp_path / "out.zip").exists()
 
 
-def test_photos_that_cannot_be_cut_are_named(
+def test_photos_that_cannot_be_cut_are_logged(
     site: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -186,22 +198,26 @@ def test_photos_that_cannot_be_cut_are_named(
     cut([site], labels, tmp_path / "out.zip", SIDE)
     assert "small.jpg (its mask" in caplog.text
     assert "has 99 x 99 pixels, not 64 x 99)" in caplog.text
-    assert "white.png is 100 % crack: black must be what is none)" in caplog.text
-    assert "no label among the masks of --labels is called 'unknown')" in caplog.text
-    assert "tiles of 2 photos: " in caplog.text
-    with pytest.raises(DataError, match=r"out.zip exists: give another name"):
+    assert "white.png is 100 % crack: black must mean no crack)" in caplog.text
+    assert "the masks of --labels have no label named 'unknown')" in caplog.text
+    assert "tiles from 2 photos, " in caplog.text
+    with pytest.raises(DataError, match=r"out.zip already exists: give another name"):
         cut([site], labels, tmp_path / "out.zip", SIDE)
-    with pytest.raises(DataError, match="no tile of 2048 pixels comes out .* are less than a tile"):
+    with pytest.raises(
+        DataError, match="photos give no tile of 2048 pixels.* are less than a tile"
+    ):
         cut([site], labels, tmp_path / "large.zip", 2048)
     with pytest.raises(DataError, match=r"--out must end in .zip, got tiles"):
         cut([site], labels, Path("tiles"), SIDE)
     (site / "more").mkdir()
-    Image.new("RGB", (99, 99)).save(site / "more/sound.jpg")
-    with pytest.raises(DataError, match="several photos are called 'sound': labels go by that"):
+    Image.new("RGB", (99, 99)).save(site / "more/uncracked.jpg")
+    with pytest.raises(
+        DataError, match="several photos are called 'uncracked', and labels are matched by that"
+    ):
         cut([site], labels, tmp_path / "large.zip", SIDE)
 
 
 def test_a_photo_without_a_text_file_has_no_crack(tmp_path: Path) -> None:
-    labels = read_labels(yolo(tmp_path / "yolo"), ["cracked", "sound"], [])
-    assert labels.of("sound", 99, 99) == Marks(None, [])
+    labels = read_labels(yolo(tmp_path / "yolo"), ["cracked", "uncracked"], [])
+    assert labels.of("uncracked", 99, 99) == Marks(None, [])
     assert labels.of("elsewhere", 99, 99) is None

@@ -1,4 +1,4 @@
-"""Data sets from a server on 127.0.0.1: what is kept, what is refused, what a RAR becomes."""
+"""Download of data sets from a server on 127.0.0.1: checks, resume, mirrors, RAR to zip."""
 
 import hashlib
 import io
@@ -27,7 +27,7 @@ from surface_crack.project.errors import DownloadError
 from tests.support.makers import write_folder
 from tests.support.server import LOCAL, Site, page, redirect, status
 
-NOISE = Random(0).randbytes(400_000)  # one "photo" that takes several reads
+NOISE = Random(0).randbytes(400_000)  # one "photo" that needs several reads
 IMAGES = {"Negative/1.jpg": NOISE, "Negative/2.jpg": b"two", "Positive/1.jpg": b"crack"}
 
 
@@ -44,7 +44,7 @@ HALF = len(ARCHIVE) // 2
 
 
 def toy(*mirrors: tuple[RemoteFile, ...] | RemoteFile | str) -> DataSet:
-    """Two negatives and one positive, from mirrors that are one address where given as such."""
+    """A data set of two negatives and one positive; a mirror may be given as a single URL."""
     files = [RemoteFile((mirror,)) if isinstance(mirror, str) else mirror for mirror in mirrors]
     return DataSet(
         name="toy",
@@ -53,7 +53,7 @@ def toy(*mirrors: tuple[RemoteFile, ...] | RemoteFile | str) -> DataSet:
         counts=(2, 1),
         mirrors=tuple((file,) if isinstance(file, RemoteFile) else file for file in files),
         by_hand="https://example.org/toy",
-        room=1,
+        disk_mb=1,
     )
 
 
@@ -62,7 +62,7 @@ def names(folder: Path) -> list[str]:
 
 
 def failure(dataset: DataSet, folder: Path, rules: Rules = LOCAL) -> str:
-    """The one line of a download that fails, after which no archive and no folder is left."""
+    """The one-line error of a failing download; no archive and no folder may be left."""
     with pytest.raises(DownloadError) as caught:
         fetch(dataset, folder, rules)
     message = str(caught.value)
@@ -73,10 +73,10 @@ def failure(dataset: DataSet, folder: Path, rules: Rules = LOCAL) -> str:
     return message
 
 
-# --- what works ---
+# --- success ---
 
 
-def test_a_good_file_is_kept_as_it_is_and_alone(site: Site, tmp_path: Path) -> None:
+def test_a_good_file_is_kept_unchanged_without_leftovers(site: Site, tmp_path: Path) -> None:
     site.answers["/a"] = site.file(ARCHIVE)
     digest = hashlib.sha256(ARCHIVE).hexdigest()
     remote = RemoteFile((site.url("/a"),), len(ARCHIVE), digest)
@@ -89,34 +89,34 @@ def test_a_good_file_is_kept_as_it_is_and_alone(site: Site, tmp_path: Path) -> N
 def test_a_second_call_does_not_ask_the_server(site: Site, tmp_path: Path) -> None:
     (tmp_path / "toy.zip").write_bytes(ARCHIVE)  # fetched earlier, or saved by hand
     assert fetch(toy(site.url("/a")), tmp_path, LOCAL) == tmp_path / "toy.zip"
-    assert site.asked == []
+    assert site.requests == []
 
 
-def test_what_lies_there_and_is_something_else_is_not_touched(site: Site, tmp_path: Path) -> None:
+def test_an_existing_file_with_other_contents_is_not_touched(site: Site, tmp_path: Path) -> None:
     (tmp_path / "toy.zip").write_bytes(zipped({"Negative/1.jpg": b"", "Positive/1.jpg": b""}))
-    with pytest.raises(DownloadError, match=r"lies there but has 1 .* Negative, not 2: delete it"):
+    with pytest.raises(DownloadError, match=r"exists but has 1 .* Negative, not 2: delete it"):
         fetch(toy(site.url("/a")), tmp_path, LOCAL)
     assert names(tmp_path) == ["toy.zip"]
-    assert site.asked == []
+    assert site.requests == []
 
 
-# --- broken lines ---
+# --- broken connections ---
 
 
-def test_the_next_run_goes_on_where_the_last_one_stopped(site: Site, tmp_path: Path) -> None:
+def test_the_next_run_resumes_a_partial_download(site: Site, tmp_path: Path) -> None:
     dataset = toy(site.url("/a"))
     site.answers["/a"] = site.stalled(ARCHIVE, HALF)
     message = failure(dataset, tmp_path)
     (part,) = tmp_path.glob("*.part")
     assert part.stat().st_size == HALF
-    assert f"Run again to go on from {part.name} in {tmp_path}" in message
-    site.asked.clear()
+    assert f"Run again to resume {part.name} in {tmp_path}" in message
+    site.requests.clear()
     site.answers["/a"] = site.file(ARCHIVE)
     assert fetch(dataset, tmp_path, LOCAL).read_bytes() == ARCHIVE
-    assert [asked.range for asked in site.asked] == [f"bytes={HALF}-"]
+    assert [request.range for request in site.requests] == [f"bytes={HALF}-"]
 
 
-def test_a_whole_file_waits_for_the_others_of_its_mirror(site: Site, tmp_path: Path) -> None:
+def test_a_complete_file_of_a_mirror_is_not_downloaded_twice(site: Site, tmp_path: Path) -> None:
     dataset = toy((RemoteFile((site.url("/a"),)), RemoteFile((site.url("/b"),))))
     site.answers["/a"] = site.file(ARCHIVE)
     assert "HTTP 404" in failure(dataset, tmp_path)
@@ -126,7 +126,7 @@ def test_a_whole_file_waits_for_the_others_of_its_mirror(site: Site, tmp_path: P
     assert site.sent == [len(ARCHIVE), len(whole)]
 
 
-def test_ctrl_c_leaves_the_part(site: Site, tmp_path: Path) -> None:
+def test_ctrl_c_keeps_the_part_file(site: Site, tmp_path: Path) -> None:
     site.answers["/a"] = site.stalled(ARCHIVE, HALF)
     code = (
         "import sys; from pathlib import Path\n"
@@ -135,7 +135,7 @@ def test_ctrl_c_leaves_the_part(site: Site, tmp_path: Path) -> None:
     )
     code += "download('metu', Path(sys.argv[1]), sys.argv[2])"
     command = [sys.executable, "-c", code, str(tmp_path), site.url("/a")]
-    most = HALF - io.DEFAULT_BUFFER_SIZE  # it may hold that much back while it waits for more
+    most = HALF - io.DEFAULT_BUFFER_SIZE  # that much may still be in the write buffer
     deadline = time.monotonic() + 20
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         while sum(path.stat().st_size for path in tmp_path.glob("*.part")) < most:
@@ -150,11 +150,13 @@ def test_ctrl_c_leaves_the_part(site: Site, tmp_path: Path) -> None:
     assert ARCHIVE.startswith(part.read_bytes())
 
 
-# --- answers that are no archive, or another one ---
+# --- responses that are not the expected archive ---
 
 
 @pytest.mark.parametrize("code", [403, 404, 500])
-def test_an_http_error_is_named_with_the_way_by_hand(site: Site, tmp_path: Path, code: int) -> None:
+def test_an_http_error_is_reported_with_the_manual_download(
+    site: Site, tmp_path: Path, code: int
+) -> None:
     site.answers["/d/a.zip"] = status(code)
     message = failure(toy(site.url("/d/a.zip")), tmp_path)
     assert f"{site.address}/.../a.zip answered HTTP {code}" in message
@@ -165,15 +167,15 @@ def test_an_http_error_is_named_with_the_way_by_hand(site: Site, tmp_path: Path,
     assert names(tmp_path) == []
 
 
-def test_an_html_page_is_no_archive(site: Site, tmp_path: Path) -> None:
+def test_an_html_page_is_refused(site: Site, tmp_path: Path) -> None:
     site.answers["/a"] = page
-    assert "gave an HTML page" in failure(toy(site.url("/a")), tmp_path)
+    assert "sent an HTML page" in failure(toy(site.url("/a")), tmp_path)
     assert names(tmp_path) == []
 
 
-def test_neither_is_anything_else(site: Site, tmp_path: Path) -> None:
+def test_another_file_type_is_refused(site: Site, tmp_path: Path) -> None:
     site.answers["/a"] = site.file(b"\x1f\x8b\x08 a tar.gz")
-    assert r"begins b'\x1f\x8b" in failure(toy(site.url("/a")), tmp_path)
+    assert r"starting with b'\x1f\x8b" in failure(toy(site.url("/a")), tmp_path)
 
 
 def test_a_wrong_size_is_refused_before_the_body(site: Site, tmp_path: Path) -> None:
@@ -183,7 +185,9 @@ def test_a_wrong_size_is_refused_before_the_body(site: Site, tmp_path: Path) -> 
     assert names(tmp_path) == []
 
 
-def test_a_wrong_size_that_shows_only_at_the_end(site: Site, tmp_path: Path) -> None:
+def test_a_wrong_size_without_content_length_is_refused_at_the_end(
+    site: Site, tmp_path: Path
+) -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)  # no Content-Length
         handler.end_headers()
@@ -196,7 +200,7 @@ def test_a_wrong_size_that_shows_only_at_the_end(site: Site, tmp_path: Path) -> 
     assert names(tmp_path) == []
 
 
-def test_a_wrong_hash(site: Site, tmp_path: Path) -> None:
+def test_a_wrong_hash_is_refused(site: Site, tmp_path: Path) -> None:
     site.answers["/a"] = site.file(ARCHIVE)
     remote = RemoteFile((site.url("/a"),), len(ARCHIVE), "0" * 64)
     digest = hashlib.sha256(ARCHIVE).hexdigest()
@@ -205,7 +209,7 @@ def test_a_wrong_hash(site: Site, tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_a_flipped_bit_where_no_hash_is_known(site: Site, tmp_path: Path) -> None:
+def test_a_damaged_zip_is_refused_without_a_known_hash(site: Site, tmp_path: Path) -> None:
     site.answers["/a"] = site.file(ARCHIVE.replace(b"crack", b"creck"))
     assert "is damaged (Positive/1.jpg)" in failure(toy(site.url("/a")), tmp_path)
     assert names(tmp_path) == []
@@ -217,18 +221,20 @@ def test_a_flipped_bit_where_no_hash_is_known(site: Site, tmp_path: Path) -> Non
         ({**IMAGES, "Positive/2.jpg": b""}, "has 2 image(s) in Positive, not 1"),
         ({**IMAGES, "Negative/3.jpg": b""}, "has 3 image(s) in Negative, not 2"),
         ({"Positive/1.jpg": b""}, "has 0 image(s) in Negative, not 2"),
-        ({**IMAGES, "Doubtful/3.jpg": b""}, "folder 'Doubtful'"),
+        ({**IMAGES, "Unsure/3.jpg": b""}, "folder 'Unsure'"),
     ],
 )
-def test_wrong_counts(site: Site, tmp_path: Path, images: dict[str, bytes], complaint: str) -> None:
+def test_wrong_image_counts_are_refused(
+    site: Site, tmp_path: Path, images: dict[str, bytes], complaint: str
+) -> None:
     site.answers["/a"] = site.file(zipped(images))
     assert complaint in failure(toy(site.url("/a")), tmp_path)
     assert names(tmp_path) == []
 
 
-def test_a_full_disk(site: Site, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(site: Site, tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full here")
+        pytest.skip("needs /dev/full")
     dataset = toy(site.url("/a"), site.url("/b"))
     site.answers["/a"] = site.stalled(ARCHIVE, 100)
     failure(dataset, tmp_path)
@@ -239,16 +245,16 @@ def test_a_full_disk(site: Site, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match=r"\(No space left on device\): toy needs about 1 MB"):
         fetch(dataset, tmp_path, LOCAL)
     assert not (tmp_path / "toy.zip").exists()
-    assert site.asked[-1].path == "/a"  # the next mirror would not fit either
+    assert site.requests[-1].path == "/a"  # the next mirror would not fit, either
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DownloadError, match="raw is a file, or lies below one: give another"):
+    with pytest.raises(DownloadError, match="raw is a file, or is below one: give another"):
         fetch(toy(), tmp_path / "file" / "raw", LOCAL)
 
 
-# --- where a request may go ---
+# --- allowed hosts and schemes ---
 
 
 @pytest.mark.parametrize(
@@ -272,7 +278,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         ("https://[hf.co/a", False),
     ],
 )
-def test_the_host_list(url: str, allowed: bool) -> None:
+def test_only_https_urls_of_listed_hosts_are_allowed(url: str, allowed: bool) -> None:
     if allowed:
         Rules(ALLOWED_HOSTS).check(url)
     else:
@@ -281,59 +287,61 @@ def test_the_host_list(url: str, allowed: bool) -> None:
 
 
 @pytest.mark.parametrize("dataset", DATA_SETS.values(), ids=lambda dataset: dataset.name)
-def test_every_known_address_is_on_it(dataset: DataSet) -> None:
+def test_every_known_url_is_allowed(dataset: DataSet) -> None:
     for mirror in dataset.mirrors:
         for remote in mirror:
             for url in remote.urls:
                 Rules(ALLOWED_HOSTS).check(url)
 
 
-def test_a_host_off_the_list_is_not_even_asked(site: Site, tmp_path: Path) -> None:
+def test_no_request_is_sent_to_a_host_off_the_list(site: Site, tmp_path: Path) -> None:
     dataset, rules = toy(site.url("/a")), Rules(ALLOWED_HOSTS)
     assert "must start with https://" in failure(dataset, tmp_path, rules)
     rules = replace(rules, schemes=("http",))
     assert "127.0.0.1 is not a known host" in failure(dataset, tmp_path, rules)
-    assert site.asked == []
+    assert site.requests == []
 
 
 def test_a_redirect_off_the_list_is_not_followed(site: Site, tmp_path: Path) -> None:
-    """Not even behind another one that stays on it."""
+    """Not even after a redirect within the list."""
     elsewhere = site.url("/c").replace("127.0.0.1", "localhost")
     site.answers |= {"/a": redirect(site.url("/b")), "/b": redirect(elsewhere)}
     site.answers["/c"] = site.file(ARCHIVE)
     message = failure(toy(site.url("/a")), tmp_path)
-    assert "b redirects elsewhere: localhost is not a known host" in message
-    assert [asked.path for asked in site.asked] == ["/a", "/b"]
+    assert "b redirects to a forbidden address: localhost is not a known host" in message
+    assert [request.path for request in site.requests] == ["/a", "/b"]
     site.answers["/b"] = redirect("ftp://127.0.0.1/c")
-    assert "redirects elsewhere: an address must start" in failure(toy(site.url("/a")), tmp_path)
+    assert "redirects to a forbidden address: an address must start" in failure(
+        toy(site.url("/a")), tmp_path
+    )
 
 
-def test_the_user_may_name_any_host(site: Site, tmp_path: Path) -> None:
+def test_a_url_given_by_the_user_may_have_any_host(site: Site, tmp_path: Path) -> None:
     site.answers["/a"] = redirect(site.url("/b").replace("127.0.0.1", "localhost"))
     site.answers["/b"] = site.file(ARCHIVE)
     with pytest.raises(DownloadError, match=r"has 2 image\(s\) in Negative, not 20,000"):
         download("metu", tmp_path, site.url("/a"))
-    assert [asked.path for asked in site.asked] == ["/a", "/b"]
+    assert [request.path for request in site.requests] == ["/a", "/b"]
 
 
 @pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "ftp://example.org/a.zip", "metu.zip", "https://[::1"]
 )
-def test_but_only_over_http(tmp_path: Path, url: str) -> None:
+def test_a_url_given_by_the_user_must_be_http(tmp_path: Path, url: str) -> None:
     with pytest.raises(DownloadError, match="must start with https://, got"):
         download("metu", tmp_path, url)
 
 
-def test_an_unknown_data_set(tmp_path: Path) -> None:
+def test_an_unknown_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match=r"must be one of metu, sdnet, got 'METU'"):
         download("METU", tmp_path)
 
 
 @pytest.fixture
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Path]]:
-    """An https server, and the certificate that one must trust to speak with it."""
+    """An HTTPS server and its self-signed certificate."""
     if shutil.which("openssl") is None:
-        pytest.skip("no openssl to make a certificate with")
+        pytest.skip("needs openssl to create a certificate")
     pem = tmp_path_factory.mktemp("tls") / "site.pem"
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
     command += f" -addext subjectAltName=IP:127.0.0.1 -keyout {pem}.key -out {pem}"
@@ -344,17 +352,19 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Pat
         yield site, pem
 
 
-def test_https_never_turns_into_http(
+def test_a_redirect_from_https_to_http_is_refused(
     site: Site, secure: tuple[Site, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     safe, pem = secure
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     site.answers["/b"] = site.file(ARCHIVE)
     safe.answers["/a"] = redirect(site.url("/b"))
-    with pytest.raises(DownloadError, match=r"redirects elsewhere: .* must start with https://"):
+    with pytest.raises(
+        DownloadError, match=r"redirects to a forbidden address: .* must start with https://"
+    ):
         download("metu", tmp_path, f"https://{safe.address}/a")
-    assert len(safe.asked) == 1
-    assert site.asked == []
+    assert len(safe.requests) == 1
+    assert site.requests == []
 
 
 def test_an_unknown_certificate_is_refused(secure: tuple[Site, Path], tmp_path: Path) -> None:
@@ -362,7 +372,7 @@ def test_an_unknown_certificate_is_refused(secure: tuple[Site, Path], tmp_path: 
     safe.answers["/a"] = safe.file(ARCHIVE)
     with pytest.raises(DownloadError, match="CERTIFICATE_VERIFY_FAILED"):
         download("metu", tmp_path, f"https://{safe.address}/a")
-    assert safe.asked == []
+    assert safe.requests == []
 
 
 # --- several mirrors, several files ---
@@ -377,7 +387,7 @@ def test_the_next_mirror_is_tried(site: Site, tmp_path: Path) -> None:
     assert names(tmp_path) == ["metu-01234567.part", "toy.zip"]  # the first mirror's half is gone
 
 
-def test_every_mirror_s_reason_is_told(site: Site, tmp_path: Path) -> None:
+def test_the_error_has_the_reason_of_every_mirror(site: Site, tmp_path: Path) -> None:
     site.answers.update({"/a": status(403), "/b": page})
     message = failure(toy(site.url("/a"), site.url("/b"), site.url("/c")), tmp_path)
     positions = [message.index(reason) for reason in ("HTTP 403", "HTML page", "HTTP 404")]
@@ -388,7 +398,7 @@ PAIRS = {**IMAGES, "Positive/2.jpg": b"gap"}
 
 
 def in_two_files(site: Site, *second: str) -> DataSet:
-    """PAIRS in two zips, out of order and with clutter; `second`: what the other may be called."""
+    """PAIRS in two unsorted zips with system files; `second`: alternative names of the second."""
     train = {f"data/train/{name}": PAIRS[name] for name in ("Positive/1.jpg", "Negative/1.jpg")}
     rest = {f"val/{name}": PAIRS[name] for name in ("Positive/2.jpg", "Negative/2.jpg")}
     clutter = {"val/notes.txt": b"", "__MACOSX/val/Negative/._2.jpg": b""}
@@ -412,20 +422,20 @@ def test_a_mirror_of_several_files_becomes_one_zip(site: Site, tmp_path: Path) -
     assert names(tmp_path) == ["toy.zip"]
 
 
-def test_a_file_may_have_another_name(site: Site, tmp_path: Path) -> None:
+def test_alternative_file_names_are_tried_after_404(site: Site, tmp_path: Path) -> None:
     dataset = in_two_files(site, "/validation.zip", "/valid.zip", "/val.zip")
     assert contents(fetch(dataset, tmp_path, LOCAL)) == PAIRS
-    asked = [asked.path for asked in site.asked]
+    asked = [request.path for request in site.requests]
     assert asked == ["/train.zip", "/validation.zip", "/valid.zip", "/val.zip"]
 
 
-def test_only_a_missing_file_is_looked_for_under_another_name(site: Site, tmp_path: Path) -> None:
+def test_alternative_file_names_are_tried_after_404_only(site: Site, tmp_path: Path) -> None:
     dataset = in_two_files(site, "/validation.zip", "/val.zip")
     site.answers["/validation.zip"] = status(403)
     assert "HTTP 403" in failure(dataset, tmp_path)
 
 
-def test_equal_names_in_two_files_stay_apart(site: Site, tmp_path: Path) -> None:
+def test_clashing_names_in_two_files_keep_their_paths(site: Site, tmp_path: Path) -> None:
     dataset = in_two_files(site)
     site.answers["/val.zip"] = site.file(zipped({"Negative/1.jpg": b"a", "Positive/1.jpg": b"b"}))
     found = contents(fetch(dataset, tmp_path, LOCAL))
@@ -434,7 +444,7 @@ def test_equal_names_in_two_files_stay_apart(site: Site, tmp_path: Path) -> None
     assert len(found) == 4
 
 
-def test_a_flipped_bit_in_one_of_several(site: Site, tmp_path: Path) -> None:
+def test_damage_in_one_of_several_files_is_refused(site: Site, tmp_path: Path) -> None:
     dataset = in_two_files(site)
     content = zipped({"Negative/2.jpg": b"two", "Positive/2.jpg": b"crack"})
     site.answers["/val.zip"] = site.file(content.replace(b"crack", b"creck"))
@@ -475,7 +485,7 @@ TOOLS = pytest.mark.parametrize(
 
 
 def only(tool: str | None, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a PATH with no other program than `tool`."""
+    """Set PATH to a folder that has `tool` and nothing else."""
     folder.mkdir()
     if tool is not None:
         (folder / tool).symlink_to(str(shutil.which(tool)))
@@ -486,7 +496,7 @@ def only(tool: str | None, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @TOOLS
-def test_a_rar_becomes_a_zip_and_the_same_as_from_another_mirror(
+def test_a_rar_and_a_zip_mirror_give_the_same_zip(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str
 ) -> None:
     dataset = in_two_files(site)
@@ -502,7 +512,7 @@ def test_a_rar_becomes_a_zip_and_the_same_as_from_another_mirror(
 
 
 @TOOLS
-def test_a_rar_saved_by_hand_becomes_a_zip(
+def test_a_rar_saved_by_hand_is_converted_to_a_zip(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str
 ) -> None:
     only(tool, tmp_path / "bin", monkeypatch)
@@ -510,11 +520,11 @@ def test_a_rar_saved_by_hand_becomes_a_zip(
     archive = fetch(toy(site.url("/a")), folder, LOCAL)
     assert contents(archive) == IMAGES
     assert names(folder) == ["toy.zip"]
-    assert site.asked == []
+    assert site.requests == []
 
 
 @TOOLS
-def test_nothing_leaves_the_temporary_folder(
+def test_a_rar_cannot_write_or_read_outside_the_temporary_folder(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str
 ) -> None:
     only(tool, tmp_path / "bin", monkeypatch)
@@ -540,7 +550,7 @@ def test_nothing_leaves_the_temporary_folder(
 
 
 @TOOLS
-def test_links_are_not_followed(
+def test_links_in_a_rar_are_not_followed(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str
 ) -> None:
     only(tool, tmp_path / "bin", monkeypatch)
@@ -551,7 +561,7 @@ def test_links_are_not_followed(
 
 
 @TOOLS
-def test_a_rar_that_cannot_be_unpacked(
+def test_a_rar_that_cannot_be_unpacked_is_reported(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str
 ) -> None:
     only(tool, tmp_path / "bin", monkeypatch)
@@ -559,10 +569,10 @@ def test_a_rar_that_cannot_be_unpacked(
     assert f"could not be unpacked ({tool}: " in failure(toy(site.url("/a")), tmp_path / "raw")
 
 
-def test_the_second_tool_is_tried_where_the_first_fails(
+def test_the_next_tool_is_tried_after_a_failure(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As Debian's 7z does, which lists a RAR and then has no decoder for it."""
+    """Debian's 7z, for example, lists a RAR but cannot decode it."""
     only(None, tmp_path / "bin", monkeypatch)
     for tool, script in {
         "bsdtar": "echo rubbish > $5/rubbish; echo Unsupported in $5 >&2; exit 2",
@@ -574,10 +584,10 @@ def test_the_second_tool_is_tried_where_the_first_fails(
     message = failure(toy(site.url("/a")), tmp_path / "raw")
     assert f"(bsdtar: Unsupported in {tmp_path}/raw/.toy-" in message
     assert "; 7z: no reason given)" in message
-    assert "Run again to go on from toy-" in message  # once another tool is installed
+    assert "Run again to resume toy-" in message  # once another tool is installed
 
 
-def test_no_tool_for_rar_is_noticed_before_the_download(
+def test_a_missing_rar_tool_is_reported_before_the_download(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     only(None, tmp_path / "bin", monkeypatch)

@@ -1,4 +1,4 @@
-"""Pictures drawn by matplotlib."""
+"""Figures drawn with matplotlib."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 from surface_crack.evaluation import figures
 
 
-def test_pictures_do_not_depend_on_the_users_matplotlib(
+def test_figures_do_not_depend_on_the_users_matplotlib_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     history = pd.DataFrame(
@@ -37,16 +37,16 @@ def test_pictures_do_not_depend_on_the_users_matplotlib(
     assert b"Software" not in first
 
 
-def test_a_gallery_without_photos_says_so(tmp_path: Path) -> None:
+def test_a_gallery_without_photos_shows_its_title(tmp_path: Path) -> None:
     figures.gallery([], [], "no mistakes", tmp_path / "x.png")
     assert (tmp_path / "x.png").stat().st_size > 1000
 
 
-def test_heat_is_red_and_the_rest_is_the_photo_in_grey() -> None:
+def test_heat_is_red_over_the_grey_photo() -> None:
     photo = np.random.default_rng(0).integers(0, 256, (4, 4, 3), np.uint8)
     heat = np.zeros((4, 4), np.float32)
-    heat[1, 2], heat[3, 0], heat[3, 1] = 2, 1, 5  # all of the scale, half of it, more than all
-    picture = figures.heated(photo, heat, 2)
+    heat[1, 2], heat[3, 0], heat[3, 1] = 2, 1, 5  # the scale, half of it, more than it
+    picture = figures.heat_overlay(photo, heat, 2)
     grey = np.rint(photo.mean(axis=2, keepdims=True)).repeat(3, axis=2)
     assert (picture[heat == 0] == grey[heat == 0]).all()
     assert (picture[1, 2] == figures.HOT).all()
@@ -54,8 +54,8 @@ def test_heat_is_red_and_the_rest_is_the_photo_in_grey() -> None:
     assert picture[3, 0] == pytest.approx((grey[3, 0] + figures.HOT) / 2, abs=1)
 
 
-def test_a_cold_heat_map_divides_by_nothing(tmp_path: Path) -> None:
+def test_an_all_zero_heat_map_does_not_divide_by_zero(tmp_path: Path) -> None:
     photos = np.zeros((1, 8, 8, 3), np.uint8)
-    cold = np.zeros((1, 8, 8), np.float32)
-    figures.heat_gallery(photos, cold, ["cold"], "no heat", tmp_path / "x.png")
+    zeros = np.zeros((1, 8, 8), np.float32)
+    figures.heat_gallery(photos, zeros, ["zeros"], "no heat", tmp_path / "x.png")
     assert (tmp_path / "x.png").stat().st_size > 1000

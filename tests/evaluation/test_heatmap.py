@@ -1,4 +1,4 @@
-"""Heat maps: warm where the crack is, as warm as the logit is high, and looking changes nothing."""
+"""Heat maps: located at the crack, summing to the logit, and without side effects."""
 
 import numpy as np
 import pytest
@@ -15,10 +15,10 @@ CELLS = {"cracknet": 4, "notebook": 8}  # pixels per cell of the network's map
 
 
 def darkness_meter(name: str) -> Model:
-    """A network whose logit adds up how much darker than GREY the pixels are.
+    """A network whose logit is the sum of how much darker than GREY the pixels are.
 
-    Without biases it is linear in whatever a layer passes on, so that the parts of the logit are
-    known: activation times gradient, and nothing else.
+    Without biases it is linear in the output of every layer, so the contributions to the logit are
+    known: activation times gradient.
     """
     model = build_model(name, [GREY] * 3, [20.0] * 3, dropout=0.5, width=16, normalise="dataset")
     layers = [x for x in model.modules() if isinstance(x, nn.Conv2d | nn.Linear)]
@@ -33,7 +33,7 @@ def darkness_meter(name: str) -> Model:
 def wall_with_line(
     side: int, top: float, left: float, height: float, width: float
 ) -> NDArray[np.uint8]:
-    """uint8 (side, side, 3), grey but for a dark bar; the numbers are shares of the side."""
+    """uint8 (side, side, 3), grey with a dark bar; the numbers are fractions of the side."""
     wall = np.full((side, side, 3), GREY, np.uint8)
     row, column = round(top * side), round(left * side)
     wall[row : row + round(height * side), column : column + round(width * side)] = 30
@@ -65,7 +65,7 @@ def test_heat_is_where_the_line_is(
 
 
 @pytest.mark.parametrize("name", SIDES)
-def test_heat_adds_up_to_the_logit(name: str) -> None:
+def test_heat_sums_to_the_logit(name: str) -> None:
     """Every cell becomes a square of pixels, and nothing of the line reaches the rim."""
     model = darkness_meter(name)
     photo = wall_with_line(SIDES[name], 1 / 4, 1 / 2, 1 / 4, 1 / 8)
@@ -74,7 +74,7 @@ def test_heat_adds_up_to_the_logit(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SIDES)
-def test_what_speaks_against_a_crack_stays_cold(name: str) -> None:
+def test_evidence_against_a_crack_has_no_heat(name: str) -> None:
     model = darkness_meter(name)
     with torch.no_grad():
         last = [x for x in model.modules() if isinstance(x, nn.Linear)][-1]
@@ -85,13 +85,13 @@ def test_what_speaks_against_a_crack_stays_cold(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SIDES)
-def test_looking_changes_nothing(name: str) -> None:
+def test_heat_maps_leave_the_model_unchanged(name: str) -> None:
     model, side = darkness_meter(name), SIDES[name]
     photos = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), np.uint8)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     scored = logit(model, photos[0])
     first = heat_maps(model, photos)
-    model.train()  # dropout and the statistics of batches would show
+    model.train()  # dropout or batch statistics would change the result
     assert np.array_equal(heat_maps(model, photos), first)
     assert first.dtype == np.float32
     assert first.shape == (2, side, side)
@@ -103,7 +103,7 @@ def test_looking_changes_nothing(name: str) -> None:
     assert all(weights.grad is not None for weights in model.parameters()), "training is cut off"
 
 
-def test_many_photos_are_looked_at_in_batches() -> None:
+def test_batching_does_not_change_the_result() -> None:
     torch.manual_seed(0)
     model = build_model(
         "cracknet", [GREY] * 3, [20.0] * 3, dropout=0.0, width=16, normalise="dataset"

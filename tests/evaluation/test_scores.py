@@ -1,4 +1,4 @@
-"""Scores against answers worked out by hand."""
+"""Scores against values computed by hand."""
 
 import json
 from random import Random
@@ -15,7 +15,7 @@ from surface_crack.evaluation.calibration_error import expected_calibration_erro
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
 PROBABILITY = np.array([0.1, 0.2, 0.6, 0.3, 0.9, 0.8, 0.7, 0.4])
-AT_HALF = np.array([0, 0, 1, 0, 1, 1, 1, 0])  # one false alarm (0.6), one missed crack (0.4)
+AT_HALF = np.array([0, 0, 1, 0, 1, 1, 1, 0])  # one false positive (0.6), one false negative (0.4)
 
 
 def test_summary_by_hand() -> None:
@@ -28,7 +28,7 @@ def test_summary_by_hand() -> None:
     assert set(numbers) >= {"negative", "positive", "macro", "weighted", "average_precision"}
 
 
-def test_the_threshold_decides_and_half_stands_beside_it() -> None:
+def test_scores_at_the_threshold_and_at_0_5() -> None:
     numbers = scores.summary(LABELS, PROBABILITY, (PROBABILITY >= 0.4).astype(np.int64))
     assert numbers["positive"]["recall"] == numbers["recall"] == 1.0
     assert (numbers["mistakes"], numbers["accuracy"], numbers["precision"]) == (1, 0.875, 0.8)
@@ -38,26 +38,26 @@ def test_the_threshold_decides_and_half_stands_beside_it() -> None:
     assert numbers["at_half"] == half
 
 
-def test_half_itself_is_a_crack() -> None:
+def test_a_probability_equal_to_the_threshold_is_positive() -> None:
     labels, probability = np.array([0, 1]), np.array([0.1, 0.5])
     half = scores.summary(labels, probability, np.array([0, 0]))["at_half"]
     assert half["recall"] == 1.0
 
 
-def test_a_model_that_never_says_crack_is_told_without_a_warning() -> None:
+def test_a_model_without_positive_predictions_gives_zeros_and_no_warning() -> None:
     numbers = scores.summary(LABELS, PROBABILITY, np.zeros(8, np.int64))
     assert numbers["positive"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 4}
     assert (numbers["precision"], numbers["recall"], numbers["f1"]) == (0.0, 0.0, 0.0)
 
 
-def test_probability_scores_are_scikit_learns() -> None:
-    probability = np.append(PROBABILITY[:-2], [1.0, 0.0])  # one right and one wrong for certain
+def test_probability_scores_equal_those_of_scikit_learn() -> None:
+    probability = np.append(PROBABILITY[:-2], [1.0, 0.0])  # P of 1: right; P of 0: wrong
     numbers = scores.probability_scores(LABELS, probability)
     assert numbers["brier"] == pytest.approx(brier_score_loss(LABELS, probability), abs=1e-6)
     assert numbers["loss"] == pytest.approx(log_loss(LABELS, probability), abs=1e-6)
 
 
-def test_calibration_error_by_hand() -> None:
+def test_ece_by_hand() -> None:
     """Two bins: 0.1 and 0.3 hold one crack (0.2 against 0.5), 0.5 and 1 hold two (0.75, 1)."""
     labels, probability = np.array([0, 1, 1, 1]), np.array([0.1, 0.3, 0.5, 1.0])
     error = expected_calibration_error(labels, probability, bins=2)
@@ -72,7 +72,7 @@ def test_calibration_error_by_hand() -> None:
     assert table["photos"].tolist() == [1, 1, 1, 1]
 
 
-def test_a_calibrated_model_has_little_calibration_error() -> None:
+def test_a_calibrated_model_has_a_low_ece() -> None:
     draw = np.random.default_rng(0)
     probability = draw.random(200_000)
     labels = (draw.random(200_000) < probability).astype(np.int64)
@@ -91,13 +91,13 @@ def test_confusion_counts() -> None:
     ]
 
 
-def test_a_class_that_nobody_predicts_has_its_cells() -> None:
+def test_the_confusion_matrix_has_cells_for_a_class_never_predicted() -> None:
     table = scores.confusion_table(LABELS, np.zeros(8, np.int64))
     assert table["count"].tolist() == [4, 0, 4, 0]
 
 
 @pytest.mark.parametrize("count", [8, 5000])
-def test_curves_are_short_finite_and_keep_their_ends(count: int) -> None:
+def test_curves_are_thinned_finite_and_keep_both_ends(count: int) -> None:
     draw = np.random.default_rng(0)
     labels = np.arange(count) % 2
     probability = np.clip(labels * 0.3 + draw.random(count) * 0.7, 0, 1)
@@ -112,7 +112,7 @@ def test_curves_are_short_finite_and_keep_their_ends(count: int) -> None:
     assert area == pytest.approx(roc_auc_score(labels, probability), abs=0.002)
 
 
-def test_the_report_is_scikit_learns() -> None:
+def test_the_report_equals_that_of_scikit_learn() -> None:
     text = scores.report_text(LABELS, AT_HALF)
     assert "precision    recall  f1-score   support" in text
     assert "positive     0.7500    0.7500    0.7500         4" in text
@@ -133,7 +133,7 @@ def scored(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.float64], NDA
 
 @settings(max_examples=20)
 @given(st.composite(scored)(), st.randoms(use_true_random=False))
-def test_what_holds_for_any_scores(
+def test_invariants_of_all_scores(
     data: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]], random: Random
 ) -> None:
     labels, probability, decided = data

@@ -1,4 +1,4 @@
-"""report.html in a real browser without a network: photos flip, tables sort, nothing is wide."""
+"""report.html in a real browser without a network: layout, flipping, sorting, filters, notes."""
 
 import csv
 import html
@@ -15,10 +15,10 @@ from surface_crack.inspection import page as module
 from surface_crack.inspection.folder import Record
 from surface_crack.inspection.inputs import Item
 from surface_crack.inspection.model_facts import Facts
-from surface_crack.inspection.overlay import draw
+from surface_crack.inspection.overlay import draw_pictures
 from surface_crack.inspection.page import page
 from surface_crack.inspection.photo import Inspection, Settings
-from surface_crack.inspection.records import failed, inspected, write_record
+from surface_crack.inspection.records import photo_record, unreadable_record, write_record
 from surface_crack.inspection.regions import Cells, find_regions
 from surface_crack.photos.listing import Photo
 from tests.support import browser
@@ -30,17 +30,17 @@ LONG = "a-name-without-any-place-to-break-it-" * 6 + ".jpg"
 FACTS = Facts(
     [("threshold", "0.5 <b>")],
     ["It does not measure cracks."],
-    ["Model: <b>. It learnt from metu."],
+    ["Model: <b>, trained on metu."],
     ["Drawings <i>only</i>."],
 )
 SETTINGS = Settings(0.5, None, 0.4)
 
 
 def record(out: Path, name: str, peak: float, verdict: str, *flags: str) -> Record:
-    """A photo of that peak probability, its pictures and its record written to `out`."""
+    """Write pictures and record of a photo with this peak probability to `out`."""
     item = Item(name, Photo("", name, 0, out), "")
     if verdict == "unreadable":
-        made = failed(item, "", "damaged: <broken>")
+        made = unreadable_record(item, "", "damaged: <broken>")
         write_record(out, made, None)
         return made
     probability = np.zeros((30, 40), np.float32)
@@ -49,8 +49,8 @@ def record(out: Path, name: str, peak: float, verdict: str, *flags: str) -> Reco
     regions = find_regions(grid, 0.5)
     share = float((probability >= 0.5).mean())
     found = Inspection(2000, 1500, grid, regions, share, peak, list(flags), verdict, None, [64.0])
-    pictures = draw(found, Image.new("RGB", (1000, 750), (140, 140, 140)), SETTINGS)
-    made = inspected(item, "", found, pictures)
+    pictures = draw_pictures(found, Image.new("RGB", (1000, 750), (140, 140, 140)), SETTINGS)
+    made = photo_record(item, "", found, pictures)
     write_record(out, made, pictures)
     return made
 
@@ -112,7 +112,7 @@ answer.textContent = JSON.stringify(found);
 
 @pytest.fixture(scope="module")
 def answers(report: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What SCRIPT finds in the page, which lies alone: without the folders beside it."""
+    """Results of SCRIPT in the page alone, without the folders beside it."""
     alone = tmp_path_factory.mktemp("alone") / "report.html"
     added = f"<script>{{{SCRIPT}}}</script></body>"
     text = report.read_text(encoding="utf-8").replace("</body>", added)
@@ -125,20 +125,20 @@ def answers(report: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return found
 
 
-def test_the_page_needs_nothing_else(report: Path, answers: dict[str, Any]) -> None:
+def test_the_page_needs_no_other_file(report: Path, answers: dict[str, Any]) -> None:
     text = report.read_text(encoding="utf-8")
     assert re.findall(r"(?:src|href)=\"(?!data:image/jpeg|#|overlays/)([^\"]*)\"", text) == []
     assert answers["unloaded"] == 0
 
 
-def test_names_are_text_and_never_html(answers: dict[str, Any]) -> None:
-    assert answers["title"] == "Photos inspected for cracks"
-    assert answers["scripts"] == 2  # the page's, and the one that asks
+def test_names_are_escaped(answers: dict[str, Any]) -> None:
+    assert answers["title"] == "Crack inspection report"
+    assert answers["scripts"] == 2  # the page's own and SCRIPT
     assert answers["names"][:4] == [EVIL, "a-crack.jpg", LONG, "night.jpg"]
     assert answers["handlers"] == 0
 
 
-def test_photos_are_sorted_by_what_a_person_must_see(answers: dict[str, Any]) -> None:
+def test_photos_are_sorted_worst_first(answers: dict[str, Any]) -> None:
     assert answers["verdicts"] == [
         *("crack", "crack", "unsure", "cannot tell", "unreadable", "clean")
     ]
@@ -164,14 +164,14 @@ def test_the_table_sorts_by_every_column(answers: dict[str, Any]) -> None:
     assert answers["spoken"] == "Sorted by remarks, highest first."
 
 
-def test_a_screen_reader_finds_names_and_order(answers: dict[str, Any]) -> None:
+def test_controls_are_accessible(answers: dict[str, Any]) -> None:
     wrong = {name: answers[name] for name in ("nameless", "submits", "jumps", "labels")}
     assert wrong == {"nameless": 0, "submits": 0, "jumps": 0, "labels": 0}
     assert answers["titles"] == 1
 
 
-def test_nothing_is_wider_than_the_window(report: Path) -> None:
-    """Chromium has no window narrower than 500 pixels, but frames of any width."""
+def test_the_page_fits_narrow_windows(report: Path) -> None:
+    """In frames, because Chromium's windows are at least 500 pixels wide."""
     inner = report.with_name("inner.html")
     tell = """<script>const e = document.documentElement;
         parent.postMessage([innerWidth, e.scrollWidth - e.clientWidth], "*")</script></body>"""
@@ -191,11 +191,9 @@ def test_nothing_is_wider_than_the_window(report: Path) -> None:
     assert '<pre id="answer">[[320,0],[375,0],[1280,0]]</pre>' in dom
 
 
-def test_only_the_first_photos_are_inside_the_page(
-    report: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "EMBEDDED", 1)
-    monkeypatch.setattr(module, "CARDS", 3)
+def test_only_the_first_photos_are_embedded(report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_EMBEDDED", 1)
+    monkeypatch.setattr(module, "MAX_CARDS", 3)
     out = report.parent
     records = [json.loads(path.read_text()) for path in sorted((out / "results").glob("*.json"))]
     text = page(out, records, FACTS, SETTINGS, "2026-12-01")
@@ -205,7 +203,7 @@ def test_only_the_first_photos_are_inside_the_page(
     sources = re.findall('<img [^>]* src="((?:overlays|originals)/[^"]*jpg)"', text)
     assert len(sources) == 4
     assert all((out / source).exists() for source in sources)
-    assert "3 photos are shown; all 6 are in the table below." in text
+    assert "3 photos are shown here; all 6 are in the table below." in text
 
 
 REVIEW = """
@@ -241,7 +239,7 @@ if (!sessionStorage.getItem("again")) {
 """
 
 
-def test_a_reviewers_notes_survive_a_reload_and_come_out_as_a_table(report: Path) -> None:
+def test_notes_survive_a_reload_and_are_exported_as_csv(report: Path) -> None:
     page_ = report.with_name("review.html")
     added = f"<script>{{{REVIEW}}}</script></body>"
     text = report.read_text(encoding="utf-8").replace("</body>", added)
@@ -264,11 +262,11 @@ def test_a_reviewers_notes_survive_a_reload_and_come_out_as_a_table(report: Path
     assert len(rows) == 6
 
 
-def test_what_must_be_known_stands_above_the_first_photo(report: Path) -> None:
+def test_facts_about_the_model_are_above_the_first_photo(report: Path) -> None:
     text = report.read_text(encoding="utf-8")
     above = text.split('<article class="photo"')[0]
     assert "Inspected on 2026-12-01." in above
-    assert "Model: &lt;b&gt;. It learnt from metu." in above
+    assert "Model: &lt;b&gt;, trained on metu." in above
     assert '<p class="warning">Drawings &lt;i&gt;only&lt;/i&gt;.</p>' in above
     first = re.findall('<article class="photo" id="([^"]+)"', text)[0]
     assert f'<a href="#{first}"><b>2</b> <span class="verdict crack">' in above

@@ -1,4 +1,4 @@
-"""Photos that must not be called clean, and those that must not be held back."""
+"""The quality check: unfit photos are flagged, good ones are not."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 from sklearn.datasets import load_sample_image
 
 from surface_crack.inspection.photo import Settings, inspect_photo
-from surface_crack.inspection.quality import flags, survey
+from surface_crack.inspection.quality import flags, measure_patches
 from surface_crack.project import paths
 from surface_crack.sample.photo import draw
 from surface_crack.scoring.scorer import Scorer, load_scorer
@@ -33,7 +33,7 @@ def photos() -> list[Image.Image]:
     return [Image.fromarray(draw(0, number)[0]) for number in range(30)]
 
 
-def test_photos_as_in_training_have_no_flags(photos: list[Image.Image]) -> None:
+def test_training_like_photos_have_no_flags(photos: list[Image.Image]) -> None:
     assert [flags(seen(photo), 64, MEAN, STD) for photo in photos] == [[]] * len(photos)
 
 
@@ -52,21 +52,23 @@ def test_each_flag_has_its_cause(photos: list[Image.Image]) -> None:
         assert "unlike" in flags(seen(Image.fromarray(red.astype(np.uint8))), 64, MEAN, STD)
 
 
-def test_what_decoding_found_faint_is_flagged_and_not_clean() -> None:
-    """Noise of 12 bits in 16, of which no patch is a crack to this scorer."""
+def test_faint_photos_are_flagged_and_not_clean() -> None:
+    """12-bit noise in 16 bits, in which this scorer finds no crack."""
     pixels = np.random.default_rng(0).integers(1900, 2900, (400, 500), np.uint16)
     scorer = Scorer(**{**vars(SCORER), "run": quiet})
     for chunks, verdict in (([], "cannot tell"), ([(b"sBIT", b"\x0c")], "clean")):
         found, _ = inspect_photo(scorer, png(pixels, *chunks), Settings(0.5))
         assert found.verdict == verdict
         assert ("faint" in found.flags) == (verdict == "cannot tell")
-    pixels[180:220, 100:400] = 0  # what SCORER takes for a crack
+    pixels[180:220, 100:400] = 0  # a crack for SCORER
     for chunks, verdict in (([], "cannot tell"), ([(b"sBIT", b"\x0c")], "crack")):
         assert inspect_photo(SCORER, png(pixels, *chunks), Settings(0.5))[0].verdict == verdict
 
 
-def test_contrast_that_no_training_photo_had_is_unlike() -> None:
-    board = np.indices((64, 64)).sum(axis=0) // 8 % 2 * 250 + np.arange(64) % 5  # not drawn
+def test_unusual_contrast_is_unlike() -> None:
+    board = (
+        np.indices((64, 64)).sum(axis=0) // 8 % 2 * 250 + np.arange(64) % 5
+    )  # the variation keeps it from counting as a drawing
     pixels = np.repeat(board[..., None], 3, axis=2).astype(np.uint8)
     assert flags(pixels, 64, (128, 128, 128), (50, 50, 50)) == ["unlike"]
     assert flags(pixels, 64, (128, 128, 128), (60, 60, 60)) == []
@@ -75,21 +77,21 @@ def test_contrast_that_no_training_photo_had_is_unlike() -> None:
 def test_one_sharp_edge_does_not_make_a_photo_sharp() -> None:
     grey = np.full((256, 256, 3), 100, np.uint8)
     grey[:, 128:] = 200
-    assert np.median(survey(grey, 64).detail) == 0
+    assert np.median(measure_patches(grey, 64).detail) == 0
     noise = np.random.default_rng(0).normal(100, 5, (256, 256, 1)).round().astype(np.uint8)
-    found = survey(noise.repeat(3, axis=2), 64).detail
-    assert np.median(found) == pytest.approx(5 * 20**0.5, rel=0.05)  # 4 * 4 + 4 of the variance
+    found = measure_patches(noise.repeat(3, axis=2), 64).detail
+    assert np.median(found) == pytest.approx(5 * 20**0.5, rel=0.05)  # variance times 4 * 4 + 4
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 300), (300, 1)])
-def test_the_smallest_photos_have_an_answer(shape: tuple[int, int]) -> None:
+def test_tiny_photos_are_flagged_small(shape: tuple[int, int]) -> None:
     assert "small" in flags(np.full((*shape, 3), 150, np.uint8), 64, MEAN, STD)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "most"), [("metu", 0.01), ("sdnet", 0.03)])
-def test_real_photos_are_hardly_ever_flagged(real_data: Path, name: str, most: float) -> None:
-    """Against METU's own statistics: SDNET2018 stands for photos from elsewhere."""
+def test_few_real_photos_are_flagged(real_data: Path, name: str, most: float) -> None:
+    """With METU's statistics, so SDNET2018 stands for photos of other sites."""
     mean, std = (176.6, 171.6, 163.1), (33.0, 32.0, 31.7)
     flagged = blurred = 0
     with ZipFile(real_data / f"{name}.zip") as archive:
@@ -101,7 +103,7 @@ def test_real_photos_are_hardly_ever_flagged(real_data: Path, name: str, most: f
             soft = photo.filter(ImageFilter.GaussianBlur(10))
             blurred += "blurred" in flags(seen(soft), 64, mean, std)
     assert flagged <= most * 600
-    assert blurred >= 0.5 * 600  # the rest: cracks and joints so strong that they are still seen
+    assert blurred >= 0.5 * 600  # the others have cracks and joints strong enough to remain visible
 
 
 def lawn() -> Image.Image:
@@ -121,7 +123,7 @@ def web_page() -> Image.Image:
 
 
 def face() -> Image.Image:
-    """Of Grace Hopper, a public-domain photo that comes with matplotlib."""
+    """Grace Hopper, a public-domain photo that comes with matplotlib."""
     with Image.open(Path(get_data_path()) / "sample_data/grace_hopper.jpg") as photo:
         return photo.convert("RGB")
 
@@ -136,7 +138,7 @@ def flower() -> Image.Image:
 
 @pytest.mark.parametrize("picture", [lawn, web_page, face, temple, flower])
 @pytest.mark.parametrize("model", ["default", "general"])
-def test_what_is_no_surface_is_unlike_and_never_called(
+def test_photos_of_other_things_are_unlike_and_get_no_verdict(
     picture: Callable[[], Image.Image], model: str
 ) -> None:
     scorer = load_scorer(paths.GENERAL) if model == "general" else SCORER
@@ -146,12 +148,12 @@ def test_what_is_no_surface_is_unlike_and_never_called(
 
 
 def certain(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A crack in every patch."""
+    """Stands for a network that reports a crack in every patch."""
     return np.ones((len(pixels), *((side - 64) // 8 + 1 for side in pixels.shape[1:3])), np.float32)
 
 
 @pytest.mark.parametrize("side", [64, 300, 1200])
-def test_of_a_black_photo_nothing_is_said(side: int) -> None:
+def test_a_black_photo_gets_no_verdict(side: int) -> None:
     scorer = Scorer(**{**vars(SCORER), "run": certain})
     noise = np.random.default_rng(0).integers(0, 20, (side, side, 3), np.uint8)
     found, _ = inspect_photo(scorer, png(noise), Settings(0.5))
@@ -159,8 +161,8 @@ def test_of_a_black_photo_nothing_is_said(side: int) -> None:
     assert found.verdict == "cannot tell"
 
 
-def test_a_clear_crack_in_a_part_that_is_fit_counts() -> None:
-    """The photo lies in the dark, but for one part of it."""
+def test_a_crack_in_a_usable_part_of_a_flagged_photo_counts() -> None:
+    """The photo is dark except for one part."""
     pixels = np.random.default_rng(0).integers(0, 20, (1024, 1024, 1), np.uint8).repeat(3, axis=2)
     scorer = Scorer(**{**vars(SCORER), "run": certain})
     found, _ = inspect_photo(scorer, png(pixels), Settings(0.5))

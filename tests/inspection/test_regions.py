@@ -1,4 +1,4 @@
-"""Cells and regions: against slow references, on planted cracks, and by their invariants."""
+"""Cells and regions, against slow references, planted cracks and invariants."""
 
 import math
 
@@ -9,12 +9,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from surface_crack.inspection.photo import Settings, smallest_crack
-from surface_crack.inspection.regions import Cells, cells, doubt, find_regions, labelled
+from surface_crack.inspection.regions import (
+    Cells,
+    cells,
+    find_regions,
+    label_components,
+    unsure_range,
+)
 from surface_crack.scoring.score_map import ScoreMap
 
 
 def score_map(height: int, width: int, patch: float, step: float, seed: int = 0) -> ScoreMap:
-    """Random scores of patches at each step, as many as it takes to cover the photo."""
+    """Random scores of patches at each step, enough to cover the photo."""
     counts = (max(1, math.ceil((side - patch) / step) + 1) for side in (height, width))
     tops, lefts = (step * np.arange(count, dtype=np.float64) for count in counts)
     drawn = np.random.default_rng(seed).random((len(tops), len(lefts)))
@@ -22,7 +28,7 @@ def score_map(height: int, width: int, patch: float, step: float, seed: int = 0)
 
 
 def perfect(crack: NDArray[np.bool_], patch: int, step: int) -> ScoreMap:
-    """What a network that makes no mistake says: 1 where any pixel of the patch is on the crack."""
+    """Scores of a perfect network: 1 if any pixel of the patch is on the crack."""
     height, width = crack.shape
     empty = score_map(height, width, patch, step)
     scores = [
@@ -53,7 +59,7 @@ def test_a_cell_is_the_mean_of_the_patches_that_cover_it(
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (0, 199), (149, 0), (149, 199), (75, 100), (0, 90)])
-def test_a_planted_spot_is_where_it_was_planted(corner: tuple[int, int]) -> None:
+def test_a_planted_spot_is_located(corner: tuple[int, int]) -> None:
     crack = np.zeros((150, 200), bool)
     crack[corner] = True
     found = cells(perfect(crack, 32, 4), *crack.shape)
@@ -64,7 +70,7 @@ def test_a_planted_spot_is_where_it_was_planted(corner: tuple[int, int]) -> None
     assert region.top <= corner[0] < region.bottom
     assert max(region.right - region.left, region.bottom - region.top) <= 32 + 4
     y, x = np.unravel_index(found.probability.argmax(), found.probability.shape)
-    assert found.ys[y] <= corner[0] < found.ys[y] + 32  # all cells at the rim share its patches
+    assert found.ys[y] <= corner[0] < found.ys[y] + 32  # all cells at the edge share its patches
     assert found.xs[x] <= corner[1] < found.xs[x] + 32
 
 
@@ -78,10 +84,10 @@ def test_a_crack_gives_a_band_as_wide_as_a_patch() -> None:
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.floats(0, 1), st.integers(0, 10_000))
-def test_labels_are_those_of_scipy(rows: int, columns: int, share: float, seed: int) -> None:
+def test_components_match_scipy(rows: int, columns: int, share: float, seed: int) -> None:
     ndimage = pytest.importorskip("scipy.ndimage")
     mask = np.random.default_rng(seed).random((rows, columns)) < share
-    labels, count = labelled(mask)
+    labels, count = label_components(mask)
     expected, number = ndimage.label(mask, np.ones((3, 3)))
     assert count == number
     np.testing.assert_array_equal(labels, expected)
@@ -97,7 +103,7 @@ PICTURE = """
 
 
 def drawn(text: str) -> Cells:
-    """Cells of 10 x 10 pixels; those of the last column are 5 pixels wide."""
+    """Cells of 10 x 10 pixels; the last column is 5 pixels wide."""
     values = np.array([line.split() for line in text.strip().splitlines()], np.float32)
     ys, xs = (10.0 * np.arange(side + 1) for side in values.shape)
     xs[-1] -= 5
@@ -108,9 +114,9 @@ def test_regions_have_boxes_areas_and_peaks() -> None:
     regions = find_regions(drawn(PICTURE), 0.5)
     assert [region[:7] for region in regions.found] == [
         (1, True, 0, 0, 30, 20, 300),  # corners touch
-        (2, True, 40, 40, 50, 50, 100),  # its faint neighbour at the edge does not count
-        (3, False, 0, 30, 10, 50, 200),  # reaches the threshold, but not by much
-        (4, False, 40, 20, 50, 30, 100),  # nearly reaches it
+        (2, True, 40, 40, 50, 50, 100),  # its neighbour below the threshold is not included
+        (3, False, 0, 30, 10, 50, 200),  # above the threshold, but within the unsure range
+        (4, False, 40, 20, 50, 30, 100),  # below the threshold, within the unsure range
     ]
     assert [round(region.peak, 4) for region in regions.found] == [0.9, 0.8, 0.6, 0.3]
     assert regions.found[0].mean == pytest.approx(0.8)
@@ -129,15 +135,15 @@ def test_half_cells_at_the_edge_have_half_the_area() -> None:
     assert regions.found[1][:7] == (2, True, 50, 40, 55, 50, 50)
 
 
-def test_nothing_and_everything() -> None:
+def test_no_region_and_one_over_the_whole_photo() -> None:
     assert find_regions(drawn(".1 .2 .1"), 0.5).found == []
     (region,) = find_regions(drawn(".9 .9"), 0.5).found
     assert region.area == 150
 
 
-def test_doubt_is_half_way_to_certainty() -> None:
-    assert doubt(0.5) == (0.25, 0.75)
-    low, high = doubt(0.1)
+def test_the_unsure_range_ends_half_way_to_0_and_1() -> None:
+    assert unsure_range(0.5) == (0.25, 0.75)
+    low, high = unsure_range(0.1)
     assert low == pytest.approx(0.05)
     assert high == pytest.approx(0.55)
 
@@ -157,7 +163,7 @@ def test_labels_and_regions_agree() -> None:
     ("patch_px", "widths"),
     [(None, (1.773, 3.547)), (128, (1, 2)), (32, (0.5, 1))],
 )
-def test_the_smallest_crack_is_a_pixel_of_the_models(
+def test_the_smallest_crack_is_one_model_pixel_wide(
     patch_px: float | None, widths: tuple[float, float]
 ) -> None:
     found = smallest_crack(64, Settings(0.5, patch_px), photo_side=227)

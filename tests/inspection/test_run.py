@@ -1,4 +1,4 @@
-"""`surface-crack inspect`: what it finds, names, skips, repeats and refuses."""
+"""`surface-crack inspect`: inputs, outputs, resumed runs and error messages."""
 
 import csv
 import errno
@@ -20,7 +20,7 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
-from surface_crack.cli import dispatch, parser
+from surface_crack.cli import parser
 from surface_crack.evaluation.calibration import read_decision
 from surface_crack.inspection import run
 from surface_crack.inspection.folder import picture_paths, record_path
@@ -28,7 +28,7 @@ from surface_crack.inspection.gps import position
 from surface_crack.inspection.inputs import Item, list_inputs
 from surface_crack.inspection.model_facts import score_rows
 from surface_crack.inspection.photo import Settings, inspect_photo, patch_sides
-from surface_crack.inspection.records import remove_others
+from surface_crack.inspection.records import remove_other_records
 from surface_crack.network.model_file import load_model
 from surface_crack.photos.decode import NotAPhoto
 from surface_crack.project.errors import DataError
@@ -39,7 +39,7 @@ from tests.support.makers import encoded, jpeg, picture, write_folder, write_zip
 from tests.support.networks import random_cracknet, save_network
 from tests.support.project import Project
 
-PHOTOS = 500  # of the test that is killed
+PHOTOS = 500  # in the test of a killed run
 MODEL = "crack.safetensors"
 COMMAND = (sys.executable, "-c", "from surface_crack.cli import main; main()", "inspect")
 
@@ -50,7 +50,7 @@ def model(finished: Project) -> Path:
 
 
 def command(folder: Path, *arguments: str) -> tuple[int, str]:
-    """(exit code, standard error) of the command, run in `folder`."""
+    """Run the command in `folder`; return (exit code, standard error)."""
     done = subprocess.run((*COMMAND, *arguments), cwd=folder, capture_output=True, text=True)
     assert done.stdout == ""
     assert "Traceback" not in done.stderr, done.stderr
@@ -58,9 +58,10 @@ def command(folder: Path, *arguments: str) -> tuple[int, str]:
 
 
 def inspect(*arguments: str) -> str:
-    """The same without a new process, in the current folder: the error's text, or nothing."""
+    """Run the command in this process and folder; return the error's text, or ''."""
     try:
-        dispatch(parser().parse_args(["inspect", *arguments]))
+        parsed = parser().parse_args(["inspect", *arguments])
+        parsed.run(parsed)
     except DataError as error:
         return str(error)
     return ""
@@ -71,7 +72,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
     yield
-    torch.set_num_threads(threads)  # the command takes one, for the whole process
+    torch.set_num_threads(threads)  # the command sets one thread for the whole process
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -80,7 +81,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def content(out: Path) -> dict[str, bytes]:
-    """All that must be the same again."""
+    """All files of a report that must not vary between runs."""
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in sorted(out.rglob("*"))
@@ -95,8 +96,8 @@ def located(number: int) -> bytes:
     return encoded(picture(number, 80), exif=exif)
 
 
-def trouble(folder: Path) -> Path:
-    """A folder and a zip with all that may be wrong about photos."""
+def difficult_folder(folder: Path) -> Path:
+    """Write a folder and a zip with damaged, misplaced and strangely named photos."""
     site = folder / "site"
     files = {
         "a.jpg/inside.jpg": jpeg(1),  # a folder called a.jpg
@@ -117,8 +118,8 @@ def trouble(folder: Path) -> Path:
     return site
 
 
-def test_a_folder_full_of_trouble(model: Path, tmp_path: Path) -> None:
-    trouble(tmp_path)
+def test_difficult_files_are_inspected_or_reported(model: Path, tmp_path: Path) -> None:
+    difficult_folder(tmp_path)
     code, errors = command(tmp_path, "site", "--out", "out", "--model", str(model))
     assert code == 1
     assert "error: 4 of 11 photos could not be read, see out/photos.csv; the first is" in errors
@@ -136,7 +137,7 @@ def test_a_folder_full_of_trouble(model: Path, tmp_path: Path) -> None:
     }
     assert reasons["site/empty.png"] == "empty file"
     for name in ("../out.jpg", "/top.jpg"):
-        assert reasons[f"site/more.zip/{name}"] == "a name that leads out of the archive"
+        assert reasons[f"site/more.zip/{name}"] == "its path escapes the archive"
     one = found["site/one.png"]
     assert (one["width"], one["height"], one["verdict"]) == ("1", "1", "cannot tell")
     assert "small" in one["flags"].split()
@@ -151,8 +152,8 @@ def test_a_folder_full_of_trouble(model: Path, tmp_path: Path) -> None:
     assert "<script>alert" not in text
 
 
-def test_the_same_bytes_in_any_order_with_any_jobs(model: Path, tmp_path: Path) -> None:
-    site = trouble(tmp_path)
+def test_bytes_depend_on_neither_order_nor_jobs(model: Path, tmp_path: Path) -> None:
+    site = difficult_folder(tmp_path)
     outs = []
     for number, (inputs, jobs) in enumerate(
         [(("site", "other/more.zip"), 1), (("other/more.zip", "site", "site/b.jpg"), 4)]
@@ -170,9 +171,9 @@ def test_the_same_bytes_in_any_order_with_any_jobs(model: Path, tmp_path: Path) 
     assert len(names) == len(set(names)) == 15
 
 
-def test_finished_photos_are_not_done_again(model: Path, tmp_path: Path) -> None:
+def test_finished_photos_are_not_processed_again(model: Path, tmp_path: Path) -> None:
     write_folder(tmp_path / "site", {f"{n}.jpg": jpeg(n, crack=n % 2 == 0) for n in range(6)})
-    out = tmp_path / "site/out"  # inside the input: its pictures are no photos
+    out = tmp_path / "site/out"  # inside the input: its pictures must not be inspected
 
     def done(*more: str) -> list[str]:
         assert inspect("site", "--out", "site/out", "--model", str(model), *more) == ""
@@ -198,10 +199,10 @@ def test_finished_photos_are_not_done_again(model: Path, tmp_path: Path) -> None
     assert left == {"0", "1", "2", "3", "4"}
 
 
-def test_a_damaged_zip_in_a_folder_stops_nothing(model: Path, tmp_path: Path) -> None:
+def test_a_damaged_zip_in_a_folder_does_not_stop_the_run(model: Path, tmp_path: Path) -> None:
     write_folder(tmp_path / "site", {"a.jpg": jpeg(1), "deck/bad.zip": b"PK"})
     error = inspect("site", "--out", "out", "--model", str(model))
-    reason = "not a zip that can be read (File is not a zip file)"
+    reason = "not a readable zip (File is not a zip file)"
     assert error == (
         "1 of 2 photos could not be read, see out/photos.csv; the first is 'site/deck/bad.zip' "
         f"({reason})"
@@ -210,20 +211,20 @@ def test_a_damaged_zip_in_a_folder_stops_nothing(model: Path, tmp_path: Path) ->
     assert found == {"site/a.jpg": "", "site/deck/bad.zip": reason}
 
 
-def test_a_result_that_another_run_removed_is_one_line(
+def test_a_result_removed_by_another_run_is_a_one_line_error(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_folder(tmp_path, {"a.jpg": jpeg(1), "b.jpg": jpeg(2)})
 
-    def of_both_runs(out: Path, items: list[Item]) -> None:
-        remove_others(out, items[1:])  # as the other run does, which has no a.jpg
+    def concurrent(out: Path, items: list[Item]) -> None:
+        remove_other_records(out, items[1:])  # as another run without a.jpg would
 
-    monkeypatch.setattr("surface_crack.inspection.run.remove_others", of_both_runs)
+    monkeypatch.setattr("surface_crack.inspection.run.remove_other_records", concurrent)
     error = inspect("a.jpg", "b.jpg", "--out", "out", "--model", str(model))
-    assert error.startswith("the result of 'a.jpg' is gone from out: another run writes there, or")
+    assert error.startswith("the result of 'a.jpg' is missing in out: another run writes there, or")
 
 
-def test_heic_is_done_again_once_it_can_be_read(
+def test_heic_is_processed_once_its_library_is_installed(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("pi_heif")
@@ -241,14 +242,14 @@ def test_heic_is_done_again_once_it_can_be_read(
     ("arguments", "message"),
     [
         (("nowhere", "--out", "out"), "nowhere does not exist: give photos, folders or zips"),
-        (("notes.txt", "--out", "out"), "notes.txt is no folder, and its name does not end"),
+        (("notes.txt", "--out", "out"), "notes.txt is not a folder, and its name does not end"),
         (("empty", "--out", "out"), "no photo found in empty"),
-        (("bad.zip", "--out", "out"), "bad.zip is not a zip that can be read"),
+        (("bad.zip", "--out", "out"), "bad.zip is not a readable zip"),
         (("a.jpg", "--out", "notes.txt"), "notes.txt is a file, or lies below one: give"),
         (("a.jpg", "--out", "out", "--model", "no.onnx"), "no.onnx is missing: run `make export`"),
     ],
 )
-def test_mistakes_are_one_line(
+def test_usage_errors_are_one_line(
     model: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     write_folder(tmp_path, {"notes.txt": b"", "bad.zip": b"PK", "a.jpg": jpeg(1)})
@@ -260,17 +261,17 @@ def test_mistakes_are_one_line(
     assert "\n" not in error
 
 
-def test_log_report_and_table_say_which_model_answers_and_why(tmp_path: Path) -> None:
+def test_log_report_and_geojson_name_the_model_and_why(tmp_path: Path) -> None:
     write_folder(tmp_path, {"a.jpg": jpeg(1)})
     code, log = command(tmp_path, "a.jpg", "--out", "out")
-    said = "the general model of this package (no model in models/ here)"
-    assert (code, f"model: {said}" in log) == (0, True)
-    assert said in (tmp_path / "out/report.html").read_text()
-    assert json.loads((tmp_path / "out/regions.geojson").read_text())["model"] == said
+    name = "the general model of this package (no model in models/ here)"
+    assert (code, f"model: {name}" in log) == (0, True)
+    assert name in (tmp_path / "out/report.html").read_text()
+    assert json.loads((tmp_path / "out/regions.geojson").read_text())["model"] == name
 
 
 class Darkest:
-    """Scores a patch by its darkest pixel: a network that is never wrong about a black crack."""
+    """A perfect detector of black cracks: scores a patch by its darkest pixel."""
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         height, width = pixels.shape[1:3]
@@ -300,27 +301,25 @@ def test_a_crack_is_found_at_every_edge(size: tuple[int, int], place: tuple[floa
     (region,) = found.regions.found
     assert region.left <= x + 3 <= region.right
     assert region.top <= y + 3 <= region.bottom
-    assert region.area <= 192 * 192  # cells at the rim have only patches that reach further in
+    assert region.area <= 192 * 192  # cells at the edge lie only in patches that extend inwards
 
 
 @pytest.mark.parametrize(
     ("size", "sides"),
     [
-        ((2600, 2000), [128]),  # 5.2 megapixels: a camera's own
+        ((2600, 2000), [128]),  # 5.2 megapixels: full size
         ((2500, 2000), [128, 64]),
         ((1250, 1000), [128, 64, 32]),
         ((100, 100), [128, 64, 32]),  # 16 would be enlarged fourfold
     ],
 )
-def test_a_small_photo_is_looked_at_on_finer_scales(
-    size: tuple[int, int], sides: list[float]
-) -> None:
+def test_small_photos_are_scored_at_finer_scales(size: tuple[int, int], sides: list[float]) -> None:
     assert patch_sides(SCORER, Settings(0.5), size[0] * size[1]) == sides
     assert patch_sides(SCORER, Settings(0.5, patch_px=99), size[0] * size[1]) == [99]
 
 
 class Fine:
-    """Sees a crack where more than `share` of a patch is bright."""
+    """Reports a crack if more than `share` of a patch is bright."""
 
     def __init__(self, share: float) -> None:
         self.share = share
@@ -341,8 +340,8 @@ class Fine:
     ("side", "verdict", "flags"),
     [(0.01, "crack", []), (0.3, "unsure", []), (0.7, "cannot tell", ["scales"]), (1, "clean", [])],
 )
-def test_what_one_scale_sees_is_not_clean(side: float, verdict: str, flags: list[str]) -> None:
-    """A bright square of 64 pixels, of which the scales see a quarter, one patch, and many."""
+def test_a_crack_at_one_scale_is_not_clean(side: float, verdict: str, flags: list[str]) -> None:
+    """A bright square of 64 pixels: a quarter of a patch, one patch, or several by scale."""
     pixels = np.random.default_rng(0).integers(120, 160, (512, 512, 1), np.uint8).repeat(3, axis=2)
     pixels[192:256, 192:256] = np.random.default_rng(1).integers(190, 230, (64, 64, 1))
     scorer = Scorer(**{**vars(SCORER), "run": Fine(side)})
@@ -351,11 +350,11 @@ def test_what_one_scale_sees_is_not_clean(side: float, verdict: str, flags: list
     assert found.patch_sides == [128, 64, 32]
 
 
-def test_a_patch_of_next_to_no_pixels_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("surface_crack.inspection.photo.MAX_WHOLE", 256 * 256)
+def test_too_small_patches_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("surface_crack.inspection.photo.MAX_PIXELS", 256 * 256)
     content = encoded(picture(1, 128), "PNG")
     assert inspect_photo(SCORER, content, Settings(0.5, patch_px=32))[0].width == 128
-    message = "128 x 128 pixels take a --patch-px of 32 or more, got 31.9"
+    message = "128 x 128 pixels needs a --patch-px of at least 32, got 31.9"
     with pytest.raises(NotAPhoto, match=message):
         inspect_photo(SCORER, content, Settings(0.5, patch_px=31.9))
 
@@ -367,10 +366,10 @@ def test_a_patch_of_next_to_no_pixels_is_refused(monkeypatch: pytest.MonkeyPatch
         ("dark", "cannot tell", ["dark"]),
         ("blurred", "cannot tell", ["blurred"]),
         ("small", "cannot tell", ["small"]),
-        ("blurred crack", "cannot tell", ["blurred"]),  # no part of it is fit to be judged
+        ("blurred crack", "cannot tell", ["blurred"]),  # no part of it passes the quality check
     ],
 )
-def test_a_bad_photo_is_never_clean(change: str, verdict: str, flags: list[str]) -> None:
+def test_an_unfit_photo_is_never_clean(change: str, verdict: str, flags: list[str]) -> None:
     pixels = np.random.default_rng(0).integers(120, 180, (400, 500, 3), np.uint8)
     if "dark" in change:
         pixels = np.random.default_rng(0).integers(60, 70, (400, 500, 3), np.uint8) - 22
@@ -392,7 +391,7 @@ def quiet(pixels: np.ndarray) -> np.ndarray:
 
 
 def test_one_patch_alone_is_unsure() -> None:
-    """The mean over all patches around is low, but it is not clean."""
+    """The mean over all patches there is low, but the photo is not clean."""
 
     def once(pixels: np.ndarray) -> np.ndarray:
         scores = quiet(pixels)
@@ -405,8 +404,8 @@ def test_one_patch_alone_is_unsure() -> None:
     assert (found.regions.found, found.verdict) == ([], "unsure")
 
 
-def test_regions_become_geojson(model: Path, tmp_path: Path) -> None:
-    """At a threshold of next to nothing, all of each photo is a region."""
+def test_regions_are_written_as_geojson(model: Path, tmp_path: Path) -> None:
+    """At a threshold near 0, each photo is one region."""
     write_folder(tmp_path, {"site/a.jpg": jpeg(1), "site/b.jpg": jpeg(2), "gps/c.jpg": located(3)})
     options = ("--model", str(model), "--threshold", "0.000001")
     assert inspect("site", "--out", "plain", *options) == ""
@@ -427,7 +426,7 @@ def test_regions_become_geojson(model: Path, tmp_path: Path) -> None:
     assert region["area_mm2"] == ""
 
 
-def test_broken_positions_are_none() -> None:
+def test_damaged_or_unusable_positions_are_none() -> None:
     assert position(located(1)) == (-12.26, -41.5)
     for tags in (
         {1: "N", 2: (91.0, 0.0, 0.0), 3: "E", 4: (1.0, 0.0, 0.0)},
@@ -472,27 +471,25 @@ def test_names_are_unique_and_keys_are_file_names(tmp_path: Path) -> None:
     assert all(key.isascii() and "/" not in key for key in keys)
 
 
-def test_all_endings_of_heic_are_photos(tmp_path: Path) -> None:
+def test_all_heic_extensions_are_photos(tmp_path: Path) -> None:
     names = ("1.heic", "2.HEIF", "3.hif")
     write_folder(tmp_path / "x", dict.fromkeys(names, b""))
     assert [item.photo.path for item in list_inputs([tmp_path / "x"], tmp_path)] == list(names)
 
 
-def test_photos_in_folders_named_as_ours_are_photos_but_for_what_inspect_drew(
-    model: Path, tmp_path: Path
-) -> None:
+def test_only_pictures_of_a_report_are_excluded_by_folder_name(model: Path, tmp_path: Path) -> None:
     own = {"p/1.jpg": jpeg(1), "p/originals/2.jpg": jpeg(2), "p/a/overlays/3.jpg": jpeg(3)}
     write_folder(tmp_path, own)
     options = ("--model", str(model), "--out")
     for out in ("p", "p/first", "p"):
         assert inspect("p", *options, out) == ""
         assert {row["name"] for row in rows(tmp_path / out / "photos.csv")} == set(own)
-    assert inspect("p/originals", *options, "p") == ""  # of which p is not a part
+    assert inspect("p/originals", *options, "p") == ""  # only the folder itself is listed
     assert [row["name"] for row in rows(tmp_path / "p/photos.csv")] == ["originals/2.jpg"]
 
 
-def test_what_a_killed_run_drew_is_no_photo(tmp_path: Path) -> None:
-    """It was killed before it wrote the record."""
+def test_pictures_of_a_killed_run_are_not_photos(tmp_path: Path) -> None:
+    """The run was killed before it wrote the record."""
     write_folder(tmp_path, {"p/1.jpg": b""})
     (item,) = list_inputs([tmp_path / "p"], tmp_path / "p")
     for path in picture_paths(tmp_path / "p", item.key):
@@ -500,7 +497,7 @@ def test_what_a_killed_run_drew_is_no_photo(tmp_path: Path) -> None:
     assert list_inputs([tmp_path / "p"], tmp_path / "p") == [item]
 
 
-def test_files_of_others_stay(model: Path, tmp_path: Path) -> None:
+def test_files_of_other_programs_are_kept(model: Path, tmp_path: Path) -> None:
     others = {
         "p/results/a.json": b'{"key": "b", "made_from": ""}',
         "p/results/b.json": b"[]",
@@ -514,17 +511,20 @@ def test_files_of_others_stay(model: Path, tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes() == content
 
 
-def test_a_table_of_others_is_not_replaced(model: Path, tmp_path: Path) -> None:
+def test_tables_of_other_programs_are_not_overwritten(model: Path, tmp_path: Path) -> None:
     write_folder(
         tmp_path, {"site/1.jpg": jpeg(1), "p/photos.csv": b"mine", "p/results/a.json": b"1"}
     )
     error = inspect("site", "--out", "p", "--model", str(model))
-    assert error == "p/photos.csv is there and of no earlier report: give another --out, or move it"
+    assert (
+        error == "p/photos.csv already exists and was not written by surface-crack: choose another "
+        "--out, or move it"
+    )
     assert (tmp_path / "p/photos.csv").read_bytes() == b"mine"
     assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["photos.csv", "results"]
 
 
-def test_a_result_that_is_no_object_is_made_again(model: Path, tmp_path: Path) -> None:
+def test_damaged_records_are_written_again(model: Path, tmp_path: Path) -> None:
     write_folder(tmp_path, {"site/1.jpg": jpeg(1)})
     options = ("site", "--out", "out", "--model", str(model))
     assert inspect(*options) == ""
@@ -532,13 +532,15 @@ def test_a_result_that_is_no_object_is_made_again(model: Path, tmp_path: Path) -
     first = result.read_bytes()
     for content in (b"[]", b"{}", first[:-9]):
         result.write_bytes(content)
-        for table in (tmp_path / "out").glob("*.*"):  # else they seem to be another program's
+        for table in (tmp_path / "out").glob(
+            "*.*"
+        ):  # without a record they would seem to be another program's
             table.unlink()
         assert inspect(*options) == ""
         assert result.read_bytes() == first
 
 
-def test_a_newer_program_or_library_does_photos_again(
+def test_a_changed_program_or_library_processes_photos_again(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_folder(tmp_path, {"site/1.jpg": jpeg(1)})
@@ -557,18 +559,18 @@ def test_a_newer_program_or_library_does_photos_again(
     assert (done(), done()) == (1, 0)
 
 
-def test_what_is_left_out_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_skipped_files_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     names = ("a.jpg", "b.jfif", "c.JPE", "d.CR2", "e", "Thumbs.db", ".hidden", "f/._g.jpg")
     write_folder(tmp_path / "site", dict.fromkeys(names, b""))
     write_folder(tmp_path / "site/out", {"results/i.json": b""})
     items = list_inputs([tmp_path / "site"], tmp_path / "site/out")
     assert [item.name for item in items] == ["site/a.jpg", "site/b.jfif", "site/c.JPE"]
     (record,) = caplog.records
-    assert record.getMessage() == "2 files left out, no photos by name: site/d.CR2, site/e"
+    assert record.getMessage() == "2 files skipped, not photos by their names: site/d.CR2, site/e"
 
 
-def test_a_photo_has_the_name_that_was_given(tmp_path: Path) -> None:
-    """As git-annex and DVC (cache.type symlink) keep files: links to objects under their hashes."""
+def test_photos_keep_the_given_names_behind_links(tmp_path: Path) -> None:
+    """git-annex and DVC (cache.type symlink) replace files by links to objects named by hash."""
     objects = write_folder(tmp_path / "site/.git/annex", {"1a": jpeg(1), "2b.jpg": jpeg(2)})
     for name, target in (("a.jpg", "1a"), ("again.jpg", "1a"), ("b.jpg", "2b.jpg")):
         (tmp_path / "site" / name).symlink_to(objects / target)
@@ -583,7 +585,7 @@ def test_a_photo_has_the_name_that_was_given(tmp_path: Path) -> None:
     assert [item.name for item in list_inputs(alone, tmp_path)] == ["a.jpg", "more.zip/c.jpg"]
 
 
-def test_a_way_back_through_a_link_is_that_of_the_system(tmp_path: Path) -> None:
+def test_dot_dot_after_a_link_leads_to_the_parent_of_its_target(tmp_path: Path) -> None:
     write_folder(tmp_path, {"far/away/x": b"", "far/a.jpg": b"", "b.jpg": b""})
     (tmp_path / "link").symlink_to(tmp_path / "far/away")
     (item,) = list_inputs([tmp_path / "link/../a.jpg"], tmp_path / "out")
@@ -592,26 +594,26 @@ def test_a_way_back_through_a_link_is_that_of_the_system(tmp_path: Path) -> None
         list_inputs([tmp_path / "link/../b.jpg"], tmp_path / "out")
 
 
-def test_a_report_behind_a_link_is_noticed(model: Path, tmp_path: Path) -> None:
+def test_a_report_behind_a_link_is_excluded(model: Path, tmp_path: Path) -> None:
     write_folder(tmp_path, {"disk/1.jpg": jpeg(1)})
     (tmp_path / "site").symlink_to("disk")
     options = ("--model", str(model), "--out")
-    for out in ("disk/report", "site/report"):  # one and the same
+    for out in ("disk/report", "site/report"):  # the same folder
         assert inspect("site", *options, out) == ""
         assert [row["name"] for row in rows(tmp_path / out / "photos.csv")] == ["site/1.jpg"]
     (item,) = list_inputs([tmp_path / "site"], tmp_path / "disk/report")
-    record_path(tmp_path / "disk/report", item.key).unlink()  # as if it had been killed
+    record_path(tmp_path / "disk/report", item.key).unlink()  # as after a killed run
     assert list_inputs([tmp_path / "site"], tmp_path / "disk/report") == [item]
 
 
-def test_a_link_to_itself_as_out_is_one_line(model: Path, tmp_path: Path) -> None:
+def test_out_as_a_link_to_itself_is_a_one_line_error(model: Path, tmp_path: Path) -> None:
     write_folder(tmp_path, {"a.jpg": jpeg(1)})
     (tmp_path / "loop").symlink_to("loop")
     code, errors = command(tmp_path, "a.jpg", "--model", str(model), "--out", "loop")
     assert (code, errors.splitlines()[-1].startswith("surface-crack: error: ")) == (1, True)
 
 
-def test_linked_folders_are_read_once_and_never_in_circles(
+def test_linked_folders_are_read_once_without_endless_loops(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -620,19 +622,19 @@ def test_linked_folders_are_read_once_and_never_in_circles(
     (tmp_path / "site/zz").symlink_to(tmp_path / "other/deep")
     (tmp_path / "other/deep/loop").symlink_to("..")
     (tmp_path / "site/root").symlink_to("/")
-    holds = "is a link to a folder that holds one that is read already"
+    problem = "is a link to a parent of a folder that has already been read"
     items = list_inputs([tmp_path / "site"], tmp_path / "out")
     assert [(item.name, item.problem) for item in items] == [
         ("site/a.jpg", ""),
         ("site/link/b.jpg", ""),
         ("site/link/deep/c.jpg", ""),
-        ("site/root/", holds),
+        ("site/root/", problem),
     ]
-    for name in ("link/deep/loop", "zz"):  # as `latest` beside what it leads to: nothing is lost
-        assert f"site/{name} is a link to a folder that is read already" in caplog.text
+    for name in ("link/deep/loop", "zz"):  # their photos are listed under another name
+        assert f"site/{name} is a link to a folder that has already been read" in caplog.text
 
 
-def test_no_name_begins_a_formula(model: Path, tmp_path: Path) -> None:
+def test_no_name_starts_a_spreadsheet_formula(model: Path, tmp_path: Path) -> None:
     write_folder(tmp_path / "site", {"=1+1.jpg": jpeg(1), "-b.jpg": jpeg(2)})
     photos = [str(path) for path in sorted((tmp_path / "site").iterdir())]
     options = ("--out", "out", "--threshold", "0.000001", "--model", str(model))
@@ -642,7 +644,7 @@ def test_no_name_begins_a_formula(model: Path, tmp_path: Path) -> None:
         assert found == {"./=1+1.jpg", "./-b.jpg"}
 
 
-def test_names_that_are_not_ascii_open_rightly_in_excel(model: Path, tmp_path: Path) -> None:
+def test_non_ascii_names_are_readable_in_excel(model: Path, tmp_path: Path) -> None:
     write_folder(tmp_path / "site", {"a.jpg": jpeg(1)})
     options = ("site", "--out", "out", "--model", str(model))
     tables = [tmp_path / "out" / name for name in ("photos.csv", "regions.csv")]
@@ -654,10 +656,8 @@ def test_names_that_are_not_ascii_open_rightly_in_excel(model: Path, tmp_path: P
     assert "site/brücke.jpg" in tables[0].read_text(encoding="utf-8-sig")
 
 
-def test_a_folder_that_cannot_be_listed_is_an_item(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Root may list every folder, so here one says no."""
+def test_an_unreadable_folder_is_an_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests may run as root, which can list any folder, so `scandir` is replaced."""
     write_folder(tmp_path / "site", {"a.jpg": b"", "locked/b.jpg": b""})
 
     def scandir(path: str, real: Callable[[str], object] = os.scandir) -> object:
@@ -673,16 +673,16 @@ def test_a_folder_that_cannot_be_listed_is_an_item(
     ]
 
 
-def test_photos_of_two_drives_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_common(_: object) -> str:  # what Windows says of C: and D:
+def test_photos_on_two_drives_are_a_one_line_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_common(_: object) -> str:  # as on Windows with C: and D:
         raise ValueError("Paths don't have the same drive")
 
     monkeypatch.setattr(os.path, "commonpath", no_common)
-    with pytest.raises(DataError, match="several drives: give those of each by themselves"):
+    with pytest.raises(DataError, match="several drives: run once per drive"):
         list_inputs([Path("a.jpg"), Path("b.jpg")], Path("out"))
 
 
-def test_the_report_has_the_numbers_of_this_model_alone(
+def test_the_report_shows_scores_of_this_model_only(
     finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo = write_folder(tmp_path, {"a.jpg": jpeg(1)}) / "a.jpg"
@@ -691,7 +691,7 @@ def test_the_report_has_the_numbers_of_this_model_alone(
     assert inspect(*options, str(tmp_path / "own"), "--model", f"models/{MODEL}") == ""
     own = (tmp_path / "own/report.html").read_text(encoding="utf-8")
     scores = json.loads((finished.root / "metrics/evaluate.json").read_text())
-    assert f"<dd>{100 * scores['recall']:.1f} % (95 % interval" in own
+    assert f"<dd>{100 * scores['recall']:.1f} % (95 % CI" in own
     assert "never seen a photo" in own
     assert "about 2.4 mm wide" in own  # 227 pixels of the photo are 48 of the model's
     other = tmp_path / "models"
@@ -699,10 +699,10 @@ def test_the_report_has_the_numbers_of_this_model_alone(
     assert inspect(*options, str(tmp_path / "other"), "--model", str(other / MODEL)) == ""
     text = (tmp_path / "other/report.html").read_text(encoding="utf-8")
     assert "not known here" in text
-    assert "95 % interval" not in text
+    assert "95 % CI" not in text
 
 
-def test_numbers_of_another_training_are_not_the_models(finished: Project, tmp_path: Path) -> None:
+def test_scores_of_another_training_are_not_shown(finished: Project, tmp_path: Path) -> None:
     scorer = load_scorer(finished.root / "models" / MODEL, finished.root / "models/decision.json")
     metrics = Path(shutil.copytree(finished.root / "metrics", tmp_path / "metrics"))
     assert len(score_rows(metrics, scorer)) == 6
@@ -715,34 +715,34 @@ def test_numbers_of_another_training_are_not_the_models(finished: Project, tmp_p
         assert score_rows(metrics, scorer) == []
 
 
-def test_a_model_of_drawings_says_so(finished: Project, tmp_path: Path) -> None:
+def test_a_model_trained_on_drawings_is_warned_about(finished: Project, tmp_path: Path) -> None:
     write_folder(tmp_path, {"a.jpg": jpeg(1)})
     shutil.copytree(finished.root / "models", tmp_path / "taken along")
     taken = ("--model", f"taken along/{MODEL}")
     code, text = command(tmp_path, "a.jpg", "--out", "report", *taken)
-    assert (code, text.count("learnt from drawings alone")) == (0, 1)
-    assert "learnt from drawings alone" in (tmp_path / "report/report.html").read_text()
+    assert (code, text.count("trained on drawings alone")) == (0, 1)
+    assert "trained on drawings alone" in (tmp_path / "report/report.html").read_text()
 
 
-def test_a_report_says_what_the_models_scores_are_about(tmp_path: Path) -> None:
+def test_the_report_names_the_training_photos(tmp_path: Path) -> None:
     write_folder(tmp_path, {"a.jpg": jpeg(1)})
     model = save_network(tmp_path, random_cracknet())
     assert inspect("a.jpg", "--out", "report", "--model", str(model)) == ""
     text = (tmp_path / "report/report.html").read_text()
-    assert "photos like the ones it learnt from (walls)" in text
+    assert "photos like those it was trained on (walls)" in text
     assert "drawings" not in text
 
 
 @pytest.mark.slow
-def test_without_pytorch_the_answer_is_the_same(model: Path, tmp_path: Path) -> None:
-    """The program that the exported file runs in has no torch; that is scoring/test_export.py's."""
+def test_onnx_and_pytorch_give_the_same_report(model: Path, tmp_path: Path) -> None:
+    """The test without PyTorch is in scoring/test_export.py."""
     export = pytest.importorskip("surface_crack.scoring.onnx_file")
     network, config = load_model(model)
     decision = read_decision(model.with_name("decision.json"), model)
     scores = Patches(network, config["image_size"], 8, decision.temperature)  # type: ignore[arg-type]
     metadata = export.metadata_of(config, decision)
     (tmp_path / "crack.onnx").write_bytes(export.onnx_bytes(scores, metadata))
-    made_up(tmp_path / "site", 20)
+    write_photos(tmp_path / "site", 20)
     options = ("site", "--threshold", "0.4", "--patch-px", "60", "--out")
     for out, path in (("torch", model), ("onnx", tmp_path / "crack.onnx")):
         assert inspect(*options, out, "--model", str(path)).startswith("2 of 20 photos could not")
@@ -758,8 +758,8 @@ def test_without_pytorch_the_answer_is_the_same(model: Path, tmp_path: Path) -> 
             assert row == same
 
 
-def made_up(folder: Path, count: int) -> None:
-    """Photos of mixed sizes; one in ten is broken, and some are copies."""
+def write_photos(folder: Path, count: int) -> None:
+    """Write photos of mixed sizes; one in ten is damaged, and some are duplicates."""
     sizes = np.random.default_rng(5).integers(10, 700, (count, 2)).tolist()
     files = {}
     for number, (width, height) in enumerate(sizes):
@@ -772,8 +772,8 @@ def made_up(folder: Path, count: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_where_it_was(model: Path, tmp_path: Path) -> None:
-    made_up(tmp_path / "site", PHOTOS)
+def test_a_killed_run_continues(model: Path, tmp_path: Path) -> None:
+    write_photos(tmp_path / "site", PHOTOS)
     arguments = ("site", "--model", str(model), "--jobs", "2", "--out")
     assert command(tmp_path, *arguments, "whole")[0] == 1
     started = subprocess.Popen((*COMMAND, *arguments, "out"), cwd=tmp_path, stderr=subprocess.PIPE)
@@ -787,7 +787,7 @@ def test_a_killed_run_goes_on_where_it_was(model: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out/report.html").exists()
     code, errors = command(tmp_path, *arguments, "out")
     assert code == 1
-    assert f"{PHOTOS} photos, {len(before)} of them done before" in errors
+    assert f"{PHOTOS} photos, {len(before)} of them already done" in errors
     after = {path.name: path.stat().st_mtime_ns for path in results.glob("*.json")}
     assert {name: after[name] for name in before} == before
     assert content(tmp_path / "out") == content(tmp_path / "whole")

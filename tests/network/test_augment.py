@@ -1,4 +1,4 @@
-"""Augmentation keeps what a photo shows."""
+"""Augmentation: flips, rotations and light, without side effects."""
 
 import torch
 
@@ -6,8 +6,8 @@ from surface_crack.network.augment import augment
 
 
 def batch(count: int = 16) -> torch.Tensor:
-    draw = torch.Generator().manual_seed(0)
-    images = torch.randint(60, 200, (count, 12, 12, 3), dtype=torch.uint8, generator=draw)
+    rng = torch.Generator().manual_seed(0)
+    images = torch.randint(60, 200, (count, 12, 12, 3), dtype=torch.uint8, generator=rng)
     return images.permute(0, 3, 1, 2)
 
 
@@ -23,11 +23,11 @@ def changed(images: torch.Tensor, seed: int = 0, **options: float) -> torch.Tens
     )
 
 
-def test_switched_off_it_changes_nothing() -> None:
+def test_without_augmentation_nothing_changes() -> None:
     assert torch.equal(changed(batch()), batch())
 
 
-def test_a_batch_holds_all_eight_versions() -> None:
+def test_a_batch_contains_all_eight_versions() -> None:
     one = batch(1).expand(16, 3, 12, 12)
     versions = {tuple(photo.flatten().tolist()) for photo in changed(one, flips=True)}
     want = {
@@ -39,7 +39,7 @@ def test_a_batch_holds_all_eight_versions() -> None:
     assert versions == want
 
 
-def test_every_photo_of_a_batch_is_a_version_of_its_own() -> None:
+def test_each_photo_of_a_batch_is_one_of_its_own_versions() -> None:
     photos, seen = batch(20), []
     for photo, now in zip(photos, changed(photos, flips=True), strict=True):
         versions = [s.rot90(k, dims=(1, 2)) for s in (photo, photo.flip(2)) for k in range(4)]
@@ -49,16 +49,16 @@ def test_every_photo_of_a_batch_is_a_version_of_its_own() -> None:
     assert seen[8:] == seen[:12]
 
 
-def test_small_batches_see_all_eight_versions_in_time() -> None:
-    draw = torch.Generator().manual_seed(0)
+def test_small_batches_get_all_eight_versions_over_time() -> None:
+    rng = torch.Generator().manual_seed(0)
     off = {"brightness": 0.0, "contrast": 0.0, "gamma": 0.0}
     seen = {
-        tuple(augment(batch(2), draw, flips=True, **off)[0].flatten().tolist()) for _ in range(60)
+        tuple(augment(batch(2), rng, flips=True, **off)[0].flatten().tolist()) for _ in range(60)
     }
     assert len(seen) == 8
 
 
-def test_turning_leaves_the_callers_photos_alone() -> None:
+def test_rotation_does_not_modify_its_input() -> None:
     images = batch()
     changed(images, flips=True)
     assert torch.equal(images, batch())
@@ -70,7 +70,7 @@ def test_brightness_scales_the_whole_photo() -> None:
     ratio = result.float().mean(dim=(1, 2, 3)) / images.float().mean(dim=(1, 2, 3))
     assert ratio.min() > 0.78
     assert ratio.max() < 1.22
-    assert ratio.std() > 0.05  # each photo its own
+    assert ratio.std() > 0.05  # a different factor for each photo
 
 
 def test_contrast_keeps_the_mean() -> None:
@@ -83,7 +83,7 @@ def test_contrast_keeps_the_mean() -> None:
     assert 1.05 < spread.max() < 1.45
 
 
-def test_gamma_moves_the_midtones_and_leaves_black_and_white() -> None:
+def test_gamma_changes_midtones_but_not_black_and_white() -> None:
     images = torch.tensor([0, 64, 128, 255], dtype=torch.uint8).view(1, 1, 2, 2)
     result = changed(images.expand(64, 3, 2, 2), gamma=0.5)[:, 0].flatten(1).float()
     assert (result[:, 0] == 0).all()
@@ -95,7 +95,7 @@ def test_gamma_moves_the_midtones_and_leaves_black_and_white() -> None:
     torch.testing.assert_close(dark, exponent, atol=0.02, rtol=0)
 
 
-def test_the_generator_decides() -> None:
+def test_the_generator_determines_the_result() -> None:
     first, again, other = (changed(batch(), seed, brightness=0.3) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)

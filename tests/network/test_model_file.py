@@ -1,4 +1,4 @@
-"""The model as a file: it comes back as it went, and damage is told in one line."""
+"""The model file: loading restores what was saved, and damage is a one-line error."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ CONFIG = {
 }
 
 
-def test_a_model_comes_back_as_it_went(tmp_path: Path) -> None:
+def test_loading_restores_the_saved_model(tmp_path: Path) -> None:
     model = CrackNet([100.0, 110.0, 120.0], [40.0] * 3, 0.1).to(memory_format=torch.channels_last)
     save_model(tmp_path / "a.safetensors", model, CONFIG)
     save_model(tmp_path / "b.safetensors", model, dict(reversed(CONFIG.items())))
@@ -38,7 +38,9 @@ def test_a_model_comes_back_as_it_went(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("width", "normalise"), [(8, "dataset"), (16, "photo")])
-def test_the_network_is_built_as_it_was(tmp_path: Path, width: int, normalise: str) -> None:
+def test_loading_restores_width_and_normalisation(
+    tmp_path: Path, width: int, normalise: str
+) -> None:
     model = CrackNet([100.0] * 3, [40.0] * 3, 0.1, width, normalise).eval()
     config = CONFIG | {"width": width, "normalise": normalise}
     save_model(tmp_path / "a.safetensors", model, config)
@@ -47,7 +49,7 @@ def test_the_network_is_built_as_it_was(tmp_path: Path, width: int, normalise: s
     assert torch.equal(loaded(photos), model(photos))
 
 
-def test_a_damaged_model_is_one_line(tmp_path: Path) -> None:
+def test_a_damaged_model_is_a_one_line_error(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     with pytest.raises(DataError, match="is missing: run `dvc repro`"):
         load_model(path)
@@ -61,7 +63,7 @@ def test_a_damaged_model_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["image_size", "data_digest", "photo_side", "sources", "width"])
-def test_a_model_of_another_version_is_one_line(tmp_path: Path, key: str) -> None:
+def test_a_model_of_another_version_is_a_one_line_error(tmp_path: Path, key: str) -> None:
     path = tmp_path / "m.safetensors"
     config = {name: value for name, value in CONFIG.items() if name != key}
     save_model(path, CrackNet([0.0] * 3, [1.0] * 3, 0.1), config)
@@ -69,14 +71,14 @@ def test_a_model_of_another_version_is_one_line(tmp_path: Path, key: str) -> Non
         load_model(path)
 
 
-def test_weights_of_another_network_are_named(tmp_path: Path) -> None:
+def test_weights_of_another_architecture_are_an_error(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     save_model(path, CrackNet([0.0] * 3, [1.0] * 3, 0.1, 8), CONFIG)
     with pytest.raises(DataError, match=r"size mismatch for [^\n]+\)\Z"):
         load_model(path)
 
 
-def test_the_model_carries_one_metadata_key(tmp_path: Path) -> None:
+def test_the_model_file_has_one_metadata_key(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     save_model(path, CrackNet([0.0] * 3, [1.0] * 3, 0.1), CONFIG)
     content = path.read_bytes()

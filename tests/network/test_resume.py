@@ -1,4 +1,4 @@
-"""A training that was cut off ends with the bytes of one that was not; stale files do not count."""
+"""A resumed training gives the bytes of an uninterrupted one; stale checkpoints are not used."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ def remove(project: Project) -> None:
 
 
 def kill_after(project: Project, epoch: int) -> None:
-    """Start training and kill it when the state of this epoch, or a later one, is saved."""
+    """Start training and kill it once the checkpoint of this epoch, or a later one, is saved."""
     remove(project)
     with started(project.root, *stage("train")) as process:
         read_until(process, f"epoch {epoch + 1:2d}/")
@@ -40,11 +40,11 @@ def kill_after(project: Project, epoch: int) -> None:
     assert (project.root / RESUME).exists()
 
 
-STOPPING = {"lr": 0.3, "warmup": 0.9, "patience": 5}  # each epoch wilder
+STOPPING = {"lr": 0.3, "warmup": 0.9, "patience": 5}  # the loss rises, so training stops early
 
 
 @pytest.mark.parametrize("settings", [{}, {"keep": "last"}, STOPPING])
-def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(
+def test_a_killed_training_resumes_and_gives_the_same_bytes(
     project: Project, settings: dict[str, Any]
 ) -> None:
     project.set(epochs=12, **settings)
@@ -57,22 +57,22 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(
     kill_after(project, 3)
     remove(project)
     output = project.run(*stage("train"))
-    assert "of a run that was cut off" in output
+    assert "resuming an interrupted training" in output
     assert "epoch  3/" not in output
     assert made(project) == wanted
     assert ("stopping" in output) == (settings == STOPPING)
     assert not (project.root / RESUME).exists()
 
 
-def test_dvc_goes_on_too(project: Project) -> None:
+def test_dvc_resumes_too(project: Project) -> None:
     project.set(epochs=12)
     kill_after(project, 2)
     assert project.git("status", "--porcelain", ".surface_crack") == ""
     output = project.dvc("exp", "run", "--name", "again")
-    assert "of a run that was cut off" in output
-    went_on = made(project)
-    assert "cut off" not in project.dvc("repro", "--force", "--single-item", "train")
-    assert made(project) == went_on
+    assert "resuming an interrupted training" in output
+    resumed = made(project)
+    assert "resuming" not in project.dvc("repro", "--force", "--single-item", "train")
+    assert made(project) == resumed
 
 
 def flip(path: Path) -> None:
@@ -86,7 +86,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda root: flip(root / RESUME), "train.resume is damaged: starting over"),
         (lambda root: (root / RESUME).write_bytes(b""), "is damaged: starting over"),
@@ -97,24 +97,24 @@ def edit(path: Path, old: str, new: str) -> None:
     ],
     ids=["flipped bit", "empty", "params", "data", "code", "removed"],
 )
-def test_what_is_stale_or_damaged_does_not_count(
-    project: Project, change: Callable[[Path], None], said: str
+def test_a_stale_or_damaged_checkpoint_is_not_used(
+    project: Project, change: Callable[[Path], None], message: str
 ) -> None:
     project.set(epochs=12)
     kill_after(project, 1)
     images = project.root / "data/prepared/images.npy"
     content = images.read_bytes()
-    images.unlink()  # a link into DVC's cache, perhaps
+    images.unlink()  # may be a link into DVC's cache
     images.write_bytes(content)
     change(project.root)
     output = project.run(*stage("train"))
-    assert said in output
+    assert message in output
     assert "epoch  1/12" in output
-    assert "cut off" not in output
+    assert "resuming" not in output
     assert not (project.root / RESUME).exists()
 
 
-def test_every_setting_file_and_thread_makes_another_key(tmp_path: Path) -> None:
+def test_the_key_depends_on_settings_files_and_thread_count(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a")
     (tmp_path / "b").write_text("b")
     a, b = tmp_path / "a", tmp_path / "b"
@@ -141,7 +141,7 @@ def in_training() -> Training:
 def step(training: Training, count: int) -> None:
     for _ in range(count):
         images = torch.from_numpy(training.shuffle.integers(0, 255, (8, 48, 48, 3), np.uint8))
-        noise = torch.rand(8, generator=training.draw)
+        noise = torch.rand(8, generator=training.augment_rng)
         training.optimizer.zero_grad()
         loss = (training.model(images.permute(0, 3, 1, 2)) * noise).sum()
         loss.backward()
@@ -149,15 +149,15 @@ def step(training: Training, count: int) -> None:
         training.schedule.step()
 
 
-def test_the_state_holds_all_that_a_step_changes(tmp_path: Path) -> None:
-    """Also how tensors lie in memory: the fused optimisers run through it."""
+def test_the_checkpoint_contains_everything_that_a_step_changes(tmp_path: Path) -> None:
+    """Including memory layout, which the order of operations in fused optimisers depends on."""
     kept, file = tmp_path / "kept", tmp_path / "state"
     kept.write_bytes(b"best weights so far")
     one = in_training()
     step(one, 3)
     save_state(file, "key", one.state(kept))
     step(one, 3)
-    drawn = torch.rand(3)
+    random = torch.rand(3)
 
     other = in_training()
     kept.unlink()
@@ -166,14 +166,14 @@ def test_the_state_holds_all_that_a_step_changes(tmp_path: Path) -> None:
     other.restore(saved, kept)
     step(other, 3)
     assert kept.read_bytes() == b"best weights so far"
-    assert torch.equal(torch.rand(3), drawn)
+    assert torch.equal(torch.rand(3), random)
     assert other.schedule.state_dict() == one.schedule.state_dict()
     weights = one.model.state_dict()
     for name, value in other.model.state_dict().items():
         assert torch.equal(value, weights[name]), name
 
 
-def test_a_state_of_another_key_is_removed(tmp_path: Path) -> None:
+def test_a_checkpoint_with_another_key_is_removed(tmp_path: Path) -> None:
     file = tmp_path / "state"
     assert load_state(file, "key") is None
     state = {"history": [[1, 0.1 + 0.2]], "kept": {}, "tensor": torch.arange(3), "big": 2**127}
@@ -186,8 +186,7 @@ def test_a_state_of_another_key_is_removed(tmp_path: Path) -> None:
     assert not file.exists()
 
 
-def test_what_only_looks_like_a_state_is_removed(tmp_path: Path) -> None:
-    """Whole, but not what this version writes."""
+def test_an_undamaged_checkpoint_of_another_format_is_removed(tmp_path: Path) -> None:
     file = tmp_path / "state"
     for metadata in ({"state": "7"}, {"state": json.dumps({"key": "key"})}, {}):
         content = save({"0": torch.zeros(1)}, metadata)

@@ -1,4 +1,4 @@
-"""Does training learn, repeat itself, and score honestly? CPU only, small made-up photos."""
+"""Training learns, is reproducible and reports correct scores. CPU only, small synthetic photos."""
 
 import math
 from collections.abc import Callable
@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from surface_crack.dataset import Part
+from surface_crack.dataset import Subset
 from surface_crack.network.cracknet import CrackNet
 from surface_crack.network.training import (
-    Score,
+    LossAndAccuracy,
     batches,
     check_finite,
+    loss_and_accuracy,
     lr_factor,
     make_optimizer,
     pick_precision,
     predict,
-    score,
     train_epoch,
 )
 from surface_crack.project.errors import TrainingError
@@ -26,15 +26,15 @@ GREY = [150.0] * 3, [40.0] * 3  # mean, std
 
 
 @pytest.fixture(scope="module")
-def dark_lines() -> Part:
+def dark_lines() -> Subset:
     """48 x 48 noise; half of the photos have a dark line somewhere."""
-    draw = np.random.default_rng(0)
-    images = draw.integers(120, 180, (96, 48, 48, 3), np.uint8)
+    rng = np.random.default_rng(0)
+    images = rng.integers(120, 180, (96, 48, 48, 3), np.uint8)
     labels = np.arange(96) % 2
     for number in np.flatnonzero(labels):
-        place = draw.integers(6, 40)
-        images[number, :, place : place + 3] = 30
-    return Part(images, np.arange(96), labels.astype(np.int64))
+        column = rng.integers(6, 40)
+        images[number, :, column : column + 3] = 30
+    return Subset(images, np.arange(96), labels.astype(np.int64))
 
 
 def unchanged(images: torch.Tensor) -> torch.Tensor:
@@ -43,16 +43,16 @@ def unchanged(images: torch.Tensor) -> torch.Tensor:
 
 def epoch(
     model: CrackNet,
-    part: Part,
+    subset: Subset,
     optimizer: torch.optim.Optimizer,
     seed: int = 0,
     batch_size: int = 16,
     label_smoothing: float = 0.0,
     augment: Callable[[torch.Tensor], torch.Tensor] = unchanged,
-) -> Score:
+) -> LossAndAccuracy:
     return train_epoch(
         model,
-        part,
+        subset,
         batch_size,
         optimizer,
         shuffle=np.random.default_rng(seed),
@@ -63,38 +63,38 @@ def epoch(
     )
 
 
-def fit(part: Part, epochs: int = 12) -> CrackNet:
+def fit(subset: Subset, epochs: int = 12) -> CrackNet:
     torch.manual_seed(0)
     model = CrackNet(*GREY, dropout=0.1)
     optimizer = make_optimizer("cracknet", model, 0.003, 0.01)
     for number in range(epochs):
-        epoch(model, part, optimizer, seed=number)
+        epoch(model, subset, optimizer, seed=number)
     return model
 
 
 @pytest.fixture(scope="module")
-def fitted(dark_lines: Part) -> CrackNet:
+def fitted(dark_lines: Subset) -> CrackNet:
     return fit(dark_lines)
 
 
-def test_learns_a_dark_line(fitted: CrackNet, dark_lines: Part) -> None:
-    assert score(predict(fitted, dark_lines), dark_lines.labels).accuracy == 1.0
+def test_learns_a_dark_line(fitted: CrackNet, dark_lines: Subset) -> None:
+    assert loss_and_accuracy(predict(fitted, dark_lines), dark_lines.labels).accuracy == 1.0
 
 
-def test_scores_zero_against_inverted_labels(fitted: CrackNet, dark_lines: Part) -> None:
-    """Guards the test above: it must not pass because scoring is broken."""
-    assert score(predict(fitted, dark_lines), 1 - dark_lines.labels).accuracy == 0.0
+def test_scores_zero_against_inverted_labels(fitted: CrackNet, dark_lines: Subset) -> None:
+    """Ensures that the test above does not pass because scoring is broken."""
+    assert loss_and_accuracy(predict(fitted, dark_lines), 1 - dark_lines.labels).accuracy == 0.0
 
 
-def test_same_seed_gives_the_same_bits(dark_lines: Part) -> None:
+def test_same_seed_gives_the_same_bits(dark_lines: Subset) -> None:
     first, second = (fit(dark_lines, epochs=2).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("size", [7, 8, 500])  # short last batch, even, larger than the part
+@pytest.mark.parametrize("size", [7, 8, 500])  # short last batch, even, larger than the data set
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_train_loss_is_per_photo_whatever_the_batch_size(
-    dark_lines: Part, size: int, smoothing: float
+    dark_lines: Subset, size: int, smoothing: float
 ) -> None:
     model = CrackNet(*GREY, dropout=0.1)
     for weights in model.parameters():
@@ -102,15 +102,15 @@ def test_train_loss_is_per_photo_whatever_the_batch_size(
     frozen = torch.optim.SGD(model.parameters(), lr=0.0)
     result = epoch(model, dark_lines, frozen, batch_size=size, label_smoothing=smoothing)
     assert result.loss == pytest.approx(math.log(2), abs=1e-6)
-    assert result.accuracy == 0.5  # a logit of 0 says "no crack"
+    assert result.accuracy == 0.5  # a logit of 0 is a negative prediction
 
 
 @pytest.mark.parametrize(
     ("photos", "size", "sizes"),
     [(9, 4, [4, 5]), (10, 4, [4, 4, 2]), (8, 4, [4, 4]), (1, 4, [1]), (5, 4, [5]), (3, 8, [3])],
 )
-def test_no_photo_is_a_batch_of_its_own(
-    dark_lines: Part, photos: int, size: int, sizes: list[int]
+def test_no_batch_has_a_single_photo(
+    dark_lines: Subset, photos: int, size: int, sizes: list[int]
 ) -> None:
     order = np.arange(photos)[::-1]
     got = list(batches(dark_lines, order, size))
@@ -119,13 +119,13 @@ def test_no_photo_is_a_batch_of_its_own(
     assert labels.tolist() == dark_lines.labels[order].tolist()
 
 
-def test_label_smoothing_moves_the_target_and_not_the_score(dark_lines: Part) -> None:
+def test_label_smoothing_changes_the_gradient_but_not_the_reported_loss(dark_lines: Subset) -> None:
     """With all logits L, the gradient of the head's bias is sigmoid(L) - target."""
     model = CrackNet(*GREY, dropout=0.0)
     for weights in model.parameters():
         torch.nn.init.zeros_(weights)
     torch.nn.init.constant_(model.head.bias, 3.0)
-    positives = Part(dark_lines.images, dark_lines.rows, np.ones(96, np.int64))
+    positives = Subset(dark_lines.images, dark_lines.rows, np.ones(96, np.int64))
     frozen = torch.optim.SGD(model.parameters(), lr=0.0)
     loss = epoch(model, positives, frozen, label_smoothing=0.2).loss
     assert loss == pytest.approx(math.log1p(math.exp(-3)), abs=1e-5)
@@ -133,16 +133,16 @@ def test_label_smoothing_moves_the_target_and_not_the_score(dark_lines: Part) ->
     assert model.head.bias.grad.item() == pytest.approx(1 / (1 + math.exp(-3)) - 0.9, abs=1e-5)
 
 
-def test_a_score_does_not_depend_on_the_company_in_the_batch(
-    fitted: CrackNet, dark_lines: Part
+def test_a_prediction_does_not_depend_on_the_other_photos_in_the_batch(
+    fitted: CrackNet, dark_lines: Subset
 ) -> None:
     """Fails if predict forgets eval mode."""
     together = predict(fitted.train(), dark_lines)
-    few = Part(dark_lines.images, dark_lines.rows[3:5], dark_lines.labels[3:5])
+    few = Subset(dark_lines.images, dark_lines.rows[3:5], dark_lines.labels[3:5])
     np.testing.assert_allclose(predict(fitted.train(), few), together[3:5], atol=1e-4)
 
 
-def test_augmentation_is_applied_in_training(dark_lines: Part) -> None:
+def test_augmentation_is_applied_in_training(dark_lines: Subset) -> None:
     seen: list[tuple[int, ...]] = []
 
     def spy(images: torch.Tensor) -> torch.Tensor:
@@ -155,7 +155,7 @@ def test_augmentation_is_applied_in_training(dark_lines: Part) -> None:
     assert seen == [(40, 3, 48, 48), (40, 3, 48, 48), (16, 3, 48, 48)]
 
 
-def test_a_loss_that_is_no_number_names_lr(dark_lines: Part) -> None:
+def test_a_nan_loss_is_an_error_that_names_lr(dark_lines: Subset) -> None:
     model = CrackNet(*GREY, dropout=0.0)
     torch.nn.init.constant_(model.head.bias, math.nan)
     loss = epoch(model, dark_lines, make_optimizer("cracknet", model, 0.5, 0.0)).loss
@@ -176,18 +176,18 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero() -> None:
     assert lr_factor(0, 1, 0.2) > 0  # a run of one step
 
 
-def test_score_by_hand() -> None:
-    result = score(np.array([2.0, -2.0, 0.0], np.float32), np.array([1, 1, 0]))
+def test_loss_and_accuracy_by_hand() -> None:
+    result = loss_and_accuracy(np.array([2.0, -2.0, 0.0], np.float32), np.array([1, 1, 0]))
     right, wrong = math.log1p(math.exp(-2)), math.log1p(math.exp(2))
     assert result.loss == pytest.approx((right + wrong + math.log(2)) / 3)
     assert result.accuracy == pytest.approx(1 / 3)
 
 
 def test_huge_logits_give_a_finite_loss() -> None:
-    assert score(np.array([-1e6], np.float32), np.array([1])).loss == 1e6
+    assert loss_and_accuracy(np.array([-1e6], np.float32), np.array([1])).loss == 1e6
 
 
-def test_precision_follows_the_word() -> None:
+def test_precision_by_name() -> None:
     cpu = torch.device("cpu")
     assert pick_precision("fp32", cpu) == torch.float32
     assert pick_precision("bf16", cpu) == torch.bfloat16

@@ -1,4 +1,4 @@
-"""Embedded ICC profiles: which change the pixels, and to what."""
+"""Embedded ICC profiles: conversion to sRGB, and profiles that are ignored."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from surface_crack.photos import colour
-from surface_crack.photos.decode import decode, whole
+from surface_crack.photos.decode import decode, decode_photo
 from tests.support.makers import LIMITS, encoded, picture
 from tests.support.odd_files import ADOBE, SRGB, SRGB_CURVE, cmyk_profile, grey_profile, profile
 
@@ -31,8 +31,8 @@ def flat(colour: tuple[int, ...] | int, mode: str = "RGB") -> Image.Image:
 
 
 def read(content: bytes) -> list[int]:
-    """The one colour of a photo, the same from both ways of decoding."""
-    found = {tuple(int(x) for x in pixel) for pixel in np.asarray(whole(content).image)[0]}
+    """The single colour of a photo; it must be the same with both decoding functions."""
+    found = {tuple(int(x) for x in pixel) for pixel in np.asarray(decode_photo(content).image)[0]}
     small = decode(content, 8, LIMITS.max_pixels).pixels
     assert found == {tuple(int(x) for x in pixel) for pixel in small[0]}
     assert len(found) == 1
@@ -50,8 +50,8 @@ def test_linear_light_becomes_srgb(kind: str) -> None:
     for level in (9, 55, 128, 255):
         image = flat((level, level, level))
         content = encoded(image, kind.split(",")[0], icc_profile=LINEAR, **KINDS[kind])
-        want = srgb(np.full(3, level / 255))
-        assert np.abs(read(content) - want).max() <= 1.5
+        expected = srgb(np.full(3, level / 255))
+        assert np.abs(read(content) - expected).max() <= 1.5
         plain = encoded(image, kind.split(",")[0], **KINDS[kind])
         assert np.abs(np.array(read(plain)) - level).max() <= 1
 
@@ -61,60 +61,60 @@ def test_a_wide_colour_space_becomes_srgb(kind: str) -> None:
     colours = np.array([(150, 140, 130), (190, 110, 80), (60, 70, 90)])
     to_xyz, from_xyz = np.array(ADOBE).T, np.linalg.inv(np.array(SRGB).T)
     for rgb in colours.tolist():
-        want = srgb(from_xyz @ to_xyz @ (np.array(rgb) / 255) ** 2.2)
+        expected = srgb(from_xyz @ to_xyz @ (np.array(rgb) / 255) ** 2.2)
         content = encoded(
             flat(tuple(rgb)), kind.split(",")[0], icc_profile=profile(ADOBE, (2.2,)), **KINDS[kind]
         )
-        assert np.abs(read(content) - want).max() <= 2.5
-        assert np.abs(want - rgb).max() > 4
+        assert np.abs(read(content) - expected).max() <= 2.5
+        assert np.abs(expected - rgb).max() > 4
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
-def test_grey_has_profiles_of_its_own(kind: str) -> None:
+def test_grey_profiles_become_srgb(kind: str) -> None:
     for level in (30, 128, 200):
         content = encoded(flat(level, "L"), kind, icc_profile=grey_profile(1.0))
         assert np.abs(read(content) - srgb(np.full(3, level / 255))).max() <= 1.5
 
 
-def test_sixteen_bits_of_grey_and_transparent_grey_are_grey() -> None:
-    want = srgb(np.full(3, 100 / 255))
+def test_grey_profiles_apply_to_sixteen_bits_and_transparent_grey() -> None:
+    expected = srgb(np.full(3, 100 / 255))
     deep = Image.fromarray(np.full((16, 16), 100 << 8, np.uint16))
     for image in (deep, flat((100, 255), "LA")):
         content = encoded(image, "PNG", icc_profile=grey_profile(1.0))
-        assert np.abs(read(content) - want).max() <= 1.5
+        assert np.abs(read(content) - expected).max() <= 1.5
 
 
-def test_a_palette_is_of_rgb() -> None:
+def test_rgb_profiles_apply_to_palettes() -> None:
     image = flat((100, 100, 100)).quantize(2)
     content = encoded(image, "PNG", icc_profile=LINEAR)
     assert np.abs(read(content) - srgb(np.full(3, 100 / 255))).max() <= 1.5
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
-def test_inks_become_srgb(kind: str) -> None:
+def test_cmyk_becomes_srgb(kind: str) -> None:
     for black, lightness in ((0, 100), (128, 87.45), (255, 75)):
         content = encoded(flat((0, 0, 0, black), "CMYK"), kind, icc_profile=cmyk_profile())
-        # L* to Y, CIE 15; the profile's black, four inks, is sRGB's: L* 0
-        want = srgb(np.full(3, ((lightness + 16) / 116) ** 3))
-        assert np.abs(read(content) - want).max() <= 3
+        # L* to Y, CIE 15; the profile's black (all four inks) maps to sRGB's: L* 0
+        expected = srgb(np.full(3, ((lightness + 16) / 116) ** 3))
+        assert np.abs(read(content) - expected).max() <= 3
         naive = 255 - black
-        assert black == 0 or np.abs(want - naive).min() > 50
+        assert black == 0 or np.abs(expected - naive).min() > 50
 
 
-def test_white_stays_white_and_the_darkest_ink_is_black() -> None:
-    for colour_of_inks, want in ((0, 255), (255, 0)):
+def test_paper_white_is_white_and_the_darkest_ink_is_black() -> None:
+    for colour_of_inks, expected in ((0, 255), (255, 0)):
         inks = flat((colour_of_inks,) * 4, "CMYK")
         content = encoded(inks, "TIFF", icc_profile=cmyk_profile(paper=230))
-        assert np.abs(np.array(read(content)) - want).max() <= 2
+        assert np.abs(np.array(read(content)) - expected).max() <= 2
 
 
-def test_the_darkest_ink_is_black_though_it_reflects_some_light() -> None:
+def test_the_darkest_ink_is_black_even_if_it_reflects_light() -> None:
     icc = cmyk_profile(darkest=40, kind=b"scnr")
     content = encoded(flat((255,) * 4, "CMYK"), "TIFF", icc_profile=icc)
     assert max(read(content)) <= 2
 
 
-def test_what_is_srgb_but_for_rounding_is_not_converted() -> None:
+def test_a_profile_that_equals_srgb_up_to_rounding_is_not_converted() -> None:
     image = picture(1)
     for gamma, is_same in ((2.4, True), (2.43, True), (2.5, False)):
         image.info["icc_profile"] = profile(curve=(gamma, *SRGB_CURVE[1:]))
@@ -140,11 +140,13 @@ def unchanged_profiles() -> dict[str, tuple[Image.Image, bytes]]:
 
 @pytest.mark.parametrize("name", unchanged_profiles())
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
-def test_what_is_srgb_or_no_profile_for_these_pixels_changes_nothing(name: str, kind: str) -> None:
+def test_srgb_damaged_and_mismatched_profiles_change_nothing(name: str, kind: str) -> None:
     image, icc = unchanged_profiles()[name]
     tagged, plain = encoded(image, kind, icc_profile=icc), encoded(image, kind)
     assert np.array_equal(decode(tagged, 16, 10_000).pixels, decode(plain, 16, 10_000).pixels)
-    assert np.array_equal(np.asarray(whole(tagged).image), np.asarray(whole(plain).image))
+    assert np.array_equal(
+        np.asarray(decode_photo(tagged).image), np.asarray(decode_photo(plain).image)
+    )
 
 
 def test_a_huge_profile_is_ignored() -> None:
@@ -153,7 +155,7 @@ def test_a_huge_profile_is_ignored() -> None:
     assert np.array_equal(decode(tagged, 16, 10_000).pixels, decode(plain, 16, 10_000).pixels)
 
 
-def test_damaged_profiles_are_never_more_than_ignored() -> None:
+def test_damaged_profiles_raise_no_error() -> None:
     draw = np.random.default_rng(0)
     image = picture(1, side=16)
     inks = image.convert("CMYK")
@@ -166,7 +168,7 @@ def test_damaged_profiles_are_never_more_than_ignored() -> None:
             assert decode(content, 16, 10_000).pixels.shape == (16, 16, 3)
 
 
-def test_a_profile_is_looked_at_once_and_few_are_kept() -> None:
+def test_conversions_are_cached_and_the_cache_is_small() -> None:
     colour._conversion.cache_clear()
     contents = [encoded(picture(n), icc_profile=LINEAR) for n in range(20)]
     with ThreadPoolExecutor(2) as pool:
@@ -181,14 +183,14 @@ def test_a_profile_is_looked_at_once_and_few_are_kept() -> None:
     assert colour._conversion.cache_info().currsize <= colour.CACHED
 
 
-def test_the_converted_photo_carries_no_profile() -> None:
-    """Whoever saves it must not say that its colours are still to be converted."""
+def test_the_converted_photo_has_no_profile() -> None:
+    """Otherwise a saved copy would be converted twice."""
     for kind in ("PNG", "TIFF", "JPEG"):
-        image = whole(encoded(picture(1), kind, icc_profile=LINEAR)).image
+        image = decode_photo(encoded(picture(1), kind, icc_profile=LINEAR)).image
         assert "icc_profile" not in image.info
 
 
-def test_a_photo_without_a_profile_costs_nothing() -> None:
+def test_a_photo_without_a_profile_takes_no_time() -> None:
     image = Image.open(BytesIO(encoded(picture(1))))
     start = time.perf_counter()
     for _ in range(1000):

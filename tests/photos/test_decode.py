@@ -1,4 +1,4 @@
-"""Bytes to pixels: every mode, every orientation, every kind of damage."""
+"""Decoding: modes, EXIF orientations, damaged files, limits, HEIC."""
 
 import struct
 import sys
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from surface_crack.photos import decode as module
-from surface_crack.photos.decode import Decoded, NotAPhoto, resized, whole
+from surface_crack.photos.decode import Decoded, NotAPhoto, decode_photo, resized
 from tests.support.makers import LIMITS, encoded, picture
 
 
@@ -45,7 +45,7 @@ MODES = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_every_mode_ends_as_rgb(mode: str) -> None:
+def test_every_mode_becomes_rgb(mode: str) -> None:
     if mode == "I;16":
         image = Image.fromarray(np.asarray(SMOOTH).astype(np.uint16) * 257)
     elif mode == "LAB":
@@ -62,13 +62,13 @@ def test_every_mode_ends_as_rgb(mode: str) -> None:
     assert rows[-4:].mean() > 215
 
 
-def test_transparent_pixels_show_white() -> None:
+def test_transparent_pixels_become_white() -> None:
     hidden = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
     assert decode(encoded(hidden, "PNG"), 8).pixels.min() == 255
 
 
 @pytest.mark.parametrize("transparency", [(9, 64, 32), 3000], ids=["RGB", "16 bits of grey"])
-def test_a_colour_that_stands_for_transparent_shows_white(transparency: object) -> None:
+def test_a_transparent_colour_becomes_white(transparency: object) -> None:
     image = Image.new("RGB", (16, 16), (9, 64, 32))
     if transparency == 3000:
         image = Image.fromarray(np.full((16, 16), 3000, np.uint16))
@@ -81,13 +81,13 @@ def test_a_colour_that_stands_for_transparent_shows_white(transparency: object) 
 @pytest.mark.parametrize(
     ("bits", "zero_is_white"), [(8, False), (8, True), (12, False), (16, False), (16, True)]
 )
-def test_grey_of_a_tiff_is_the_same_in_any_number_of_bits(bits: int, zero_is_white: bool) -> None:
+def test_a_grey_level_is_the_same_at_any_bit_depth(bits: int, zero_is_white: bool) -> None:
     pixels = decode(grey_tiff(200, bits, zero_is_white), 16).pixels
     assert np.unique(pixels).tolist() == [55 if zero_is_white else 200]
 
 
 def grey_tiff(grey: int, bits: int, zero_is_white: bool) -> bytes:
-    """16 x 16 pixels of one grey, not packed. TIFF 6.0, pages 14 to 20."""
+    """16 x 16 pixels of one grey, uncompressed. TIFF 6.0, pages 14 to 20."""
     value = grey << (bits - 8)
     if bits == 12:
         strip = 128 * (value << 12 | value).to_bytes(3, "big")  # two in three bytes
@@ -113,7 +113,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_undone(orientation: int, kind: str) -> None:
+def test_exif_orientation_is_applied(orientation: int, kind: str) -> None:
     upright = SMOOTH.crop((0, 0, 64, 32))  # wide; dark at the top
     undo = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]
     stored = upright if undo is None else upright.transpose(Image.Transpose(undo))
@@ -122,15 +122,15 @@ def test_exif_orientation_is_undone(orientation: int, kind: str) -> None:
     content = encoded(stored, kind.split(",")[0], exif=exif, **KINDS[kind])
     decoded = decode(content, 32)
     assert (decoded.width, decoded.height) == (64, 32)
-    want = np.asarray(upright.resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
-    assert np.abs(decoded.pixels[..., 0].astype(int) - want).max() <= 8
-    found = whole(content)
+    expected = np.asarray(upright.resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(decoded.pixels[..., 0].astype(int) - expected).max() <= 8
+    found = decode_photo(content)
     assert (found.image.size, found.width, found.height) == ((64, 32), 64, 32)
     assert np.abs(np.asarray(found.image)[..., 0].astype(int) - np.asarray(upright)).max() <= 8
 
 
-def test_a_png_whose_pixels_are_damaged_is_no_photo() -> None:
-    """Pillow decodes a PNG when asked for its EXIF, and forgets what went wrong."""
+def test_a_png_with_damaged_pixels_is_refused() -> None:
+    """Pillow decodes a PNG when its EXIF is read, and ignores errors then."""
     content = encoded(picture(1, side=80), "PNG")
     start = content.index(b"IDAT") + 8
     damaged = 0
@@ -147,13 +147,13 @@ def test_a_png_whose_pixels_are_damaged_is_no_photo() -> None:
     assert damaged > 20
 
 
-def test_broken_exif_does_not_cost_the_photo() -> None:
+def test_broken_exif_is_ignored() -> None:
     content = encoded(picture(1), exif=b"Exif\0\0garbage")
     assert decode(content, 16).pixels.shape == (16, 16, 3)
 
 
 def test_the_resize_is_antialiased() -> None:
-    """A fine checkerboard becomes grey; picking every n-th pixel would leave it black or white."""
+    """A fine checkerboard becomes grey; subsampling would keep black and white."""
     board = np.indices((256, 256)).sum(axis=0) % 2 * 255
     image = Image.fromarray(board.astype(np.uint8))
     for kind in ("PNG", "JPEG"):
@@ -162,16 +162,16 @@ def test_the_resize_is_antialiased() -> None:
 
 
 @pytest.mark.parametrize("side", [60, 64, 100, 227, 900])
-def test_a_jpeg_scaled_while_it_is_decoded_looks_like_one_scaled_afterwards(side: int) -> None:
+def test_downscaling_a_jpeg_during_decoding_is_close_to_doing_it_afterwards(side: int) -> None:
     blotches = np.random.default_rng(0).integers(60, 200, (side // 6, side // 6))
     photo = Image.fromarray(blotches.astype(np.uint8)).convert("RGB").resize((side, side))
     content = encoded(photo, "JPEG", quality=95)
-    want = resized(original(content), 64).astype(int)
-    assert np.abs(decode(content, 64).pixels - want).mean() < 1.5
+    expected = resized(original(content), 64).astype(int)
+    assert np.abs(decode(content, 64).pixels - expected).mean() < 1.5
 
 
-def test_a_jpeg_with_stray_bytes_is_still_a_photo() -> None:
-    """simplejpeg refuses these, Pillow does not, as libjpeg goes on after them."""
+def test_a_jpeg_with_extraneous_bytes_is_decoded() -> None:
+    """simplejpeg refuses them; Pillow does not, as libjpeg continues after them."""
     content = encoded(SMOOTH.convert("RGB"), "JPEG", quality=95)
     stray = content[:-2] + b"stray" + content[-2:]
     with pytest.raises(ValueError, match="extraneous bytes"):
@@ -179,7 +179,7 @@ def test_a_jpeg_with_stray_bytes_is_still_a_photo() -> None:
     assert np.array_equal(decode(stray, 64).pixels, decode(content, 64).pixels)
 
 
-def test_the_original_size_is_kept() -> None:
+def test_the_original_size_is_returned() -> None:
     assert decode(encoded(Image.new("L", (30, 20))), 8)[1:3] == (30, 20)
 
 
@@ -190,8 +190,8 @@ JPEG = encoded(picture(3, side=64))
     ("content", "reason"),
     [
         (b"", "empty file"),
-        (b"<html><body>not found</body></html>", "not an image, or of a kind that is not read"),
-        (b"\0" * 4096, "not an image, or of a kind that is not read"),
+        (b"<html><body>not found</body></html>", "not an image, or not a supported format"),
+        (b"\0" * 4096, "not an image, or not a supported format"),
         (JPEG[: len(JPEG) // 2], "damaged: .*truncated"),
         (JPEG[:20], "damaged|not an image"),
         (encoded(Image.new("L", (1, 1)), "PNG"), "too small: 1 x 1 pixels"),
@@ -200,11 +200,11 @@ JPEG = encoded(picture(3, side=64))
         (encoded(Image.fromarray(np.full((16, 16), 200, np.int32)), "TIFF"), "32-bit pixels"),
         (
             encoded(picture(1), "GIF", save_all=True, append_images=[picture(2)]),
-            "holds several pictures: save them one by one",
+            "contains several images: save them one by one",
         ),
     ],
 )
-def test_what_is_no_photo_is_told_in_one_line(content: bytes, reason: str) -> None:
+def test_an_unusable_file_gives_a_one_line_reason(content: bytes, reason: str) -> None:
     with pytest.raises(NotAPhoto, match=reason) as caught:
         decode(content, 32)
     assert "\n" not in str(caught.value)
@@ -219,7 +219,7 @@ def test_what_is_no_photo_is_told_in_one_line(content: bytes, reason: str) -> No
     kind=st.sampled_from(["PNG", "BMP", "GIF", "JPEG", "TIFF"]),
     orientation=st.integers(0, 9),
 )
-def test_any_shape_becomes_a_square_and_one_grey_stays_that_grey(
+def test_any_shape_becomes_a_square_and_a_uniform_grey_is_kept(
     width: int, height: int, size: int, grey: int, kind: str, orientation: int
 ) -> None:
     exif = Image.Exif()
@@ -228,13 +228,13 @@ def test_any_shape_becomes_a_square_and_one_grey_stays_that_grey(
     decoded = decode(encoded(Image.new("L", (width, height), grey), kind, **options), size)
     assert decoded.pixels.shape == (size, size, 3)
     assert np.abs(decoded.pixels.astype(int) - grey).max() <= 2 * (kind == "JPEG")
-    turned = bool(options) and 5 <= orientation <= 8
-    assert decoded[1:3] == ((height, width) if turned else (width, height))
+    rotated = bool(options) and 5 <= orientation <= 8
+    assert decoded[1:3] == ((height, width) if rotated else (width, height))
 
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 99), size=st.integers(8, 64), side=st.integers(8, 90))
-def test_the_resize_knows_no_left_and_right(seed: int, size: int, side: int) -> None:
+def test_the_resize_is_symmetric(seed: int, size: int, side: int) -> None:
     image = picture(seed, side=side)
     mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     assert np.array_equal(resized(mirrored, size), resized(image, size)[:, ::-1])
@@ -251,7 +251,7 @@ WHOLE = [encoded(picture(4, side=24), kind) for kind in ("JPEG", "PNG", "TIFF", 
     edits=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=8)), max_size=4),
     end=st.floats(0, 1),
 )
-def test_any_bytes_are_a_photo_or_one_line(
+def test_any_bytes_are_a_photo_or_a_one_line_reason(
     whole: bytes, edits: list[tuple[float, bytes]], end: float
 ) -> None:
     content = bytearray(whole)
@@ -260,49 +260,49 @@ def test_any_bytes_are_a_photo_or_one_line(
         content[at : at + len(new)] = new
     content = content[: len(content) // 2 + int(end * len(content))]
     try:
-        said = str(module.decode(bytes(content), 16, 10_000).pixels.shape)
+        result = str(module.decode(bytes(content), 16, 10_000).pixels.shape)
     except NotAPhoto as reason:
-        said = str(reason)
-    assert said.strip()
-    assert "\n" not in said
+        result = str(reason)
+    assert result.strip()
+    assert "\n" not in result
 
 
-def test_a_photo_of_any_shape_is_whole_and_upright() -> None:
+def test_decode_photo_keeps_the_shape_and_applies_the_orientation() -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # turned by a quarter
+    exif[0x0112] = 6  # rotated by 90 degrees
     content = encoded(SMOOTH.resize((640, 320)), exif=exif)
-    photo = whole(content)
+    photo = decode_photo(content)
     assert photo.image.size == photo[1:3] == (320, 640)
     assert photo.image.mode == "RGB"
     assert original(content).tobytes() == photo.image.tobytes()
-    half = whole(content, 0.2)
+    half = decode_photo(content, 0.2)
     assert (half.image.size, half[1:3]) == ((160, 320), (320, 640))
-    assert whole(content, 0.26).image.size == (200, 400)  # five eighths
-    assert whole(content, 0.45).image.size == (320, 640)
-    assert whole(encoded(SMOOTH.resize((640, 320)), "PNG"), 0.1).image.size == (640, 320)
+    assert decode_photo(content, 0.26).image.size == (200, 400)  # five eighths
+    assert decode_photo(content, 0.45).image.size == (320, 640)
+    assert decode_photo(encoded(SMOOTH.resize((640, 320)), "PNG"), 0.1).image.size == (640, 320)
 
 
-def test_the_smallest_photo_is_whole() -> None:
+def test_the_smallest_photo_has_one_pixel() -> None:
     dot = encoded(Image.new("L", (1, 1)), "PNG")
-    assert whole(dot).image.size == (1, 1)
+    assert decode_photo(dot).image.size == (1, 1)
     with pytest.raises(NotAPhoto, match="too small: 1 x 1 pixels"):
         original(dot)
 
 
-def test_a_limit_is_told_with_its_number_and_the_knob_where_there_is_one(
+def test_a_size_limit_is_reported_with_its_parameter_if_it_has_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     content = encoded(Image.new("L", (50, 40)), "PNG")
     with pytest.raises(NotAPhoto) as caught:
         module.decode(content, 16, 1999)
     assert str(caught.value) == "too large: 50 x 40 pixels, more than max_pixels (1,999)"
-    monkeypatch.setattr(module, "MAX_WHOLE", 1999)
+    monkeypatch.setattr(module, "MAX_PIXELS", 1999)
     with pytest.raises(NotAPhoto) as caught:
-        whole(content)
+        decode_photo(content)
     assert str(caught.value) == "too large: 50 x 40 pixels, more than 1,999"
 
 
-# SMOOTH.crop((0, 0, 64, 32)), stored turned by a quarter with EXIF orientation 6, by pillow-heif,
+# SMOOTH.crop((0, 0, 64, 32)), stored rotated by 90 degrees with EXIF orientation 6, by pillow-heif,
 # quality 30; compressed.
 HEIC = zlib.decompress(
     b85decode(
@@ -316,7 +316,7 @@ HEIC = zlib.decompress(
 )
 
 
-def test_heic_is_read_where_pi_heif_is_installed() -> None:
+def test_heic_is_read_if_pi_heif_is_installed() -> None:
     pytest.importorskip("pi_heif")
     decoded = decode(HEIC, 32)
     assert (decoded.width, decoded.height) == (64, 32)
@@ -327,7 +327,7 @@ def test_heic_is_read_where_pi_heif_is_installed() -> None:
         decode(HEIC[:300], 32)
 
 
-def test_heic_without_pi_heif_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heic_without_pi_heif_gives_a_one_line_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pi_heif", None)
-    with pytest.raises(NotAPhoto, match="HEIC, which takes pi-heif to read: run `pip install"):
+    with pytest.raises(NotAPhoto, match="HEIC needs pi-heif: run `pip install"):
         decode(HEIC, 32)

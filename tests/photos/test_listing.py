@@ -1,4 +1,4 @@
-"""Finding photos: the same rows from a zip, a folder, and a folder of both."""
+"""Listing photos in a zip, a folder, and a folder of both."""
 
 import errno
 import os
@@ -15,9 +15,9 @@ from surface_crack.photos.containers import walk
 from surface_crack.photos.listing import (
     check_classes,
     class_labels,
+    dvc_link_warning,
+    git_tracking_warning,
     list_photos,
-    open_to_git,
-    unseen_by_dvc,
 )
 from surface_crack.photos.reader import Reader
 from surface_crack.photos.unchanged import check_unchanged, stamps
@@ -43,7 +43,7 @@ def test_zip_and_folder_give_the_same_rows(tmp_path: Path) -> None:
     assert [label for *_, label in from_zip] == [0, 0, 0, 1, 1, 1]
 
 
-def test_the_folder_above_stays_in_the_path(tmp_path: Path) -> None:
+def test_the_path_keeps_the_parent_folders(tmp_path: Path) -> None:
     assert ("sdnet", "Decks/Cracked/7-1.jpg", 1) in rows(write_zip(tmp_path / "sdnet.zip", SDNET))
     other = {"D/CD/7-1.jpg": jpeg(1, True), "D/UD/7-2.jpg": jpeg(2)}
     assert rows(write_folder(tmp_path / "x", other)) == [
@@ -53,7 +53,7 @@ def test_the_folder_above_stays_in_the_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("unpacked", ["", "metu", "sdnet", "metu sdnet"])
-def test_a_collection_gives_the_rows_of_its_parts(tmp_path: Path, unpacked: str) -> None:
+def test_a_collection_gives_the_rows_of_its_sources(tmp_path: Path, unpacked: str) -> None:
     raw = tmp_path / "raw"
     raw.mkdir()
     for name, files in (("metu", metu_like(2)), ("sdnet", SDNET)):
@@ -66,16 +66,16 @@ def test_a_collection_gives_the_rows_of_its_parts(tmp_path: Path, unpacked: str)
     assert rows(raw) == single
 
 
-def test_what_a_system_left_behind_does_not_part_a_source(tmp_path: Path) -> None:
+def test_system_files_do_not_make_a_source_a_collection(tmp_path: Path) -> None:
     raw = write_folder(tmp_path / "sdnet", SDNET)
     before = rows(raw)
     write_folder(raw, {f"__MACOSX/{name}": b"" for name in SDNET} | {"a/b/c/d/._1.jpg": b""})
     assert rows(raw) == before
 
 
-def test_class_folders_are_known_by_any_case_and_composition(tmp_path: Path) -> None:
-    composed, apart = "Sch\u00e4den", "Scha\u0308den"
-    for listed, there in ((composed, apart), (apart, composed.upper())):
+def test_class_folders_match_in_any_case_and_unicode_form(tmp_path: Path) -> None:
+    composed, decomposed = "Sch\u00e4den", "Scha\u0308den"
+    for listed, there in ((composed, decomposed), (decomposed, composed.upper())):
         labels = class_labels(["Negative"], [listed])
         raw = write_folder(tmp_path / listed, {f"{there}/1.jpg": jpeg(1)})
         assert [photo.label for photo in list_photos(raw, labels).photos] == [1]
@@ -84,7 +84,7 @@ def test_class_folders_are_known_by_any_case_and_composition(tmp_path: Path) -> 
 def test_a_source_twice_is_refused(tmp_path: Path) -> None:
     write_zip(tmp_path / "raw/metu.zip", metu_like(1))
     write_folder(tmp_path / "raw/metu", metu_like(1))
-    with pytest.raises(DataError, match="holds the source 'metu' twice"):
+    with pytest.raises(DataError, match="contains the source 'metu' twice"):
         rows(tmp_path / "raw")
 
 
@@ -108,7 +108,7 @@ def test_exclude_leaves_rows_out_and_counts_them(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["zip", "folder"])
-def test_what_cannot_be_used_is_one_line(
+def test_an_unusable_source_is_a_one_line_error(
     tmp_path: Path, files: dict[str, bytes], message: str, kind: str
 ) -> None:
     (tmp_path / "raw").mkdir()
@@ -128,11 +128,11 @@ def test_one_class_is_listed_and_not_enough_to_train(tmp_path: Path) -> None:
         check_classes(raw, listing, *CLASSES)
 
 
-def test_no_such_path_and_no_archive(tmp_path: Path) -> None:
+def test_a_missing_path_and_a_bad_zip_are_errors(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist: set raw in params.yaml"):
         rows(tmp_path / "none")
     (tmp_path / "page.zip").write_text("<html>")
-    with pytest.raises(DataError, match="is not a zip that can be read"):
+    with pytest.raises(DataError, match="is not a readable zip"):
         rows(tmp_path / "page.zip")
 
 
@@ -148,7 +148,7 @@ def test_every_file_is_a_photo_or_listed_with_a_reason(tmp_path: Path) -> None:
     listing = list_photos(raw, LABELS)
     assert [photo.path for photo in listing.photos] == [
         "Negative/00000.jpg",
-        "Negative/notes.txt",  # in a class folder, so decoding says what it is
+        "Negative/notes.txt",  # in a class folder, so the decoder reports it
         "Positive/00000.jpg",
     ]
     assert {(entry.path, entry.reason) for entry in listing.rejected} == {
@@ -162,7 +162,7 @@ def test_every_file_is_a_photo_or_listed_with_a_reason(tmp_path: Path) -> None:
 
 
 def test_links_to_folders_are_followed(tmp_path: Path) -> None:
-    """Class folders, folders in them, and sources of a collection."""
+    """For class folders, folders in them, and sources of a collection."""
     apart = write_folder(tmp_path / "apart", metu_like(3))
     write_folder(tmp_path / "raw/metu", {"Negative/1.jpg": b""})
     (tmp_path / "raw/metu/Positive").symlink_to(apart / "Positive")
@@ -172,7 +172,7 @@ def test_links_to_folders_are_followed(tmp_path: Path) -> None:
     assert [row[1] for row in rows(tmp_path / "linked")] == expected
     (tmp_path / "raw/site").symlink_to(apart)
     write_zip(tmp_path / "raw/more.zip", metu_like(1))
-    with pytest.raises(DataError, match=r"(is|holds one that is) read already: remove it, or"):
+    with pytest.raises(DataError, match=r"folder that has already been read: remove it, or"):
         rows(tmp_path / "raw")  # its photos would count twice
     (tmp_path / "raw/site").unlink()
     (tmp_path / "raw/site").symlink_to(write_folder(tmp_path / "others", metu_like(2)))
@@ -186,48 +186,48 @@ def test_links_to_folders_are_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["..", "/", "../Negative"])
-def test_a_link_to_what_is_read_already_ends_the_run(tmp_path: Path, target: str) -> None:
-    """However many photos lie there, one line of rejected.csv would not tell."""
+def test_a_link_to_a_folder_already_read_is_an_error(tmp_path: Path, target: str) -> None:
+    """It may contain many photos, so a single line in rejected.csv is not enough."""
     raw = write_folder(tmp_path / "raw", metu_like(1))
     (raw / "Positive/more").symlink_to(target)
     with pytest.raises(
         DataError,
-        match="Positive/more is a link to a folder that (is|holds one that is) read already: "
+        match="Positive/more is a link to a (parent of a )?folder that has already been read: "
         "remove it, or leave it out with exclude",
     ):
         list_photos(raw, LABELS)
     assert len(list_photos(raw, LABELS, exclude="more/$").photos) == 2
 
 
-def test_a_junction_of_windows_is_no_second_folder(
+def test_a_windows_junction_is_not_read_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Python walks into it as into a folder, and does not call it a link."""
+    """Python treats it as a folder and does not call it a link."""
     raw = write_folder(tmp_path / "raw", {"Negative/1.jpg": b"", "Positive/1.jpg": b""})
     real = os.path.realpath
     again = str(raw / "Positive")
     monkeypatch.setattr(os.path, "realpath", lambda path: real(again if "Pos" in path else path))
     write_folder(raw, {"Pos/2.jpg": b""})
     problems = [folder.problem for folder in walk(raw) if folder.problem]
-    assert problems == ["is a link to a folder that is read already"]
+    assert problems == ["is a link to a folder that has already been read"]
 
 
-def test_what_dvc_does_not_see_is_told(tmp_path: Path) -> None:
+def test_links_that_dvc_does_not_follow_give_a_warning(tmp_path: Path) -> None:
     apart = write_folder(tmp_path / "apart", metu_like(1))
     raw = tmp_path / "raw"
     raw.symlink_to(write_folder(tmp_path / "real", {"Negative/1.jpg": b"", "Positive/1.jpg": b""}))
-    assert unseen_by_dvc(raw, list_photos(raw, LABELS)) == ""
+    assert dvc_link_warning(raw, list_photos(raw, LABELS)) == ""
     (raw / "Negative/2.jpg").symlink_to(apart / "Negative/00000.jpg")
-    assert unseen_by_dvc(raw, list_photos(raw, LABELS)) == ""
+    assert dvc_link_warning(raw, list_photos(raw, LABELS)) == ""
     (raw / "Cracked").symlink_to(apart / "Positive")
     (raw / "Non-cracked").symlink_to(apart / "Negative")
-    assert unseen_by_dvc(raw, list_photos(raw, LABELS)) == (
-        f"{raw}/Cracked (and 1 more) is a link to a folder, and DVC does not notice what changes "
-        "behind it: run `dvc repro --force prepare` then, or put the folder itself there"
+    assert dvc_link_warning(raw, list_photos(raw, LABELS)) == (
+        f"{raw}/Cracked (and 1 more) is a link to a folder, and DVC does not notice changes behind "
+        "it: run `dvc repro --force prepare` after a change, or put the folder itself there"
     )
 
 
-def test_a_photo_is_left_out_by_its_path_or_by_its_source(tmp_path: Path) -> None:
+def test_exclude_matches_the_path_with_and_without_the_source(tmp_path: Path) -> None:
     files = dict.fromkeys(("Cracked/1.jpg", "Cracked/2.jpg", "Non-cracked/1.jpg"), b"")
     for name in ("one", "two"):
         write_zip(tmp_path / f"{name}.zip", files)
@@ -236,44 +236,42 @@ def test_a_photo_is_left_out_by_its_path_or_by_its_source(tmp_path: Path) -> Non
         assert (len(listing.photos), listing.excluded) == (left, 6 - left)
 
 
-def test_photos_that_git_would_take_are_told(
+def test_files_that_git_would_commit_give_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_folder(tmp_path / "data/raw", {"site/Cracked/1.jpg": b"", "site/.DS_Store": b""})
     raw, site = Path("data/raw"), Path("data/raw/site")
-    assert open_to_git(raw) == ""  # no repository here
+    assert git_tracking_warning(raw) == ""  # no repository here
     subprocess.run(["git", "init", "-q"], check=True)
     message = (
-        "2 files in {} are neither tracked by DVC nor ignored by git, so that `dvc exp run` would "
-        "put them into git: run `dvc add data/raw/site` first"
+        "2 files in {} are neither tracked by DVC nor ignored by git, so `dvc exp run` would "
+        "commit them to git: run `dvc add data/raw/site` first"
     )
-    assert open_to_git(raw) == message.format(raw)
-    assert open_to_git(site) == message.format(site)
-    assert open_to_git(tmp_path / "data/raw/site").startswith("2 files in ")
+    assert git_tracking_warning(raw) == message.format(raw)
+    assert git_tracking_warning(site) == message.format(site)
+    assert git_tracking_warning(tmp_path / "data/raw/site").startswith("2 files in ")
     (site / ".DS_Store").unlink()
-    assert open_to_git(raw).startswith("data/raw/site/Cracked/1.jpg is neither tracked")
-    assert open_to_git(Path("elsewhere")) == open_to_git(tmp_path.parent) == ""
+    assert git_tracking_warning(raw).startswith("data/raw/site/Cracked/1.jpg is neither tracked")
+    assert git_tracking_warning(Path("elsewhere")) == git_tracking_warning(tmp_path.parent) == ""
     (raw / ".gitignore").write_text("/site\n")  # as `dvc add` does it
     (raw / "site.dvc").write_text("outs:\n")
     subprocess.run(["git", "add", "data/raw/.gitignore"], check=True)
-    assert open_to_git(raw) == open_to_git(site) == ""
+    assert git_tracking_warning(raw) == git_tracking_warning(site) == ""
 
 
-def test_where_there_is_no_photo_a_reason_that_is_known_is_told(tmp_path: Path) -> None:
+def test_the_error_for_no_photo_has_the_reason_of_the_first_file(tmp_path: Path) -> None:
     write_folder(tmp_path / "raw", {"readme.md": b""})
     (tmp_path / "raw/Cracked").symlink_to("nowhere")
     with pytest.raises(
         DataError,
-        match=r"2 other files, such as 'Cracked': cannot be read: No such file or directory",
+        match=r"2 other files, for example 'Cracked': cannot be read: No such file or directory",
     ):
         list_photos(tmp_path / "raw", LABELS)
 
 
-def test_a_folder_that_cannot_be_read_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Else its photos, however many, would be missing in silence. Root may read every folder."""
+def test_an_unreadable_folder_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its photos would be missing silently. Simulated, because root can read every folder."""
     raw = write_folder(tmp_path / "raw", SDNET)
 
     def scandir(path: str, real: Callable[[str], object] = os.scandir) -> object:
@@ -293,7 +291,7 @@ def test_a_folder_that_cannot_be_read_is_told(
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files, on Linux")
-def test_a_thread_keeps_one_archive_open(tmp_path: Path) -> None:
+def test_a_thread_keeps_only_one_archive_open(tmp_path: Path) -> None:
     names = [f"{letter}.zip" for letter in "abcd"]
     for name in names:
         write_zip(tmp_path / name, {f"Positive/{name}.jpg": name.encode()})
@@ -304,23 +302,23 @@ def test_a_thread_keeps_one_archive_open(tmp_path: Path) -> None:
             assert [x for x in opened if x.endswith(".zip")] == [str(photo.container.resolve())]
 
 
-def test_names_as_other_systems_write_them(tmp_path: Path) -> None:
+def test_windows_paths_in_a_zip_are_converted(tmp_path: Path) -> None:
     files = {f".\\{name}".replace("/", "\\"): content for name, content in metu_like(2).items()}
     raw = write_zip(tmp_path / "metu.zip", files)
     assert rows(raw) == rows(write_folder(tmp_path / "metu", metu_like(2)))
 
 
-def test_a_class_folder_as_raw_is_told(tmp_path: Path) -> None:
+def test_a_class_folder_as_raw_is_an_error(tmp_path: Path) -> None:
     raw = write_folder(tmp_path, metu_like(1)) / "Positive"
     (raw / "notes.txt").write_text("hm")
     listing = list_photos(raw, LABELS)
     assert [photo[:3] for photo in listing.photos] == [("Positive", "00000.jpg", 1)]
     assert [entry.path for entry in listing.clutter] == ["notes.txt"]
-    with pytest.raises(DataError, match="is itself a folder of one class: put the class folders"):
+    with pytest.raises(DataError, match="is itself a class folder: put the class folders"):
         check_classes(raw, listing, *CLASSES)
 
 
-def test_a_folder_keeps_what_stands_behind_a_dot(tmp_path: Path) -> None:
+def test_the_name_of_a_folder_source_keeps_its_suffix(tmp_path: Path) -> None:
     for month in ("05", "06"):
         write_folder(tmp_path / "raw" / f"2021.{month}", {"a/Negative/1.jpg": jpeg(1)})
     write_folder(tmp_path / "raw/v1.2", {"Positive/1.jpg": jpeg(2)})
@@ -330,13 +328,13 @@ def test_a_folder_keeps_what_stands_behind_a_dot(tmp_path: Path) -> None:
     assert photo.source == "v1.2"
 
 
-def test_a_home_folder_is_not_looked_up() -> None:
-    with pytest.raises(DataError, match=r"'~/x.zip' does not exist \(~ is not looked up"):
+def test_a_tilde_is_not_expanded() -> None:
+    with pytest.raises(DataError, match=r"'~/x.zip' does not exist \(~ is not expanded"):
         list_photos(Path("~/x.zip"), LABELS)
 
 
-def test_a_part_of_a_split_zip_is_called_that(tmp_path: Path) -> None:
-    """Its last part lists all photos, and Python's zipfile takes it for a zip."""
+def test_a_part_of_a_split_zip_is_an_error(tmp_path: Path) -> None:
+    """The last part lists all photos, and Python's zipfile opens it as a zip."""
     whole = write_zip(tmp_path / "whole.zip", metu_like(2)).read_bytes()
     end = whole.rindex(b"PK\5\6")
     last = whole[100:end] + b"PK\5\6\2\0\2\0" + whole[end + 8 :]
@@ -353,7 +351,7 @@ def test_a_part_of_a_split_zip_is_called_that(tmp_path: Path) -> None:
     assert len(rows(tmp_path / "whole.zip")) == 4
 
 
-def test_doubtful_names_in_a_zip_are_listed(tmp_path: Path) -> None:
+def test_unsafe_and_duplicate_names_in_a_zip_are_rejected(tmp_path: Path) -> None:
     raw = write_zip(
         tmp_path / "raw.zip", metu_like(1) | {"../Negative/x.jpg": b"x", "/Negative/y.jpg": b""}
     )
@@ -362,14 +360,14 @@ def test_doubtful_names_in_a_zip_are_listed(tmp_path: Path) -> None:
     listing = list_photos(raw, LABELS)
     assert len(listing.photos) == 2
     assert {entry.reason for entry in listing.rejected} == {
-        "a name that leads out of the archive",
+        "its path escapes the archive",
         "a second entry of the same name",
     }
     with Reader(LIMITS.max_bytes) as reader:
         assert reader.read(listing.photos[0]) == metu_like(1)["Negative/00000.jpg"]
 
 
-def test_where_no_knob_sets_the_limit_none_is_named(
+def test_a_limit_without_a_parameter_names_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("surface_crack.photos.reader.MAX_FILE", 1234)

@@ -1,4 +1,4 @@
-"""Many photos into one array: order, hashes, rejects, and nothing left behind by a failure."""
+"""Packing photos into one array: order, hashes, rejected files, no leftovers after a failure."""
 
 import hashlib
 import logging
@@ -19,7 +19,7 @@ from surface_crack.photos.decode import decode
 from surface_crack.photos.listing import Photo, Rejected, class_labels, list_photos
 from surface_crack.photos.packing import Row, pack, pack_all
 from surface_crack.photos.reader import Limits, Reader, read_file
-from surface_crack.project.console import explained
+from surface_crack.project.console import user_message
 from surface_crack.project.errors import DataError
 from surface_crack.project.files import write_csv
 from tests.support.makers import LIMITS, jpeg, metu_like, write_folder, write_zip
@@ -29,7 +29,7 @@ from tests.support.rubbish import Entry, zipped
 LABELS = class_labels(["Negative"], ["Positive"])
 
 
-def test_rows_and_pixels_belong_together(tmp_path: Path) -> None:
+def test_rows_and_pixels_match(tmp_path: Path) -> None:
     files = metu_like(5) | {"Positive/00001.jpg": b"rotten", "Positive/00002.jpg": b""}
     photos = list_photos(write_zip(tmp_path / "raw.zip", files), LABELS).photos
     results = list(pack(photos, 16, tmp_path / "images.npy", LIMITS))
@@ -42,12 +42,12 @@ def test_rows_and_pixels_belong_together(tmp_path: Path) -> None:
         assert row.sha256 == hashlib.sha256(files[row.path]).hexdigest()
         assert row.label == int(row.path.startswith("Positive"))
     assert [result for result in results if isinstance(result, Rejected)] == [
-        Rejected("raw", "Positive/00001.jpg", "not an image, or of a kind that is not read"),
+        Rejected("raw", "Positive/00001.jpg", "not an image, or not a supported format"),
         Rejected("raw", "Positive/00002.jpg", "empty file"),
     ]
 
 
-def test_neither_workers_nor_container_change_the_bytes(tmp_path: Path) -> None:
+def test_the_bytes_do_not_depend_on_workers_or_container(tmp_path: Path) -> None:
     files = metu_like(20)
     stores = [write_zip(tmp_path / "raw.zip", files), write_folder(tmp_path / "raw", files)]
     packed = []
@@ -58,7 +58,7 @@ def test_neither_workers_nor_container_change_the_bytes(tmp_path: Path) -> None:
     assert packed[0] == packed[1] == packed[2]
 
 
-def test_a_file_that_vanishes_is_listed(tmp_path: Path) -> None:
+def test_a_file_that_disappears_is_rejected(tmp_path: Path) -> None:
     photos = list_photos(write_folder(tmp_path / "raw", metu_like(2)), LABELS).photos
     (tmp_path / "raw/Positive/00001.jpg").unlink()
     results = list(pack(photos, 16, tmp_path / "images.npy", LIMITS))
@@ -66,7 +66,7 @@ def test_a_file_that_vanishes_is_listed(tmp_path: Path) -> None:
     assert "No such file" in str(results[-1])
 
 
-def test_too_many_open_files_are_no_fault_of_a_photo(tmp_path: Path) -> None:
+def test_too_many_open_files_is_an_error_and_not_a_rejected_photo(tmp_path: Path) -> None:
     files = metu_like(2)
     stores = [write_zip(tmp_path / "raw.zip", files), write_folder(tmp_path / "raw", files)]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -75,14 +75,14 @@ def test_too_many_open_files_are_no_fault_of_a_photo(tmp_path: Path) -> None:
         with Reader(LIMITS.max_bytes) as reader:
             resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
             try:
-                with pytest.raises(OSError, match="Too many open files") as told:
+                with pytest.raises(OSError, match="Too many open files") as caught:
                     read_file(reader, photo)
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        assert "ulimit -n" in explained(told.value)
+        assert "ulimit -n" in user_message(caught.value)
 
 
-def test_an_archive_that_lost_photos_meanwhile_says_so(tmp_path: Path) -> None:
+def test_a_photo_removed_from_a_zip_meanwhile_is_rejected(tmp_path: Path) -> None:
     photos = list_photos(write_zip(tmp_path / "raw.zip", metu_like(2)), LABELS).photos
     write_zip(tmp_path / "raw.zip", metu_like(1))
     *_, result = pack(photos, 16, tmp_path / "images.npy", LIMITS)
@@ -90,13 +90,13 @@ def test_an_archive_that_lost_photos_meanwhile_says_so(tmp_path: Path) -> None:
     assert result.reason == f"cannot be read: {tmp_path / 'raw.zip'} changed while it was read"
 
 
-def test_no_damage_to_a_zip_is_more_than_a_reason(tmp_path: Path) -> None:
+def test_damaged_zip_entries_are_rejected(tmp_path: Path) -> None:
     """Deflated entries fail in other ways than stored ones."""
     whole = write_zip(tmp_path / "whole.zip", metu_like(3), zipfile.ZIP_DEFLATED).read_bytes()
     draw = np.random.default_rng(0)
     for number in range(60):
         content = bytearray(whole)
-        place = int(draw.integers(40, len(whole) - 900))  # the directory at the end stays
+        place = int(draw.integers(40, len(whole) - 900))  # not the directory at the end
         content[place : place + 30] = draw.bytes(30)
         damaged = tmp_path / f"{number}.zip"
         damaged.write_bytes(content)
@@ -115,8 +115,10 @@ WHOLE = zipped([Entry(name, content) for name, content in sorted(metu_like(2).it
     edits=st.lists(st.tuples(st.integers(1, 600), st.binary(min_size=1, max_size=6)), max_size=3),
     missing=st.integers(0, 40),
 )
-def test_any_zip_is_accounted_for_or_refused(edits: list[tuple[int, bytes]], missing: int) -> None:
-    """Damage to the directory, which is at the end, and to its end."""
+def test_all_entries_of_a_damaged_zip_are_listed_or_it_is_refused(
+    edits: list[tuple[int, bytes]], missing: int
+) -> None:
+    """Damage to the directory, which is at the end of a zip."""
     content = bytearray(WHOLE)
     for place, new in edits:
         content[-place : len(content) - place + len(new)] = new
@@ -127,14 +129,14 @@ def test_any_zip_is_accounted_for_or_refused(edits: list[tuple[int, bytes]], mis
             listing = list_photos(raw, LABELS)
             results = list(pack(listing.photos, 16, Path(folder) / "images.npy", LIMITS, 1))
         except DataError as error:
-            said = str(error)
+            result = str(error)
         else:
-            said = f"{len(results)}"
+            result = f"{len(results)}"
             assert len(results) == len(listing.photos)
-    assert "\n" not in said
+    assert "\n" not in result
 
 
-def test_an_entry_that_goes_on_behind_the_end_says_so(tmp_path: Path) -> None:
+def test_an_entry_that_extends_beyond_the_end_is_rejected(tmp_path: Path) -> None:
     size = struct.pack("<2I", len(jpeg(7)), len(jpeg(7)))
     other = struct.pack("<2I", 10**6, 10**6)
     raw = tmp_path / "raw.zip"
@@ -145,8 +147,8 @@ def test_an_entry_that_goes_on_behind_the_end_says_so(tmp_path: Path) -> None:
     assert result.reason.removeprefix("cannot be read: ") in wanted
 
 
-def test_limits_are_kept(tmp_path: Path) -> None:
-    """A photo of these has 48 x 48 pixels."""
+def test_limits_are_enforced(tmp_path: Path) -> None:
+    """These photos have 48 x 48 pixels."""
     files = metu_like(2)
     for raw in (write_zip(tmp_path / "raw.zip", files), write_folder(tmp_path / "raw", files)):
         photos = list_photos(raw, LABELS).photos
@@ -163,7 +165,7 @@ def test_limits_are_kept(tmp_path: Path) -> None:
         assert reasons(48 * 48, longest - 1) == {message}
 
 
-def test_a_name_that_is_no_text_is_written_escaped(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_escaped(tmp_path: Path) -> None:
     raw = write_folder(tmp_path / "raw", metu_like(1))
     (raw / "Negative/00000.jpg").rename(os.fsdecode(os.fsencode(raw) + b"/Negative/caf\xe9.jpg"))
     rows = list(pack(list_photos(raw, LABELS).photos, 16, tmp_path / "images.npy", LIMITS))
@@ -181,14 +183,14 @@ def test_a_failure_leaves_no_file(tmp_path: Path) -> None:
 
 
 def deep(largest: int, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A photo of 16 bits with values up to this one."""
+    """A 16-bit photo with values up to `largest`."""
     draw = np.random.default_rng(0)
     values = draw.integers(0, largest, (48, 48), np.uint16, endpoint=True)
     values[0, 0] = largest
     return png(values, *chunks)
 
 
-def test_all_are_packed_as_one_by_one(tmp_path: Path) -> None:
+def test_pack_all_agrees_with_pack(tmp_path: Path) -> None:
     files = metu_like(5) | {"Positive/00001.jpg": b"rotten", "Negative/9.png": deep(4000)}
     photos = list_photos(write_folder(tmp_path / "raw", files), LABELS).photos
     alone = list(pack(photos, 16, tmp_path / "alone.npy", LIMITS))
@@ -198,7 +200,9 @@ def test_all_are_packed_as_one_by_one(tmp_path: Path) -> None:
     assert (tmp_path / "alone.npy").read_bytes() == (tmp_path / "all.npy").read_bytes()
 
 
-def test_faint_photos_are_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_all_faint_photos_give_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     stated = deep(4000, (b"sBIT", b"\x0c"))
     files = metu_like(2) | {"Negative/7.png": deep(9000), "Positive/8.png": stated}
     raw = write_folder(tmp_path / "raw", files)

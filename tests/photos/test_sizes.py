@@ -1,4 +1,4 @@
-"""Photos whose sizes are not those that a model learnt from."""
+"""Warnings about photos whose size differs from that of the training photos."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from PIL import Image
 
 from surface_crack.photos.listing import class_labels, list_photos
 from surface_crack.photos.reader import Reader
-from surface_crack.photos.sizes import made_small, other_size, sizes_of, typical_side
+from surface_crack.photos.sizes import downscale_warning, size_warning, sizes_of, typical_side
 from tests.support.makers import encoded, write_folder
 
 
@@ -15,29 +15,29 @@ from tests.support.makers import encoded, write_folder
     ("side", "begin"),
     [
         (256, ""),
-        (160, ""),  # a network stands that much
-        (2000, "These photos have 2000 pixels a side, those that the model learnt from had 256. M"),
-        (64, "These photos have 64 pixels a side, those that the model learnt from had 256. If th"),
+        (160, ""),  # within the tolerance
+        (2000, "These photos have 2000 pixels per side, the training photos had 256. When resized"),
+        (64, "These photos have 64 pixels per side, the training photos had 256. If they show"),
         (0, ""),
     ],
 )
-def test_another_size_is_told(side: float, begin: str) -> None:
-    told = other_size(side, 256)
-    assert told.startswith(begin)
-    assert bool(told) == bool(begin)
-    assert ("--patch-px 256" in told) == (side > 256)
-    assert other_size(side, 0) == ""  # nothing is known
+def test_a_different_size_gives_a_warning(side: float, begin: str) -> None:
+    warning = size_warning(side, 256)
+    assert warning.startswith(begin)
+    assert bool(warning) == bool(begin)
+    assert ("--patch-px 256" in warning) == (side > 256)
+    assert size_warning(side, 0) == ""  # size of the training photos is unknown
 
 
-def test_photos_much_larger_than_what_is_made_of_them_are_told() -> None:
-    assert made_small(227, 64) == made_small(256, 192) == ""
-    assert made_small(2000, 64) == (
-        "the photos have 2000 pixels a side and are made 64, so that a crack of 31 pixels is one: "
-        "cut them into tiles (`surface-crack tiles`), or raise image_size"
+def test_strong_downscaling_gives_a_warning() -> None:
+    assert downscale_warning(227, 64) == downscale_warning(256, 192) == ""
+    assert downscale_warning(2000, 64) == (
+        "the photos have 2000 pixels per side and are resized to 64, so a crack of 31 pixels "
+        "becomes 1 pixel wide: cut them into tiles (`surface-crack tiles`), or raise image_size"
     )
 
 
-def test_sizes_come_from_headers_and_pass_over_what_is_no_photo(tmp_path: Path) -> None:
+def test_sizes_are_read_from_headers_and_bad_files_are_skipped(tmp_path: Path) -> None:
     files = {
         f"Cracked/{number:03}.jpg": encoded(Image.new("RGB", (50 + number, 50 + number)))
         for number in range(90)

@@ -1,4 +1,4 @@
-"""Which picture of a file is the photo: camera raw, previews, overviews, masks, loops."""
+"""Finding the full image of a TIFF: camera raw, previews, overviews, masks, loops."""
 
 import struct
 import time
@@ -10,38 +10,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surface_crack.photos import decode as module
-from surface_crack.photos import tiff as looked
-from surface_crack.photos.decode import NotAPhoto, decode, whole
+from surface_crack.photos import tiff as tiff_module
+from surface_crack.photos.decode import NotAPhoto, decode, decode_photo
 from tests.support.makers import LIMITS, encoded, picture
 from tests.support.odd_files import Page, Value, crowded, endless, tiff
 
 PHOTO = np.asarray(picture(1, side=64))
-SMALL = np.full((16, 16, 3), 9, np.uint8)  # as dark as no photo here
+SMALL = np.full((16, 16, 3), 9, np.uint8)  # darker than any photo here
 GREY = PHOTO[..., 0].copy()
 COPY: dict[int, Value] = {254: 1}
 MASK: dict[int, Value] = {254: 4, 262: 4}
 PAGE: dict[int, Value] = {254: 2}
-SEVERAL = "holds several pictures: save them one by one"
+SEVERAL = "contains several images: save them one by one"
 
 
 def reason(content: bytes) -> str:
     with pytest.raises(NotAPhoto) as caught:
         decode(content, 32, LIMITS.max_pixels)
     with pytest.raises(NotAPhoto) as again:
-        whole(content)
+        decode_photo(content)
     assert str(again.value) == str(caught.value)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def check_photo(content: bytes) -> None:
-    photo = whole(content)
+    photo = decode_photo(content)
     assert (photo.width, photo.height) == (64, 64)
     assert np.array_equal(np.asarray(photo.image), PHOTO)
     decoded = decode(content, 32, 64 * 64)
     assert decoded[1:3] == (64, 64)
-    want = decode(encoded(picture(1, side=64), "PNG"), 32, 64 * 64)
-    assert np.array_equal(decoded.pixels, want.pixels)
+    expected = decode(encoded(picture(1, side=64), "PNG"), 32, 64 * 64)
+    assert np.array_equal(decoded.pixels, expected.pixels)
 
 
 def bayer() -> Page:
@@ -55,7 +55,7 @@ RAW = {
     "DNG, BigTIFF": (tiff(Page(SMALL, {50706: b"\1\6\0\0"} | COPY), big=True), "DNG"),
     "mosaic, in its first directory": (tiff(bayer()), ""),
     "mosaic, below the first": (tiff(Page(SMALL, COPY, (bayer(),))), ""),
-    "mosaic, below what is below": (tiff(Page(SMALL, COPY, (Page(SMALL, COPY, (bayer(),)),))), ""),
+    "mosaic, two levels below": (tiff(Page(SMALL, COPY, (Page(SMALL, COPY, (bayer(),)),))), ""),
     "mosaic, below a later one": (tiff(Page(PHOTO), Page(SMALL, COPY, (bayer(),))), ""),
     "NEF": (tiff(Page(SMALL, COPY | {271: b"NIKON CORPORATION\0"}, (bayer(),)), order=">"), "NEF"),
     "NEF, compressed": (tiff(Page(SMALL, COPY, (Page(GREY, {259: 34713}),))), "NEF"),
@@ -74,25 +74,25 @@ RAW = {
 
 
 @pytest.mark.parametrize("name", RAW)
-def test_camera_raw_is_told_as_such(name: str) -> None:
+def test_camera_raw_is_recognised(name: str) -> None:
     content, kind = RAW[name]
-    told = f" ({kind})" if kind else ""
-    assert reason(content) == f"camera raw{told}: develop it to JPEG or TIFF"
+    suffix = f" ({kind})" if kind else ""
+    assert reason(content) == f"camera raw{suffix}: develop it to JPEG or TIFF"
 
 
-def test_pixels_that_look_like_a_mark_of_camera_raw_do_not_make_it_one() -> None:
+def test_pixels_that_match_a_camera_raw_signature_are_read() -> None:
     for start in (b"CR", b"IIII" * 8, b"MMMM" * 8):
         pixels = PHOTO.copy()
         flat = pixels.reshape(-1)
         flat[: len(start)] = np.frombuffer(start, np.uint8)
-        image = whole(tiff(Page(pixels))).image
+        image = decode_photo(tiff(Page(pixels))).image
         assert np.array_equal(np.asarray(image), pixels)
 
 
 READ = {
     "one": tiff(Page(PHOTO)),
-    "one, said to be full": tiff(Page(PHOTO, {254: 0})),
-    "one, said to be one page of several": tiff(Page(PHOTO, PAGE)),
+    "one, marked as full": tiff(Page(PHOTO, {254: 0})),
+    "one, marked as a page of several": tiff(Page(PHOTO, PAGE)),
     "one, by the old tag": tiff(Page(PHOTO, {255: 1})),
     "overviews": tiff(Page(PHOTO), *[Page(SMALL, COPY)] * 5),
     "overviews below": tiff(Page(PHOTO, below=(Page(SMALL, COPY), Page(SMALL, COPY)))),
@@ -112,13 +112,13 @@ READ = {
 
 
 @pytest.mark.parametrize("name", READ)
-def test_the_one_full_picture_is_the_photo(name: str) -> None:
+def test_the_single_full_image_is_the_photo(name: str) -> None:
     check_photo(READ[name])
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_compressed_picture_is_read_behind_a_preview(first: bool) -> None:
-    """libtiff finds its own way to the directory."""
+def test_a_compressed_image_after_a_preview_is_read(first: bool) -> None:
+    """libtiff looks up the directory itself."""
     pages = [picture(2, side=32), picture(1, side=64)]
     options = {"compression": "tiff_lzw", "save_all": True, "append_images": pages[1:]}
     content = encoded(pages[0], "TIFF", **options)
@@ -127,11 +127,11 @@ def test_a_compressed_picture_is_read_behind_a_preview(first: bool) -> None:
     if first:
         check_photo(marked)
     else:
-        assert np.array_equal(np.asarray(whole(marked).image), np.asarray(pages[0]))
+        assert np.array_equal(np.asarray(decode_photo(marked).image), np.asarray(pages[0]))
 
 
 def marked_as_copy(content: bytes, which: str) -> bytes:
-    """In one of its directories, the entry of a tag that says the usual becomes "copy"."""
+    """Mark one directory as a smaller copy, by replacing an entry that has its default value."""
     place = struct.unpack_from("<I", content, 4)[0]
     if which == "second":
         count = struct.unpack_from("<H", content, place)[0]
@@ -145,10 +145,10 @@ def marked_as_copy(content: bytes, which: str) -> bytes:
     raise AssertionError("no tag 284")
 
 
-def test_orientation_and_size_are_those_of_the_picture_that_is_taken() -> None:
+def test_orientation_and_size_are_those_of_the_full_image() -> None:
     stored = np.ascontiguousarray(np.rot90(PHOTO[:32], 1))  # 64 high, 32 wide
     content = tiff(Page(SMALL, COPY), Page(stored, {274: 6}))
-    photo = whole(content)
+    photo = decode_photo(content)
     assert (photo.width, photo.height) == (64, 32)
     assert np.array_equal(np.asarray(photo.image), PHOTO[:32])
     assert decode(content, 16, 64 * 32)[1:3] == (64, 32)
@@ -157,29 +157,29 @@ def test_orientation_and_size_are_those_of_the_picture_that_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (tiff(Page(PHOTO), Page(PHOTO)), SEVERAL),
         (tiff(Page(PHOTO, PAGE), Page(PHOTO, PAGE)), SEVERAL),
         (tiff(Page(SMALL, COPY), Page(PHOTO), Page(SMALL, COPY), Page(PHOTO)), SEVERAL),
         (tiff(Page(SMALL, COPY, (Page(PHOTO), Page(PHOTO)))), SEVERAL),
-        (tiff(Page(SMALL, COPY)), "holds only a smaller copy or a mask: save the full picture"),
-        (tiff(Page(GREY, MASK)), "holds only a smaller copy or a mask: save the full picture"),
+        (tiff(Page(SMALL, COPY)), "contains only a preview or a mask: save the full image"),
+        (tiff(Page(GREY, MASK)), "contains only a preview or a mask: save the full image"),
         (endless(100_000), "more than 1000 TIFF directories: save it again"),
         (crowded(), "more than 100,000 TIFF entries: save it again"),
     ],
     ids=["two", "two pages", "copies between", "two below", "copy", "mask", "endless", "crowded"],
 )
-def test_what_has_not_one_full_picture_is_told(content: bytes, told: str) -> None:
-    assert reason(content) == told
+def test_a_tiff_without_exactly_one_full_image_is_refused(content: bytes, message: str) -> None:
+    assert reason(content) == message
 
 
 def looped(content: bytes, target: int) -> bytes:
-    """The TIFF whose last directory points to `target` as the next one."""
+    """The TIFF with its last directory pointing to `target` as the next one."""
     return content[:-4] + struct.pack("<I", target)
 
 
-def test_a_chain_that_comes_back_ends_there() -> None:
+def test_a_loop_ends_the_chain() -> None:
     content = tiff(Page(PHOTO), Page(SMALL, COPY))
     first = struct.unpack_from("<I", content, 4)[0]
     check_photo(looped(content, first))
@@ -187,10 +187,10 @@ def test_a_chain_that_comes_back_ends_there() -> None:
     check_photo(looped(alone, struct.unpack_from("<I", alone, 4)[0]))
 
 
-def test_a_chain_that_leads_out_of_the_file_is_damage() -> None:
+def test_a_directory_outside_the_file_is_refused() -> None:
     for target in (10**6, 2**32 - 1):
-        told = reason(looped(tiff(Page(PHOTO)), target))
-        assert told == "damaged: a directory lies outside the file"
+        message = reason(looped(tiff(Page(PHOTO)), target))
+        assert message == "damaged: a directory is outside the file"
 
 
 @pytest.mark.parametrize(
@@ -204,10 +204,10 @@ def test_a_chain_that_leads_out_of_the_file_is_damage() -> None:
     ],
     ids=["endless", "entries", "copies", "many below", "all below outside"],
 )
-def test_a_look_is_short(made: Callable[[], bytes]) -> None:
+def test_a_scan_takes_less_than_a_second(made: Callable[[], bytes]) -> None:
     content = made()
     start = time.process_time()
-    looked.look(content)
+    tiff_module.scan(content)
     assert time.process_time() - start < 1
 
 
@@ -217,7 +217,7 @@ def test_a_look_is_short(made: Callable[[], bytes]) -> None:
     edits=st.lists(st.tuples(st.integers(0, 400), st.binary(min_size=1, max_size=6)), max_size=4),
     cut=st.floats(0.5, 1),
 )
-def test_any_directories_are_a_photo_or_one_line(
+def test_any_tiff_is_a_photo_or_a_one_line_reason(
     content: bytes, edits: list[tuple[int, bytes]], cut: float
 ) -> None:
     changed = bytearray(content)
@@ -225,10 +225,10 @@ def test_any_directories_are_a_photo_or_one_line(
         at = len(changed) - place if place % 2 else place
         changed[at : at + len(new)] = new
     changed = changed[: int(cut * len(changed))] if cut < 0.9 else changed
-    looked.look(bytes(changed))  # which is outside of what turns errors into reasons
+    tiff_module.scan(bytes(changed))  # it must not raise: it is called outside the error handling
     try:
-        said = str(module.decode(bytes(changed), 16, 10_000).pixels.shape)
-    except NotAPhoto as told:
-        said = str(told)
-    assert said.strip()
-    assert "\n" not in said
+        result = str(module.decode(bytes(changed), 16, 10_000).pixels.shape)
+    except NotAPhoto as error:
+        result = str(error)
+    assert result.strip()
+    assert "\n" not in result

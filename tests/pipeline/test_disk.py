@@ -1,4 +1,4 @@
-"""A full or read-only disk, too little memory, photos that change: one line, nothing damaged."""
+"""Full or read-only disk, out of memory, changing photos: a one-line error and no damaged files."""
 
 import os
 import resource
@@ -11,17 +11,17 @@ import torch
 from PIL import Image
 
 from surface_crack.photos.unchanged import check_unchanged, stamps
-from surface_crack.project.console import explained
+from surface_crack.project.console import user_message
 from surface_crack.project.errors import DataError
 from surface_crack.project.files import write_text
 from tests.support.makers import jpeg, metu_like, write_folder
 from tests.support.project import BIN, ROOT, Project
 
-AGAIN = "then give the command again"
+AGAIN = "then run the command again"
 
 
 def limited(project: Project, stage: str, kind: int, limit: int) -> str:
-    """What a stage says that may use this much; it must fail."""
+    """The messages of a stage that runs under a resource limit; it must fail."""
     done = subprocess.run(
         [BIN / "python", "-m", f"stages.{stage}"],
         cwd=project.root,
@@ -37,7 +37,7 @@ def limited(project: Project, stage: str, kind: int, limit: int) -> str:
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """Makes a small disk in memory; the test is skipped where one may not."""
+    """A function that mounts a small tmpfs; the test is skipped without the right to mount."""
     made: list[Path] = []
 
     def mount(options: str) -> Path:
@@ -56,7 +56,7 @@ def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_one_line(project: Project, mounted: Callable[..., Path]) -> None:
+def test_a_full_disk_is_a_one_line_error(project: Project, mounted: Callable[..., Path]) -> None:
     disk = mounted("size=1m")
     project.set(image_size=512)  # 94 MB
     folder = project.root / "data/prepared"
@@ -66,30 +66,31 @@ def test_a_full_disk_is_one_line(project: Project, mounted: Callable[..., Path])
     folder.symlink_to(disk)
     output = project.run("python", "-m", "stages.prepare", check=False)
     assert output == (
-        f"prepare: error: data/prepared/images.npy: No space left on device: make room, {AGAIN}\n"
+        "prepare: error: data/prepared/images.npy: No space left on device: free some disk space, "
+        f"{AGAIN}\n"
     )
     assert list(disk.iterdir()) == []
     assert "failed to reproduce 'prepare'" in project.dvc("repro", check=False)
 
 
-def test_a_disk_that_is_full_while_training_is_one_line(project: Project) -> None:
-    """The limit on a file's size stands for it: 1 MB, and there is more to go on from."""
+def test_a_full_disk_in_training_is_a_one_line_error(project: Project) -> None:
+    """Simulated by a limit of 1 MB on file size, which the checkpoint exceeds."""
     project.set(lr=0.002)
     output = limited(project, "train", resource.RLIMIT_FSIZE, 1_000_000)
     assert output.splitlines()[-1] == (
-        f"train: error: .surface_crack/train.resume: File too large: make room, {AGAIN}"
+        f"train: error: .surface_crack/train.resume: File too large: free some disk space, {AGAIN}"
     )
     assert "Traceback" not in output
     assert list((project.root / ".surface_crack").iterdir()) == []
 
 
-def test_a_read_only_folder_is_one_line(
+def test_a_read_only_folder_is_a_one_line_error(
     mounted: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = mounted("ro")
     with pytest.raises(OSError, match="Read-only") as caught:
         write_text(disk / "report.txt", "")
-    assert explained(caught.value) == (
+    assert user_message(caught.value) == (
         f"{disk / 'report.txt'}: Read-only file system: make it readable and writable, {AGAIN}"
     )
     monkeypatch.chdir(disk)
@@ -107,8 +108,8 @@ def test_a_read_only_folder_is_one_line(
     )
 
 
-def test_want_of_memory_is_not_held_against_the_photo(project: Project, tmp_path: Path) -> None:
-    """A photo of 500 MB, for a process that may have 600 in all."""
+def test_running_out_of_memory_does_not_reject_the_photo(project: Project, tmp_path: Path) -> None:
+    """A photo of 500 MB, in a process with a limit of 600 MB."""
     raw = write_folder(tmp_path / "raw", metu_like(2))
     Image.new("RGB", (13_000, 13_000)).save(raw / "Positive/large.png")
     project.set(raw=raw, max_pixels=200_000_000)
@@ -118,18 +119,18 @@ def test_want_of_memory_is_not_held_against_the_photo(project: Project, tmp_path
     )
 
 
-def test_want_of_memory_in_torch_is_one_line() -> None:
+def test_running_out_of_memory_in_torch_is_a_one_line_error() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 50)
-    assert explained(caught.value) == "out of memory: close other programs"
+    assert user_message(caught.value) == "out of memory: close other programs"
 
 
-def test_our_own_bugs_keep_their_traceback() -> None:
-    assert explained(RuntimeError("shapes do not fit")) == ""
-    assert explained(OSError("no number")) == ""
+def test_bugs_keep_their_traceback() -> None:
+    assert user_message(RuntimeError("shapes do not fit")) == ""
+    assert user_message(OSError("no number")) == ""
 
 
-def test_photos_that_change_while_they_are_read_are_noticed(tmp_path: Path) -> None:
+def test_photos_that_change_while_they_are_read_are_an_error(tmp_path: Path) -> None:
     raw = write_folder(tmp_path / "raw", metu_like(2))
     photo, new = raw / "Positive/00001.jpg", raw / "Positive/new.jpg"
     before, content = stamps(raw), photo.read_bytes()
@@ -145,15 +146,15 @@ def test_photos_that_change_while_they_are_read_are_noticed(tmp_path: Path) -> N
     new.write_bytes(jpeg(1))
     with pytest.raises(DataError, match="Positive/new.jpg changed"):
         check_unchanged(raw, before)
-    before = stamps(new)  # one file, as a zip is
+    before = stamps(new)  # a single file, like a zip
     os.utime(new, (1, 1))
     with pytest.raises(DataError, match="new.jpg changed"):
         check_unchanged(new, before)
     assert stamps(raw / "missing") == {}
 
 
-def test_prepare_refuses_photos_that_changed(project: Project, tmp_path: Path) -> None:
-    """A folder gains a photo while 8,000 others are read."""
+def test_prepare_fails_if_photos_change(project: Project, tmp_path: Path) -> None:
+    """A photo is added to the folder while 8,000 others are read."""
     names = {f"{kind}/{n}.jpg" for kind in ("Negative", "Positive") for n in range(4000)}
     raw = write_folder(tmp_path / "raw", dict.fromkeys(names, jpeg(1)))
     project.set(raw=raw)

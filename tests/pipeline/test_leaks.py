@@ -1,4 +1,4 @@
-"""Nothing of the test part reaches what is judged by it: no twin, no pixel, no label."""
+"""No leakage from the test set: no near-duplicate, pixel or label of it influences the model."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from surface_crack.evaluation.calibration import read_decision
 from surface_crack.evaluation.intervals import intervals
 from surface_crack.sample.photo import encode
 from surface_crack.splitting.statistics import pixel_statistics
-from tests.support.makers import DISGUISES, write_zip
+from tests.support.makers import ALTERATIONS, write_zip
 from tests.support.project import Project
 
 PHOTOS = 96
@@ -29,13 +29,13 @@ def sample() -> dict[str, bytes]:
 def leaky(
     finished: Project, sample: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> Project:
-    """Every photo of the sample twice, the second time under another name and in a disguise."""
+    """Each photo of the sample twice: the second one is altered and has another name."""
     files = dict(sample)
     for number, (name, content) in enumerate(sample.items()):
-        disguise = list(DISGUISES)[number % len(DISGUISES)]
+        alteration = list(ALTERATIONS)[number % len(ALTERATIONS)]
         folder, _, file = name.rpartition("/")
-        files[f"{folder}/again {file}"] = DISGUISES[disguise](Image.open(BytesIO(content)))
-    files["Negative/copy.jpg"] = next(iter(sample.values()))  # with another label perhaps
+        files[f"{folder}/again {file}"] = ALTERATIONS[alteration](Image.open(BytesIO(content)))
+    files["Negative/copy.jpg"] = next(iter(sample.values()))  # an exact copy, any label
     root = tmp_path_factory.mktemp("leaky")
     project = finished.copy(root / "project")
     project.set(raw=str(write_zip(root / "leaky.zip", files)), image_size=64)
@@ -43,38 +43,38 @@ def leaky(
     return project
 
 
-def parts_of(project: Project) -> pd.Series:
-    """Which part each photo is in."""
+def split_of(project: Project) -> pd.Series:
+    """The set (train, val or test) of each photo, by row."""
     frames = {
-        part: pd.read_csv(project.root / f"data/split/{part}.csv").set_index("row")
-        for part in ("train", "val", "test")
+        name: pd.read_csv(project.root / f"data/split/{name}.csv").set_index("row")
+        for name in ("train", "val", "test")
     }
-    return pd.concat(frames, names=["part"]).reset_index("part")["part"].sort_index()
+    return pd.concat(frames, names=["set"]).reset_index("set")["set"].sort_index()
 
 
 def index_of(project: Project) -> pd.DataFrame:
     return pd.read_csv(project.root / "data/prepared/index.csv")
 
 
-def test_planted_twins_are_found_and_kept_together(leaky: Project) -> None:
-    index, parts = index_of(leaky), parts_of(leaky)
-    index["part"], index["group"] = parts, pd.read_csv(leaky.root / "data/groups.csv")["group"]
+def test_near_duplicates_are_found_and_kept_in_the_same_set(leaky: Project) -> None:
+    index, split = index_of(leaky), split_of(leaky)
+    index["set"], index["group"] = split, pd.read_csv(leaky.root / "data/groups.csv")["group"]
     index["original"] = index["path"].str.replace("again ", "")
     pairs = index.groupby("original").filter(lambda photos: len(photos) == 2).groupby("original")
     assert pairs.ngroups == PHOTOS
     assert (pairs["group"].nunique() == 1).mean() >= 0.99
-    assert index.groupby("group")["part"].nunique().max() == 1
-    assert index.groupby("sha256")["part"].nunique().max() == 1
-    twins = pd.read_csv(leaky.root / "data/near_duplicates.csv")
-    assert (parts[twins["row"]].to_numpy() == parts[twins["near_duplicate"]].to_numpy()).all()
-    assert (index.groupby("group").size() <= 3).all()  # and nothing else joined them
+    assert index.groupby("group")["set"].nunique().max() == 1
+    assert index.groupby("sha256")["set"].nunique().max() == 1
+    found = pd.read_csv(leaky.root / "data/near_duplicates.csv")
+    assert (split[found["row"]].to_numpy() == split[found["near_duplicate"]].to_numpy()).all()
+    assert (index.groupby("group").size() <= 3).all()  # no other photo joined them
 
 
-def test_the_split_says_what_a_random_one_would_have_done(leaky: Project) -> None:
+def test_the_split_reports_how_much_a_random_split_would_leak(leaky: Project) -> None:
     numbers = json.loads((leaky.root / "metrics/split.json").read_text())
     assert numbers["photos_with_near_duplicate"] >= 0.99 * 2 * PHOTOS
     assert numbers["near_duplicates_leaked"] == 0
-    # Two photos land on different sides with 1 - (0.7**2 + 0.15**2 + 0.15**2) = 46 %.
+    # Two photos land in different sets with probability 1 - (0.7**2 + 0.15**2 + 0.15**2) = 46 %.
     assert (
         0.3
         < numbers["near_duplicates_leaked_by_random_split"] / numbers["photos_with_near_duplicate"]
@@ -84,7 +84,7 @@ def test_the_split_says_what_a_random_one_would_have_done(leaky: Project) -> Non
     assert numbers["groups"] == len(pd.read_csv(leaky.root / "data/groups.csv")["group"].unique())
 
 
-def test_group_by_nothing_parts_them(leaky: Project, tmp_path: Path) -> None:
+def test_group_by_nothing_leaks_near_duplicates(leaky: Project, tmp_path: Path) -> None:
     project = leaky.copy(tmp_path / "project")
     project.set(group_by="nothing")
     project.dvc("repro", "split")
@@ -93,8 +93,10 @@ def test_group_by_nothing_parts_them(leaky: Project, tmp_path: Path) -> None:
     assert numbers["near_duplicates_leaked"] > 50
 
 
-def test_photos_of_one_pattern_stay_together(finished: Project, tmp_path: Path) -> None:
-    """Tiles of 30 photos as in SDNET2018, both classes in one photo."""
+def test_photos_with_equal_pattern_matches_stay_in_the_same_set(
+    finished: Project, tmp_path: Path
+) -> None:
+    """Tiles of 30 photos as in SDNET2018, with both classes in one photo."""
     files = {}
     for number in range(PHOTOS):
         folder = "Cracked" if number % 3 == 0 else "Non-cracked"
@@ -108,32 +110,33 @@ def test_photos_of_one_pattern_stay_together(finished: Project, tmp_path: Path) 
     )
     project.dvc("repro")
     photo = index_of(project)["path"].str.extract(r"/(\d+)-")[0]
-    assert parts_of(project).groupby(photo).nunique().max() == 1
+    assert split_of(project).groupby(photo).nunique().max() == 1
     assert pd.read_csv(project.root / "data/groups.csv")["group"].nunique() == 30
-    said = pd.read_csv(project.root / "data/evaluated/predictions.csv")
-    assert said.groupby(said["path"].str.extract(r"/(\d+)-")[0])["group"].nunique().max() == 1
+    predicted = pd.read_csv(project.root / "data/evaluated/predictions.csv")
+    photo = predicted["path"].str.extract(r"/(\d+)-")[0]
+    assert predicted.groupby(photo)["group"].nunique().max() == 1
     models = project.root / "models"
     decision = read_decision(models / "decision.json", models / "crack.safetensors")
-    probability = said["probability"].to_numpy()
+    probability = predicted["probability"].to_numpy()
     bounds = intervals(
-        said["label"].to_numpy(), probability, decision.decide(probability), said["group"].tolist()
+        predicted["label"].to_numpy(),
+        probability,
+        decision.decide(probability),
+        predicted["group"].tolist(),
     )
     numbers = json.loads((project.root / "metrics/evaluate.json").read_text())["ci95"]
     assert numbers["accuracy"]["low"] == pytest.approx(bounds["accuracy"][0], abs=1e-6)
     assert numbers["brier"]["high"] == pytest.approx(bounds["brier"][1], abs=1e-4)
     project.set(group_pattern=r"(\d+)_x")
     output = project.dvc("repro", "split", check=False)
-    assert (
-        r"group: error: group_pattern '(\\d+)_x' finds nothing in any path, such as 'Walls/"
-        in output
-    )
+    assert r"group: error: group_pattern '(\\d+)_x' matches no path, for example 'Walls/" in output
 
 
-def test_the_test_part_changes_nothing_that_is_chosen(project: Project) -> None:
-    """Scramble its pixels and flip its labels: statistics, model and decision stay as they were."""
+def test_the_test_set_does_not_influence_model_and_decision(project: Project) -> None:
+    """Scramble its pixels and flip its labels: statistics, model and decision do not change."""
     chosen = ("data/split/statistics.json", "models/crack.safetensors", "models/decision.json")
     before = {path: (project.root / path).read_bytes() for path in chosen}
-    rows = parts_of(project).pipe(lambda part: part.index[part == "test"]).to_numpy()
+    rows = split_of(project).pipe(lambda split: split.index[split == "test"]).to_numpy()
 
     packed, index_file = (project.root / f"data/prepared/{x}" for x in ("images.npy", "index.csv"))
     images, index = np.load(packed), index_of(project)
@@ -144,7 +147,7 @@ def test_the_test_part_changes_nothing_that_is_chosen(project: Project) -> None:
     np.save(packed, images)
     index.to_csv(index_file, index=False)
 
-    kept = parts_of(project).pipe(lambda part: part.index[part == "train"]).to_numpy()
+    kept = split_of(project).pipe(lambda split: split.index[split == "train"]).to_numpy()
     (project.root / "data/split/test.csv").unlink()
     mean, std = pixel_statistics(images, kept)
     statistics = json.loads(before["data/split/statistics.json"])
@@ -154,7 +157,7 @@ def test_the_test_part_changes_nothing_that_is_chosen(project: Project) -> None:
     assert {path: (project.root / path).read_bytes() for path in chosen} == before
 
 
-def test_shuffled_labels_give_chance(
+def test_shuffled_labels_give_chance_level_scores(
     finished: Project, sample: dict[str, bytes], tmp_path: Path
 ) -> None:
     names = np.random.default_rng(3).permutation(list(sample))

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from stages.evaluate import captions
-from stages.optional.robustness import Views, disturbed, predicted
+from stages.optional.robustness import Views, disturbed, predict_levels
 from surface_crack.evaluation.calibration import Decision
-from surface_crack.evaluation.figures import WIDE
+from surface_crack.evaluation.figures import CAPTION_LETTERS
 from surface_crack.network.model import Model
 from surface_crack.photos.listing import Photo
 from surface_crack.photos.reader import Reader
@@ -30,10 +30,10 @@ from surface_crack.project.errors import DataError
 from surface_crack.project.params import OPTIONAL_PARAMS, Params
 from surface_crack.robustness.scores import LEVELS, UNDISTURBED
 from tests.support.makers import LIMITS, jpeg, metu_like, write_folder, write_zip
-from tests.support.project import ROOT, Project, as_it_came, committed
+from tests.support.project import ROOT, Project, committed, has_shipped_params
 
 STAGES = ["sample", "prepare", "group", "split", "train", "calibrate", "evaluate", "card"]
-ALL = [*STAGES, "optional/export", "optional/robustness"]  # the pages below stages/
+ALL = [*STAGES, "optional/export", "optional/robustness"]  # modules below stages/
 EXPORT = "stages/optional/dvc.yaml:export"
 ROBUSTNESS = "stages/optional/dvc.yaml:robustness"
 
@@ -43,7 +43,7 @@ def slow(*values: object) -> Any:
 
 
 def declared(stage: str) -> dict[str, Any]:
-    """One stage of its dvc.yaml, its files as plain paths."""
+    """The entry of a stage in its dvc.yaml, with files as plain paths."""
     folder, _, name = stage.rpartition("/")
     file = ROOT / ("stages" if folder else "") / folder / "dvc.yaml"
     entry = yaml.safe_load(file.read_text())["stages"][name]
@@ -57,69 +57,70 @@ def declared(stage: str) -> dict[str, Any]:
     return dict(entry)
 
 
-def is_room(path: str) -> bool:
+def is_package(path: str) -> bool:
     return (ROOT / path / "__init__.py").is_file()
 
 
 def lies_in(path: str, dep: str) -> bool:
-    return path == dep or (is_room(dep) and path.startswith(f"{dep}/"))
+    return path == dep or (is_package(dep) and path.startswith(f"{dep}/"))
 
 
 def modules_of(dep: str) -> list[str]:
-    """The modules that a declared path stands for."""
-    if not is_room(dep):
+    """The modules in a declared path."""
+    if not is_package(dep):
         return [dep]
     return [path.relative_to(ROOT).as_posix() for path in (ROOT / dep).rglob("*.py")]
 
 
-def test_every_stage_has_a_description_and_calls_its_module() -> None:
+def test_every_stage_has_a_description_and_runs_its_module() -> None:
     for stage in ALL:
         assert declared(stage)["cmd"] == f"python -m stages.{stage.replace('/', '.')}"
         assert declared(stage)["desc"]
 
 
 @pytest.mark.parametrize("stage", ALL)
-def test_a_stage_touches_exactly_what_it_declares(
+def test_a_stage_uses_exactly_the_files_and_modules_that_it_declares(
     project: Project, stage: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "log.json"
     params = yaml.safe_load((project.root / "params.yaml").read_text())
     own = {key: params[key] for key in declared(stage)["params"]}
-    (project.root / "params.yaml").write_text(yaml.safe_dump(own))  # another one cannot be read
+    (project.root / "params.yaml").write_text(yaml.safe_dump(own))  # undeclared ones are missing
     project.run(sys.executable, str(ROOT / "tests/support/watch_stage.py"), stage, str(log))
     seen = json.loads(log.read_text())
     entry = declared(stage)
     raw = "data/sample/synthetic.zip"
     deps = {raw if dep == "${raw}" else dep for dep in entry["deps"]}
-    code = {dep for dep in deps if dep.endswith(".py") or is_room(dep)}
+    code = {dep for dep in deps if dep.endswith(".py") or is_package(dep)}
     imported = set(seen["imported"])
-    homes = {path: {dep for dep in code if lies_in(path, dep)} for path in imported}
-    assert {path for path, home in homes.items() if len(home) != 1} == set(), "undeclared, or twice"
-    assert code == set().union(*homes.values()), "declared, but nothing is imported from it"
-    if stage in ("prepare", "train"):  # they take long: a change that is none of theirs is no cause
+    deps_of = {path: {dep for dep in code if lies_in(path, dep)} for path in imported}
+    wrong = {path for path, found in deps_of.items() if len(found) != 1}
+    assert wrong == set(), "undeclared, or declared twice"
+    assert code == set().union(*deps_of.values()), "declared, but nothing is imported from it"
+    if stage in ("prepare", "train"):  # expensive: no change of unused code may rerun them
         assert imported == {path for dep in code for path in modules_of(dep)}
     assert set(seen["written"]) == set(entry["made"])
-    files = set(seen["read"]) - {"params.yaml", "dvc.yaml"}  # DVC watches their content itself
+    files = set(seen["read"]) - {"params.yaml", "dvc.yaml"}  # DVC tracks their content itself
     files -= {"stages/optional/dvc.yaml"} if "/" in stage else set()
-    if stage == "train":  # which reads it with `init: general` alone
+    if stage == "train":  # it reads this only with `init: general`
         deps.remove("surface_crack/general/crack.safetensors")
     assert files - set(entry["made"]) == deps - code
-    if stage in ("train", "calibrate"):  # whatever dvc.yaml says
+    if stage in ("train", "calibrate"):  # must not read them, whatever dvc.yaml declares
         assert not files & {"data/split/test.csv", "data/prepared/index.csv"}
 
 
 @pytest.mark.parametrize("stage", [stage for stage in ALL if stage != "card"])
 def test_a_stage_uses_every_parameter_that_it_declares(stage: str) -> None:
-    """Reading one that is not declared fails at once, see test_params.py."""
-    page = (ROOT / f"stages/{stage}.py").read_text()
+    """Reading an undeclared one raises an error, see test_params.py."""
+    code = (ROOT / f"stages/{stage}.py").read_text()
     for name in declared(stage)["params"]:
-        assert f"p.{name}" in page, f"{stage} does not use {name}"
+        assert f"p.{name}" in code, f"{stage} does not use {name}"
 
 
-def test_the_card_names_every_parameter(project: Project) -> None:
-    """The stage reads the whole file, so it is run again by each of them.
+def test_the_card_lists_every_parameter(project: Project) -> None:
+    """The stage reads the whole file, so that each of them reruns it.
 
-    Only those of optional stages are left out: they shape neither the model nor its numbers.
+    Only those of optional stages are left out: they affect neither the model nor its scores.
     """
     shaping = {name for stage in STAGES[:-1] for name in declared(stage)["params"]}
     params = yaml.safe_load((project.root / "params.yaml").read_text())
@@ -131,11 +132,11 @@ def test_the_card_names_every_parameter(project: Project) -> None:
 
 
 @pytest.mark.parametrize("stage", ALL)
-def test_the_page_opens_with_the_files_it_writes(stage: str) -> None:
-    page = (ROOT / f"stages/{stage}.py").read_text()
-    contract = page.split('"""')[1]
+def test_the_docstring_of_a_stage_lists_its_outputs(stage: str) -> None:
+    code = (ROOT / f"stages/{stage}.py").read_text()
+    docstring = code.split('"""')[1]
     for path in declared(stage)["made"]:
-        assert Path(path).name.split(".")[0] in contract, path
+        assert Path(path).name.split(".")[0] in docstring, path
 
 
 def test_light_stages_import_no_torch(project: Project) -> None:
@@ -157,18 +158,18 @@ def robustness_of(project: Project) -> dict[str, Any]:
     return dict(json.loads((project.root / "metrics/robustness.json").read_text()))
 
 
-def test_robustness_runs_when_asked_for_and_repeats(project: Project) -> None:
+def test_robustness_runs_on_request_and_is_reproducible(project: Project) -> None:
     made = [project.root / path for path in declared("optional/robustness")["made"]]
     assert not any(path.exists() for path in made)
     project.set(robustness_images=10)
-    assert project.ran(project.dvc("repro")) == ["card"]  # it takes the whole of params.yaml
+    assert project.ran(project.dvc("repro")) == ["card"]  # it depends on all of params.yaml
     assert project.ran(project.dvc("repro", ROBUSTNESS)) == [ROBUSTNESS]
     plain = robustness_of(project)["undisturbed"]
     assert (plain["photos"], plain["cracks"]) == (10, 5)
     assert project.ran(project.dvc("repro", ROBUSTNESS)) == []
     assert "failed" not in project.dvc("plots", "show")
     assert project.git("ls-files", "--others", "--exclude-standard", "plots").split() == [
-        "plots/robustness.png"  # the other one shows photos
+        "plots/robustness.png"  # the other one shows photos and is ignored
     ]
     before = [path.read_bytes() for path in made]
     for path in made:
@@ -178,11 +179,11 @@ def test_robustness_runs_when_asked_for_and_repeats(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_robustness_follows_the_model(project: Project) -> None:
+def test_robustness_reruns_with_a_new_model(project: Project) -> None:
     assert project.ran(project.dvc("repro", ROBUSTNESS)) == [ROBUSTNESS]
-    judged = json.loads((project.root / "metrics/evaluate.json").read_text())
+    scores = json.loads((project.root / "metrics/evaluate.json").read_text())
     plain = robustness_of(project)["undisturbed"]
-    assert {name: judged[name] for name in ("photos", "accuracy")} == {
+    assert {name: scores[name] for name in ("photos", "accuracy")} == {
         name: plain[name] for name in ("photos", "accuracy")
     }
     project.set(lr=0.002)
@@ -192,7 +193,7 @@ def test_robustness_follows_the_model(project: Project) -> None:
 
 
 class Brightness(nn.Module):
-    """A network whose logit is how much brighter than 128 a photo is, in grey levels."""
+    """A network whose logit is the mean brightness minus 128, in grey levels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -202,8 +203,8 @@ class Brightness(nn.Module):
         return images.float().mean(dim=(1, 2, 3)) - self.middle
 
 
-def test_the_likeliest_picture_of_a_level_counts() -> None:
-    """More photos than one batch holds, each with its own brightness at each level."""
+def test_the_highest_probability_of_a_level_counts() -> None:
+    """More photos than fit in one batch, each with its own brightness at each level."""
 
     def pictures(*brightness: int) -> NDArray[np.uint8]:
         return np.stack([np.full((8, 8, 3), level, np.uint8) for level in brightness])
@@ -213,16 +214,18 @@ def test_the_likeliest_picture_of_a_level_counts() -> None:
         return {UNDISTURBED: pictures(126), **plain, ("scale", 200): pictures(120, 99, 128 + n, 5)}
 
     model, decision = cast(Model, Brightness()), Decision(4.0, 0.5, "", "")
-    said = predicted(model, decision, map(photo, range(20)))
-    assert list(said) == [UNDISTURBED, *LEVELS]
-    sure = {level: -4 * np.log(1 / x - 1) for level, x in said.items()}  # back to logits
-    assert sure[UNDISTURBED] == pytest.approx(np.full(20, -2.0))
-    assert sure["blur", 2] == pytest.approx(np.arange(20) + 2)
-    assert sure["noise", 20] == pytest.approx(np.arange(20) + 8)
-    assert sure["scale", 200] == pytest.approx(np.arange(20), abs=1e-6)
+    predicted = predict_levels(model, decision, map(photo, range(20)))
+    assert list(predicted) == [UNDISTURBED, *LEVELS]
+    logits = {level: -4 * np.log(1 / x - 1) for level, x in predicted.items()}
+    assert logits[UNDISTURBED] == pytest.approx(np.full(20, -2.0))
+    assert logits["blur", 2] == pytest.approx(np.arange(20) + 2)
+    assert logits["noise", 20] == pytest.approx(np.arange(20) + 8)
+    assert logits["scale", 200] == pytest.approx(np.arange(20), abs=1e-6)
 
 
-def test_only_the_photos_that_were_prepared_are_disturbed(project: Project, tmp_path: Path) -> None:
+def test_robustness_uses_only_the_photos_that_were_prepared(
+    project: Project, tmp_path: Path
+) -> None:
     path = tmp_path / "Positive/1.jpg"
     write_folder(tmp_path, {"Positive/1.jpg": jpeg(1, crack=True)})
     photo = Photo(tmp_path.name, "Positive/1.jpg", 1, tmp_path)
@@ -253,11 +256,11 @@ def test_only_the_photos_that_were_prepared_are_disturbed(project: Project, tmp_
         slow("min_recall", 0.9, ["calibrate", "evaluate", "card"]),
         slow("image_size", 64, STAGES[1:]),
         slow("sample_seed", 1, STAGES),
-        ("group_by", "look", STAGES[2:]),
+        ("group_by", "appearance", STAGES[2:]),
         ("seed", 1, STAGES[3:]),
     ],
 )
-def test_a_parameter_reruns_only_what_it_touches(
+def test_a_parameter_reruns_only_the_affected_stages(
     project: Project, key: str, value: object, stages: list[str]
 ) -> None:
     project.set(**{key: value})
@@ -269,12 +272,12 @@ def decision_of(project: Project) -> dict[str, Any]:
 
 
 def test_the_last_epoch_is_kept_on_request(project: Project) -> None:
-    wilder = {"lr": 0.1, "warmup": 0.9, "batch_size": 32}  # with each epoch
-    project.set(epochs=4, patience=1, keep="last", **wilder)
+    unstable = {"lr": 0.1, "warmup": 0.9, "batch_size": 32}  # so the loss rises
+    project.set(epochs=4, patience=1, keep="last", **unstable)
     project.run(sys.executable, "-m", "stages.train")
     history = pd.read_csv(project.root / "plots/history.csv")
     assert history["val_loss"].to_numpy().argmin() < 2, (
-        "a run in which best and last are one shows nothing"
+        "best and last epoch must differ for this test"
     )
     kept = json.loads((project.root / "metrics/train.json").read_text())
     assert history["epoch"].tolist() == [1, 2, 3, 4]
@@ -282,17 +285,17 @@ def test_the_last_epoch_is_kept_on_request(project: Project) -> None:
     assert kept["val_loss"] == history["val_loss"].iloc[-1]
 
 
-def test_a_number_fixes_the_threshold(project: Project) -> None:
+def test_a_number_in_params_fixes_the_threshold(project: Project) -> None:
     before = decision_of(project)
     project.set(threshold=0.3)
     project.dvc("repro")
     fixed = {"threshold": 0.3, "rule": "fixed by params.yaml"}
     assert decision_of(project) == before | fixed
     numbers = json.loads((project.root / "metrics/evaluate.json").read_text())
-    said = pd.read_csv(project.root / "data/evaluated/predictions.csv")
-    wrong = (said["probability"] >= 0.3) != (said["label"] == 1)
+    predicted = pd.read_csv(project.root / "data/evaluated/predictions.csv")
+    wrong = (predicted["probability"] >= 0.3) != (predicted["label"] == 1)
     assert numbers["mistakes"] == wrong.sum()
-    wrong = (said["probability"] >= 0.5) != (said["label"] == 1)
+    wrong = (predicted["probability"] >= 0.5) != (predicted["label"] == 1)
     assert numbers["at_half"]["mistakes"] == wrong.sum()
     assert numbers["threshold"] == 0.3
 
@@ -303,12 +306,12 @@ def test_a_recall_of_1_finds_all_validation_cracks(project: Project) -> None:
     numbers = json.loads((project.root / "metrics/calibrate.json").read_text())
     assert numbers["validation"]["recall"] == 1
     assert numbers["threshold"] == decision_of(project)["threshold"]
-    assert "finds 100 % of the validation cracks" in decision_of(project)["rule"]
+    assert "a validation recall of 100 %" in decision_of(project)["rule"]
     assert decision_of(project)["rule"] in (project.root / "metrics/report.txt").read_text()
 
 
-def test_numbers_repeat_without_dvc(project: Project) -> None:
-    """The bootstrap draws from a seed of its own: evaluating again changes no byte."""
+def test_results_are_reproducible_without_dvc(project: Project) -> None:
+    """The bootstrap has its own seed: evaluating again changes no byte."""
     paths = [
         *("metrics/evaluate.json", "metrics/report.txt", "metrics/folders.csv"),
         *("plots/heat_maps.png", "plots/mistakes.png", "docs/model_card.md"),
@@ -326,12 +329,12 @@ def test_a_long_name_does_not_run_into_the_next_caption() -> None:
     (text,) = captions(pd.DataFrame([row]), np.array([0]), np.array([0]))
     assert text.startswith("missed crack, P 0.250\n...a/")
     assert text.endswith("/Positive/1.jpg")
-    assert max(map(len, text.splitlines())) == WIDE
+    assert max(map(len, text.splitlines())) == CAPTION_LETTERS
 
 
-def test_a_damaged_decision_is_one_line(project: Project) -> None:
+def test_a_damaged_decision_is_a_one_line_error(project: Project) -> None:
     path = project.root / "models/decision.json"
-    path.unlink()  # a link into DVC's cache, perhaps
+    path.unlink()  # may be a link into DVC's cache
     path.write_text('{"temperature": 0}')
     output = project.run(sys.executable, "-m", "stages.evaluate", check=False)
     assert output.splitlines()[-1] == (
@@ -341,7 +344,7 @@ def test_a_damaged_decision_is_one_line(project: Project) -> None:
     assert "Traceback" not in output
 
 
-def test_an_earlier_lr_comes_from_the_run_cache(project: Project) -> None:
+def test_an_earlier_learning_rate_comes_from_the_run_cache(project: Project) -> None:
     model = project.root / "models/crack.safetensors"
     before = model.read_bytes()
     project.set(lr=0.002)
@@ -349,13 +352,13 @@ def test_an_earlier_lr_comes_from_the_run_cache(project: Project) -> None:
     assert model.read_bytes() != before
     project.git("checkout", "params.yaml")
     output = project.dvc("repro")
-    assert project.ran(output) == ["card"]  # git keeps the card, so DVC's run cache does not
+    assert project.ran(output) == ["card"]  # tracked by git, so not in DVC's run cache
     assert "Stage 'train' is cached" in output
     assert model.read_bytes() == before
     assert project.git("status", "--porcelain") == ""
 
 
-def test_experiments_compare(project: Project) -> None:
+def test_experiments_can_be_compared(project: Project) -> None:
     output = project.dvc("exp", "run", "--set-param", "lr=0.0005", "--name", "slow")
     assert project.ran(output) == ["train", "calibrate", "evaluate", "card"]
     assert "lr" in project.dvc("params", "diff")
@@ -410,19 +413,19 @@ def test_metrics_and_plots_are_in_git_and_pictures_are_not(project: Project) -> 
     assert "docs/.gitignore" not in tracked
 
 
-def test_the_card_is_about_this_run(project: Project) -> None:
+def test_the_card_describes_this_run(project: Project) -> None:
     text = (project.root / "docs/model_card.md").read_text()
     assert "`synthetic`: 120 drawings, not photographs" in text
     numbers = json.loads((project.root / "metrics/evaluate.json").read_text())
     assert f"| accuracy | {100 * numbers['accuracy']:.2f} % |" in text
-    said = pd.read_csv(project.root / "data/evaluated/predictions.csv")
-    said["decided"] = said["probability"] >= numbers["threshold"]
-    missed = ((said["label"] == 1) & ~said["decided"]).sum()
-    alarms = ((said["label"] == 0) & said["decided"]).sum()
-    assert f"Missed cracks: {missed} of " in text
-    assert f"False alarms: {alarms} of " in text
+    predicted = pd.read_csv(project.root / "data/evaluated/predictions.csv")
+    decided = predicted["probability"] >= numbers["threshold"]
+    false_negatives = ((predicted["label"] == 1) & ~decided).sum()
+    false_positives = ((predicted["label"] == 0) & decided).sum()
+    assert f"False negatives (missed cracks): {false_negatives} of " in text
+    assert f"False positives: {false_positives} of " in text
     rule = decision_of(project)["rule"]
-    assert f"(threshold: {rule})" in text
+    assert f"or more ({rule})" in text
     assert project.git("rev-parse", "HEAD")[:7] not in text
 
 
@@ -431,7 +434,7 @@ def test_the_model_is_an_artifact(project: Project) -> None:
     assert (project.root / path).exists()
 
 
-def test_a_mistake_in_params_is_one_line_before_anything_is_deleted(project: Project) -> None:
+def test_an_error_in_params_is_one_line_before_anything_is_deleted(project: Project) -> None:
     project.set(lr="1e-3x")
     output = project.run("surface-crack", "check", check=False)
     lines = (project.root / "params.yaml").read_text().splitlines()
@@ -452,20 +455,20 @@ def test_a_mistake_in_params_is_one_line_before_anything_is_deleted(project: Pro
     assert (project.root / "models/crack.safetensors").exists()
 
 
-def test_the_notebooks_network_says_which_photos_it_needs(project: Project) -> None:
-    """`image_size` is not a parameter of `train`, so `train` looks at the photos."""
+def test_the_notebooks_network_checks_the_size_of_photos(project: Project) -> None:
+    """`image_size` is not a parameter of `train`, so it checks the packed photos."""
     project.set(model="notebook")
     assert "image_size must be 120" in project.run("surface-crack", "check", check=False)
     output = project.dvc("repro", check=False)
-    assert "train: error: model notebook takes photos of 120 pixels, got 48: set" in output
+    assert "train: error: model notebook needs photos of 120 pixels, got 48: set" in output
     assert "Traceback" not in output
 
 
 @pytest.mark.parametrize("pipeline", ["dvc.yaml", EXPORT, ROBUSTNESS])
-def test_the_lock_file_fits_the_code(pipeline: str, tmp_path: Path) -> None:
-    """What git holds belongs together: nothing would run in a fresh clone."""
+def test_the_lock_file_matches_the_code(pipeline: str, tmp_path: Path) -> None:
+    """In the last commit: `dvc repro` would run nothing in a fresh clone."""
     project = committed(tmp_path / "project")
-    if pipeline != "dvc.yaml" and not as_it_came(project) and "CI" not in os.environ:
-        pytest.skip("params.yaml is committed with other values: `dvc repro` runs no such stage")
+    if pipeline != "dvc.yaml" and not has_shipped_params(project) and "CI" not in os.environ:
+        pytest.skip("params.yaml is committed with other values: optional stages may be stale")
     output = project.dvc("repro", "--dry", "--allow-missing", pipeline)
-    assert project.ran(output) == [], f"commit what `dvc repro -P` makes\n{output}"
+    assert project.ran(output) == [], f"run `dvc repro -P` and commit its outputs\n{output}"

@@ -1,7 +1,7 @@
 """The charts of `dvc plots show` and `dvc plots diff`, in a real browser without a network.
 
-The `plots:` sections are those of the project's dvc.yaml, the templates and the page those of its
-.dvc folder; only the numbers are made up, and one made-up stage writes them all.
+The `plots:` sections come from the project's dvc.yaml, the templates and the page from its .dvc
+folder; the data are made up, and written by a single fake stage.
 """
 
 import re
@@ -24,7 +24,7 @@ GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "comm
 
 no_chromium = pytest.mark.skipif(browser.CHROMIUM is None, reason="no chromium on this machine")
 
-# (actual, predicted) -> count, per run; the first run has not one photo of a crack
+# Counts per run, in the order of `confusion_rows`; the first run has no positive photo.
 CONFUSION = {1: (7_101, 13, 0, 0), 2: (7_090, 24, 6_999, 61), 3: (7_114, 0, 7_048, 12)}
 
 
@@ -34,14 +34,14 @@ NAMES = ["run-1: lr 0.01", "run-2: lr 0.005", "workspace: lr 0.0025"]  # in `plo
 
 def confusion_rows(run: int) -> list[str]:
     """Four rows of plots/confusion.csv."""
-    sound, false_alarm, found, missed = CONFUSION[run]
-    cells = [("no_crack", "no_crack", sound), ("no_crack", "crack", false_alarm)]
-    cells += [("crack", "no_crack", missed), ("crack", "crack", found)]
+    tn, fp, tp, fn = CONFUSION[run]
+    cells = [("no_crack", "no_crack", tn), ("no_crack", "crack", fp)]
+    cells += [("crack", "no_crack", fn), ("crack", "crack", tp)]
     return ["actual,predicted,count", *(f"{a},{p},{n}" for a, p, n in cells)]
 
 
 def history_rows(run: int) -> list[str]:
-    """Twelve epochs, because "10" comes before "2" when numbers are compared as text."""
+    """Twelve epochs, because "10" sorts before "2" as text."""
     rows = ["epoch,train_loss,val_loss,train_accuracy,val_accuracy,lr"]
     for epoch in range(1, 13):
         loss, share = 0.6 / epoch / run, 1 - 0.2 / epoch / run
@@ -51,7 +51,7 @@ def history_rows(run: int) -> list[str]:
 
 
 def made_up(name: str, run: int) -> list[str]:
-    """Return the lines of a CSV of run 1, 2 or 3, under the columns the stages write."""
+    """Return the lines of a CSV of run 1, 2 or 3, with the columns that the stages write."""
     steps = [i / 40 for i in range(41)]
     power = 3 + 4 * run
     lines = {
@@ -67,7 +67,7 @@ def made_up(name: str, run: int) -> list[str]:
         "reliability.csv": [
             "predicted,observed,photos",
             f"0.02,{0.01 * run},10000",
-            f"0.4,{0.2 * run},9",  # as text, 9 comes after 10000
+            f"0.4,{0.2 * run},9",  # as text, 9 sorts after 10000
             "1.0,1.0,400",
         ],
         "run.csv": [
@@ -87,7 +87,7 @@ def made_up(name: str, run: int) -> list[str]:
             *(f"{x},{1 - x**power / 2},{1 - x}" for x in reversed(steps)),
         ],
     }
-    assert name in lines, f"dvc.yaml has a chart of {name}: give it made-up numbers here"
+    assert name in lines, f"dvc.yaml has a chart of {name}: add made-up data here"
     return lines[name]
 
 
@@ -129,7 +129,7 @@ def make_run(repo: Path, run: int) -> None:
 
 @pytest.fixture(scope="module")
 def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three runs: two commits (the first tagged) and the files that lie in the folder."""
+    """Three runs: two tagged commits and the workspace."""
     repo = tmp_path_factory.mktemp("plots")
     shutil.copytree(TEMPLATES, repo / ".dvc" / "plots")
     shutil.copy(ROOT / ".dvc" / "config", repo / ".dvc")
@@ -177,12 +177,12 @@ def cards(dom: str) -> dict[str, str]:
 
 
 def texts(svg: str) -> list[str]:
-    """Return the words and numbers drawn in a chart."""
+    """Return the texts drawn in a chart."""
     return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
 
 
 class Links(HTMLParser):
-    """Collect whatever a browser would fetch for a page, inline styles included."""
+    """Collect everything that a browser would load for a page, including from inline styles."""
 
     def __init__(self, page: Path) -> None:
         super().__init__()
@@ -200,7 +200,7 @@ class Links(HTMLParser):
             self.found += re.findall(r"(?:url\(|@import)\s*['\"]?([^'\")]+)", data)
 
 
-def test_offline_html_is_page_html_with_the_libraries_in_it() -> None:
+def test_offline_html_is_page_html_with_the_libraries() -> None:
     page = (TEMPLATES / "page.html").read_text(encoding="utf-8")
     offline = (TEMPLATES / "offline.html").read_text(encoding="utf-8")
     mark = "<!--LIBRARIES-->"
@@ -219,7 +219,7 @@ def test_dvc_neither_reports_usage_nor_looks_for_updates() -> None:
 
 
 @pytest.mark.parametrize("name", ["show", "diff"])
-def test_page_fetches_only_files_beside_it(name: str, request: pytest.FixtureRequest) -> None:
+def test_the_page_loads_only_local_files(name: str, request: pytest.FixtureRequest) -> None:
     page: Path = request.getfixturevalue(name)
     links = [link for link in Links(page).found if not link.startswith("data:")]
     assert len(links) >= 1, "no picture at all"
@@ -242,7 +242,7 @@ def test_every_chart_is_drawn(name: str, request: pytest.FixtureRequest) -> None
 
 
 @no_chromium
-def test_one_runs_numbers_stand_on_top(shown: browser.Page) -> None:
+def test_the_scores_of_a_single_run_are_at_the_top(shown: browser.Page) -> None:
     (title, card), *_ = cards(shown.dom).items()
     assert title == "Runs"
     cells = re.findall("<t[hd][^>]*>([^<]*)</t[hd]>", card)
@@ -253,7 +253,7 @@ def test_one_runs_numbers_stand_on_top(shown: browser.Page) -> None:
 
 
 @no_chromium
-def test_runs_are_called_by_what_differs(compared: browser.Page) -> None:
+def test_runs_are_labelled_by_the_params_that_differ(compared: browser.Page) -> None:
     (title, card), *others = cards(compared.dom).items()
     assert title == "Runs"
     cells = re.findall("<t[hd][^>]*>([^<]*)</t[hd]>", card)
@@ -266,7 +266,7 @@ def test_runs_are_called_by_what_differs(compared: browser.Page) -> None:
 
 
 @no_chromium
-def test_pictures_have_captions_and_no_chart_comes_twice(shown: browser.Page) -> None:
+def test_pictures_have_captions_and_no_chart_is_duplicated(shown: browser.Page) -> None:
     pictures = {title: card for title, card in cards(shown.dom).items() if "<img" in card}
     assert sorted(pictures) == ["Crack", "Heat maps", "Mistakes", "No crack", "Predictions"]
     for card in pictures.values():
@@ -274,7 +274,7 @@ def test_pictures_have_captions_and_no_chart_comes_twice(shown: browser.Page) ->
 
 
 @no_chromium
-def test_classes_are_called_as_people_call_them(shown: browser.Page) -> None:
+def test_classes_have_readable_names(shown: browser.Page) -> None:
     (chart,) = (texts(card) for title, card in cards(shown.dom).items() if "class" in title)
     assert {"metu: crack", "metu: no crack"} <= set(chart)
 
@@ -299,21 +299,21 @@ def test_confusion_matrix_shows_counts_and_row_shares(shown: browser.Page) -> No
 
 @no_chromium
 @pytest.mark.slow
-def test_confusion_matrices_of_runs_stand_side_by_side(compared: browser.Page) -> None:
+def test_confusion_matrices_of_runs_are_side_by_side(compared: browser.Page) -> None:
     (matrix,) = (texts(card) for title, card in cards(compared.dom).items() if "onfusion" in title)
     assert set(NAMES) <= set(matrix)
     assert {"7,101", "13", "99.82%", "7,090", "24", "99.14%", "7,114"} <= set(matrix)
-    assert matrix.count("no photos") == 2  # the row of run 1 without a photo divides by nothing
+    assert matrix.count("no photos") == 2  # run 1 has no positives: no division by zero
 
 
 @no_chromium
 @pytest.mark.slow
-def test_curves_tell_runs_and_parts_apart(compared: browser.Page) -> None:
+def test_curves_distinguish_runs_and_sets(compared: browser.Page) -> None:
     curves = next(card for card in cards(compared.dom).values() if "validation" in texts(card))
     assert {*NAMES, "training", "validation"} <= set(texts(curves))
     lines = re.findall(r"<path[^>]*line mark[^>]*>", curves)
-    looks = {tuple(re.findall(r'stroke(?:-dasharray)?="[^"]*"', line)) for line in lines}
-    assert len(lines) == len(looks) == 6
+    styles = {tuple(re.findall(r'stroke(?:-dasharray)?="[^"]*"', line)) for line in lines}
+    assert len(lines) == len(styles) == 6
     for line in lines:
         places = [float(x) for x in re.findall(r"[ML](-?[\d.]+),", line)]
         assert len(places) == 12
@@ -322,10 +322,10 @@ def test_curves_tell_runs_and_parts_apart(compared: browser.Page) -> None:
 
 @no_chromium
 @pytest.mark.slow
-def test_precision_of_a_recall_is_that_of_the_threshold_that_first_reaches_it(
+def test_the_precision_at_a_recall_is_that_of_the_first_threshold_to_reach_it(
     shown: browser.Page,
 ) -> None:
-    """Calling everything a crack (recall 1, precision 0.1) must end the curve, not make a step."""
+    """Predicting only cracks (recall 1, precision 0.1) must end the curve, not add a step."""
     card = next(card for title, card in cards(shown.dom).items() if "recision" in title)
     (line,) = re.findall(r"<path[^>]*line mark[^>]*>", card)
     points = [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.]+),([\d.]+)", line)]
@@ -334,14 +334,14 @@ def test_precision_of_a_recall_is_that_of_the_threshold_that_first_reaches_it(
 
 
 def dots(card: str) -> list[tuple[float, float, float]]:
-    """(x, y, radius) of each dot of a chart, in pixels, from the left; the y axis points down."""
+    """(x, y, radius) of each dot of a chart in pixels, sorted by x; the y axis points down."""
     marks = re.findall(r'"circle" transform="translate\(([^,]+),([^)]+)\)" d="M([^,]+),', card)
     return sorted((float(x), float(y), float(radius)) for x, y, radius in marks)
 
 
 @no_chromium
 @pytest.mark.slow
-def test_reliability_has_a_diagonal_and_dots_as_large_as_their_bins(shown: browser.Page) -> None:
+def test_reliability_has_a_diagonal_and_dots_sized_by_bin_count(shown: browser.Page) -> None:
     card = next(card for title, card in cards(shown.dom).items() if "eliability" in title)
     many, few, certain = dots(card)
     assert certain[1] == 0, "predicted 1, observed 1 is the upper right corner"
@@ -353,7 +353,7 @@ def test_reliability_has_a_diagonal_and_dots_as_large_as_their_bins(shown: brows
 
 @no_chromium
 @pytest.mark.slow
-def test_reliability_of_runs_is_told_apart(compared: browser.Page) -> None:
+def test_reliability_distinguishes_runs(compared: browser.Page) -> None:
     card = next(card for title, card in cards(compared.dom).items() if "eliability" in title)
     assert len(dots(card)) == 9
     assert set(NAMES) <= set(texts(card))
@@ -362,7 +362,7 @@ def test_reliability_of_runs_is_told_apart(compared: browser.Page) -> None:
 
 @no_chromium
 @pytest.mark.slow
-def test_run_without_history_leaves_a_note_and_the_other_charts(repo: Path) -> None:
+def test_a_run_without_history_has_a_note_and_the_other_charts(repo: Path) -> None:
     history = repo / "plots" / "history.csv"
     kept = history.read_bytes()
     history.unlink()

@@ -1,4 +1,4 @@
-"""README's commands, in its order, in a fresh clone of the last commit; its tests stay green."""
+"""The commands of README, in order, in a fresh clone of the last commit, whose tests must pass."""
 
 import sys
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.makers import metu_like, write_zip
-from tests.support.project import ROOT, Project, as_it_came
+from tests.support.project import ROOT, Project, has_shipped_params
 
 TESTS = (
     "tests/project/test_params.py",
-    "tests/pipeline/test_pipeline.py::test_the_lock_file_fits_the_code",
+    "tests/pipeline/test_pipeline.py::test_the_lock_file_matches_the_code",
 )
 COMPARED = "Experiment|^lr$|^accuracy$|^mistakes$"
 RETRAINED = ["train", "calibrate", "evaluate", "card"]
@@ -22,18 +22,18 @@ def clone(tmp_path: Path) -> Project:
         pytest.skip("no git checkout: there is nothing to clone")
     clone = Project(tmp_path / "surface-crack")
     Project(tmp_path).git("clone", "-q", str(ROOT), str(clone.root))
-    if not as_it_came(clone):
-        pytest.skip("params.yaml is committed with other values: README begins with those it has")
+    if not has_shipped_params(clone):
+        pytest.skip("params.yaml is committed with other values than README starts from")
     return clone
 
 
 def own_tests(clone: Project) -> str:
-    """The last line of those of the clone's own tests that look at what is committed."""
+    """The summary line of the clone's own tests of committed files."""
     return clone.run(sys.executable, "-m", "pytest", "-q", *TESTS).strip().splitlines()[-1]
 
 
 @pytest.mark.slow
-def test_what_readme_says_ends_in_green_tests(clone: Project) -> None:
+def test_the_commands_of_readme_leave_passing_tests(clone: Project) -> None:
     clone.run("surface-crack", "check")
     clone.dvc("repro")
     assert "accuracy" in (clone.root / "metrics/report.txt").read_text()
@@ -42,12 +42,12 @@ def test_what_readme_says_ends_in_green_tests(clone: Project) -> None:
     assert "skipped" not in own_tests(clone)
     assert clone.ran(clone.dvc("repro")) == []
 
-    # `surface-crack download metu` would fetch it; small photos stand for those of METU
+    # Instead of `surface-crack download metu`, with small photos.
     write_zip(clone.root / "data/raw/metu.zip", metu_like(60))
     clone.dvc("exp", "run", "--set-param", "raw=data/raw/metu.zip")
-    assert "skipped" not in own_tests(clone)  # of the last commit, nothing changed
+    assert "skipped" not in own_tests(clone)  # the last commit has not changed
     clone.git("commit", "-qam", "METU")
-    assert "2 skipped" in own_tests(clone)  # the optional stages' lock file is of the sample
+    assert "2 skipped" in own_tests(clone)  # the lock file of optional stages is of the sample
 
     assert clone.ran(clone.dvc("exp", "run", "--set-param", "lr=0.0005")) == RETRAINED
     own_tests(clone)
@@ -60,7 +60,7 @@ def test_what_readme_says_ends_in_green_tests(clone: Project) -> None:
 
 
 @pytest.mark.slow
-def test_another_rate_on_the_sample_leaves_the_tests_green(clone: Project) -> None:
+def test_another_learning_rate_leaves_passing_tests(clone: Project) -> None:
     clone.dvc("repro")
     assert clone.ran(clone.dvc("exp", "run", "--set-param", "lr=0.0005")) == RETRAINED
     assert "skipped" not in own_tests(clone)

@@ -1,4 +1,4 @@
-"""The pipeline on real photos, and on a folder full of trouble."""
+"""The pipeline on real photos, and on a folder with problematic files."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ def index_of(project: Project) -> pd.DataFrame:
 
 @pytest.mark.slow
 def test_metu_from_zip_folder_and_collection(real_data: Path, tmp_path: Path) -> None:
-    """Same rows, same labels; good and calibrated on the test part; no thousands of files."""
+    """Same rows, same labels; accurate and calibrated on the test set; few files."""
     project = new_project(tmp_path / "project", raw=real_data / "metu.zip")
     project.dvc("repro")
     scores = json.loads((project.root / "metrics/evaluate.json").read_text())
@@ -48,33 +48,33 @@ def test_metu_from_zip_folder_and_collection(real_data: Path, tmp_path: Path) ->
     project.set(raw=both)
     project.dvc("repro", "prepare")
     pooled = index_of(project)
-    part = pooled[pooled["source"] == "metu"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(part, from_zip)
+    metu = pooled[pooled["source"] == "metu"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(metu, from_zip)
     assert (pooled["source"] == "sdnet").sum() == 6642
     assert pooled["path"].str.startswith("Decks/Cracked/").sum() == 358
 
 
 @pytest.mark.slow
-def test_metu_twins_stand_on_one_side(real_data: Path, tmp_path: Path) -> None:
-    """Judged by another method: a difference hash of 256 bits, at most 18 of them different."""
+def test_near_duplicates_in_metu_are_kept_in_the_same_set(real_data: Path, tmp_path: Path) -> None:
+    """Checked by an independent method: 256-bit difference hashes that differ in <= 18 bits."""
     project = new_project(tmp_path / "project", raw=real_data / "metu.zip")
     project.dvc("repro", "split")
-    part = np.empty(len(index_of(project)), int)
+    set_of = np.empty(len(index_of(project)), int)
     for number, name in enumerate(("train", "val", "test")):
-        part[pd.read_csv(project.root / f"data/split/{name}.csv")["row"]] = number
+        set_of[pd.read_csv(project.root / f"data/split/{name}.csv")["row"]] = number
     images = np.load(project.root / "data/prepared/images.npy")
     photos = [Image.fromarray(photo).convert("L") for photo in images]
     first = hashes(photos)
     near = np.zeros(len(photos), bool)
-    for turn in (None, *Image.Transpose):
-        other = first if turn is None else hashes([photo.transpose(turn) for photo in photos])
+    for flip in (None, *Image.Transpose):
+        other = first if flip is None else hashes([photo.transpose(flip) for photo in photos])
         for start in range(0, len(photos), 1000):
             distance = (256 - first[start : start + 1000] @ other.T) / 2
             one, two = np.nonzero(distance <= 18)
             one += start
             near[one[one != two]] = True
-            assert (part[one] == part[two]).all()
-    assert near.sum() > 4000  # the hash does find them
+            assert (set_of[one] == set_of[two]).all()
+    assert near.sum() > 4000  # the hash finds near-duplicates
     numbers = json.loads((project.root / "metrics/split.json").read_text())
     assert numbers["near_duplicates_leaked"] == 0
     assert numbers["near_duplicates_leaked_by_random_split"] > 1500
@@ -101,8 +101,8 @@ def test_metu_in_temporary_experiments(real_data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_archive_that_dvc_tracks_travels_into_other_folders(tmp_path: Path) -> None:
-    """`dvc exp run --temp` and `--queue` work in another folder, a clone in yet another."""
+def test_temporary_experiments_find_an_archive_that_dvc_tracks(tmp_path: Path) -> None:
+    """`dvc exp run --temp` and `--queue` run in another folder."""
     project = new_project(tmp_path / "project", raw="data/raw/mine.zip", epochs=1, image_size=48)
     write_zip(project.root / "data/raw/mine.zip", metu_like(40))
     project.dvc("add", "data/raw/mine.zip")
@@ -113,8 +113,8 @@ def test_an_archive_that_dvc_tracks_travels_into_other_folders(tmp_path: Path) -
     assert "elsewhere" in project.dvc("exp", "list")
 
 
-def test_a_folder_full_of_trouble_goes_through(tmp_path: Path) -> None:
-    """Good files are counted, bad ones listed with reasons, nothing is dropped."""
+def test_a_folder_with_problematic_files_is_processed(tmp_path: Path) -> None:
+    """Good files are used, bad ones listed with reasons, none is dropped silently."""
     orientation = Image.Exif()
     orientation[0x0112] = 6
     good = metu_like(40) | {
@@ -131,9 +131,9 @@ def test_a_folder_full_of_trouble_goes_through(tmp_path: Path) -> None:
     bad = {
         "Positive/empty.jpg": (b"", "empty file"),
         "Positive/truncated.jpg": (jpeg(1007)[:900], "damaged: "),
-        "Positive/page.jpg": (b"<html>404</html>", "not an image, or of a kind that is not read"),
+        "Positive/page.jpg": (b"<html>404</html>", "not an image, or not a supported format"),
         "Positive/dot.png": (encoded(Image.new("L", (1, 1)), "PNG"), "too small: 1 x 1 pixels"),
-        "Negative/notes.txt": (b"later", "not an image, or of a kind that is not read"),
+        "Negative/notes.txt": (b"later", "not an image, or not a supported format"),
     }
     files = good | {name: content for name, (content, _) in bad.items()}
     write_folder(tmp_path / "mine", files | {"Negative/.DS_Store": b"x"})
@@ -144,7 +144,7 @@ def test_a_folder_full_of_trouble_goes_through(tmp_path: Path) -> None:
     index, rejected = index_of(project), project.root / "data/prepared/rejected.csv"
     assert set(index["path"]) == set(good)
     listed = pd.read_csv(rejected).set_index("path")["reason"].to_dict()
-    assert listed.pop("Negative/.DS_Store") == "a file of the operating system's"
+    assert listed.pop("Negative/.DS_Store") == "a system file"
     assert set(listed) == set(bad)
     for name, (_, reason) in bad.items():
         assert listed[name].startswith(reason)
@@ -157,7 +157,7 @@ def test_a_folder_full_of_trouble_goes_through(tmp_path: Path) -> None:
     assert "Traceback" not in output
 
 
-def test_what_the_user_must_mend_is_one_line(tmp_path: Path) -> None:
+def test_a_user_error_is_one_line(tmp_path: Path) -> None:
     write_zip(tmp_path / "one.zip", {"Positive/1.jpg": jpeg(1)})
     project = new_project(tmp_path / "project", raw=tmp_path / "one.zip")
     output = project.dvc("repro", check=False)

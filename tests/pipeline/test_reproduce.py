@@ -1,4 +1,4 @@
-"""The same bytes from a folder as from a zip, elsewhere, in another locale, on other cores."""
+"""The same bytes from a folder as from a zip, in another place and locale, on other cores."""
 
 import hashlib
 import os
@@ -14,11 +14,11 @@ from tests.support.makers import write_zip
 from tests.support.project import Project, new_project
 from tests.support.reproduce import ELSEWHERE, outputs
 
-LIGHT = ("prepare", "group", "split")  # the stages that need no torch: on every Python alike
+LIGHT = ("prepare", "group", "split")  # stages without torch: the same bytes on every Python
 PHOTOS = 60
 
-# Of 60 drawn photos, with Pillow 13.0.0, libjpeg-turbo 3.2.0. If a change of ours moves them,
-# dvc.lock is to be made anew too; if another release of a library does, ask which, and why.
+# From 60 synthetic photos, with Pillow 13.0.0, libjpeg-turbo 3.2.0. If a change to this project
+# alters them, update dvc.lock as well; if a new release of a library does, find out which and why.
 PINNED = {
     "data/prepared/images.npy": "b8456ae642438f9f",
     "data/prepared/index.csv": "604aa4f5eb3679b8",
@@ -32,18 +32,18 @@ PINNED = {
 }
 
 
-def drawn() -> dict[str, bytes]:
-    """Photos, with the first as a copy under another name."""
+def synthetic_photos() -> dict[str, bytes]:
+    """Synthetic photos, with an exact copy of the first under another name."""
     photos = dict(encode(7, number) for number in range(PHOTOS - 1))
     return photos | {"Negative/copy.jpg": next(iter(photos.values()))}
 
 
 def digests(project: Project, *, cores: set[int]) -> dict[str, str]:
-    """Of what the light stages make of `raw` on these cores."""
+    """Digests of the outputs of the light stages, run on these cores."""
     first = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     try:
         if first:
-            os.sched_setaffinity(0, cores & first)  # those we start have them, too
+            os.sched_setaffinity(0, cores & first)  # child processes inherit it
         for stage in LIGHT:
             project.run("python", "-m", f"stages.{stage}")
     finally:
@@ -55,7 +55,7 @@ def digests(project: Project, *, cores: set[int]) -> dict[str, str]:
 
 
 def unpacked_backwards(archive: Path, folder: Path) -> Path:
-    """What lies in the zip as files, the last one first: disks list files as they came, or not."""
+    """Extract the zip, last file first, so that the file system may list them in another order."""
     with zipfile.ZipFile(archive) as opened:
         for name in reversed(opened.namelist()):
             opened.extract(name, folder)
@@ -64,7 +64,7 @@ def unpacked_backwards(archive: Path, folder: Path) -> Path:
 
 def test_prepare_group_and_split_are_pinned(tmp_path: Path) -> None:
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-    archive = write_zip(tmp_path / "drawn.zip", drawn())
+    archive = write_zip(tmp_path / "drawn.zip", synthetic_photos())
     project = new_project(tmp_path / "project", raw=archive)
     assert digests(project, cores=cores) == PINNED
 
@@ -75,7 +75,7 @@ def test_prepare_group_and_split_are_pinned(tmp_path: Path) -> None:
 
 @pytest.fixture
 def locales(tmp_path: Path) -> dict[str, dict[str, str]]:
-    """Surroundings by locale; Turkish (i is not the small I there) where it can be compiled."""
+    """Environments by locale; Turkish (where I and i are different letters) if localedef exists."""
     found = {"C": ELSEWHERE}
     if shutil.which("localedef"):
         folder = tmp_path / "locales"
@@ -89,7 +89,7 @@ def locales(tmp_path: Path) -> dict[str, dict[str, str]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("locale", ["C", "tr_TR"])
-def test_the_surroundings_change_no_byte(
+def test_the_environment_changes_no_byte(
     finished: Project, locales: dict[str, dict[str, str]], locale: str, tmp_path: Path
 ) -> None:
     """Another folder, locale, time zone and hash seed; the same photos, unpacked."""
@@ -101,11 +101,11 @@ def test_the_surroundings_change_no_byte(
     project.set(raw=unpacked_backwards(sample, tmp_path / "synthetic"))
     project.environment = locales[locale]
     if locale != "C":
-        said = project.run("python", "-c", "import locale as l; print(l.setlocale(l.LC_ALL, ''))")
-        assert said.strip() == "tr_TR.UTF-8"
+        output = project.run("python", "-c", "import locale as l; print(l.setlocale(l.LC_ALL, ''))")
+        assert output.strip() == "tr_TR.UTF-8"
     project.dvc("repro")
     got, wanted = outputs(project), outputs(finished)
-    for name in ("docs/model_card.md", "plots/run.csv"):  # both tell where the photos lay
+    for name in ("docs/model_card.md", "plots/run.csv"):  # both name the raw data
         here, there = str(tmp_path / "synthetic").encode(), b"data/sample/synthetic.zip"
         got[name] = got[name].replace(here, there)
     del got["dvc.lock"], wanted["dvc.lock"]

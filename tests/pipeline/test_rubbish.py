@@ -1,7 +1,7 @@
-"""Fed with rubbish: every file is counted or listed with its reason, whatever it is.
+"""Malformed input: `prepare` uses every file or lists it with a reason, whatever it contains.
 
-The real `python -m stages.prepare`, watched from outside: its memory, its exit code, and what it
-left on disk and where. `tests/support/rubbish.py` has the table.
+Runs the real `python -m stages.prepare` and checks its memory, its exit code and the files that it
+wrote. `tests/support/rubbish.py` has the corpus.
 """
 
 import csv
@@ -18,12 +18,12 @@ from tests.support.makers import jpeg
 from tests.support.project import ROOT, Project, new_project
 
 MEMORY = 1000  # MB
-PATIENCE = 300  # seconds for all together: a hang is a failure
-# A small process between the test and the stage: Linux counts the memory of the process that
-# starts another one as that one's, and pytest's own is large.
+TIMEOUT = 300  # seconds for the whole corpus: a hang is a failure
+# A small process between the test and the stage, because on Linux a child's peak memory starts
+# with that of its parent, and pytest's is large.
 WATCH = f"""
 import resource, subprocess, sys
-code = subprocess.run(sys.argv[1:], timeout={PATIENCE}).returncode
+code = subprocess.run(sys.argv[1:], timeout={TIMEOUT}).returncode
 print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1000)
 """
 
@@ -34,23 +34,23 @@ def project(tmp_path: Path) -> Project:
 
 
 def prepare(project: Project, raw: Path) -> tuple[int, list[str]]:
-    """(exit code, lines that it printed) of the stage, which wrote only where it may."""
+    """(exit code, output lines) of the stage; checks that it wrote only to its own folders."""
     project.set(raw=f"'{raw}'")
-    before = everything(project.root.parent)
+    before = all_files(project.root.parent)
     command = [sys.executable, "-B", "-m", "stages.prepare"]
     *lines, last = project.run(sys.executable, "-c", WATCH, *command).splitlines()
     code, memory = map(int, last.split())
     assert memory < MEMORY
     assert not any("Traceback" in line or "Warning" in line for line in lines), lines
-    after = everything(project.root.parent)
+    after = all_files(project.root.parent)
     changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
     made = [path.relative_to(project.root).parts[0] for path in changed]
     assert set(made) <= {"data", "metrics", "plots"}, changed
     return code, lines
 
 
-def everything(root: Path) -> Mapping[Path, tuple[int, int]]:
-    """Size and time of all files below `root`, where names that lead out would lead to."""
+def all_files(root: Path) -> Mapping[Path, tuple[int, int]]:
+    """Size and time of all files below `root`, which path traversal from the project would hit."""
     found = {path: path.lstat() for path in root.rglob("*") if path.is_symlink() or path.is_file()}
     return {path: (status.st_size, status.st_mtime_ns) for path, status in found.items()}
 
@@ -61,26 +61,29 @@ def rows(path: Path) -> list[tuple[str, str]]:
         return [(row["path"], row.get("reason", "")) for row in csv.DictReader(file)]
 
 
-def check_fates(project: Project, fates: Iterable[tuple[str, str]]) -> None:
-    """Every file of `fates` and no other is in one of the two tables, with its reason."""
+def check_outcomes(project: Project, outcomes: Iterable[tuple[str, str]]) -> None:
+    """Check that the two tables list exactly the files of `outcomes`, each with its reason."""
     found = rows(project.root / "data/prepared/index.csv")
     found += rows(project.root / "data/prepared/rejected.csv")
     missed = []
-    for name, fate in fates:
-        allowed = {rubbish.GOOD: "", rubbish.EITHER: f"({rubbish.DAMAGED}|{rubbish.NO_IMAGE})?"}
+    for name, outcome in outcomes:
+        allowed = {
+            rubbish.ACCEPTED: "",
+            rubbish.DEPENDS: f"({rubbish.DAMAGED}|{rubbish.NO_IMAGE})?",
+        }
         for entry in found:
-            if entry[0] == readable(name) and re.fullmatch(allowed.get(fate, fate), entry[1]):
+            if entry[0] == readable(name) and re.fullmatch(allowed.get(outcome, outcome), entry[1]):
                 found.remove(entry)
                 break
         else:
-            missed.append((name, fate))
+            missed.append((name, outcome))
     assert (missed, found) == ([], [])
 
 
-def test_everything_in_a_folder_is_counted_or_listed(project: Project, tmp_path: Path) -> None:
+def test_every_file_in_a_folder_is_used_or_listed(project: Project, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     good = {"Negative/sound.jpg": jpeg(0), "Positive/crack.jpg": jpeg(1, crack=True)}
-    wanted = [(name, rubbish.GOOD) for name in good]
+    wanted = [(name, rubbish.ACCEPTED) for name in good]
     for name, content in good.items():
         (raw / name).parent.mkdir(parents=True)
         (raw / name).write_bytes(content)
@@ -93,31 +96,31 @@ def test_everything_in_a_folder_is_counted_or_listed(project: Project, tmp_path:
                 path.write_bytes(made)
             else:
                 made(path)
-            wanted.append((f"Negative/{name}".replace("Negative/../", ""), kind.fate))
+            wanted.append((f"Negative/{name}".replace("Negative/../", ""), kind.outcome))
     code, lines = prepare(project, raw)
     assert code == 0, lines
-    check_fates(project, wanted)
+    check_outcomes(project, wanted)
 
 
-def test_everything_in_a_zip_is_counted_or_listed(project: Project, tmp_path: Path) -> None:
+def test_every_file_in_a_zip_is_used_or_listed(project: Project, tmp_path: Path) -> None:
     kinds = rubbish.entries()
     entries = [entry for kind in kinds for entry in kind.entries]
     raw = tmp_path / "raw.zip"
     raw.write_bytes(rubbish.zipped([*entries, rubbish.Entry("Positive/1.jpg", jpeg(1))]))
     code, lines = prepare(project, raw)
     assert code == 0, lines
-    wanted = [(as_listed(entry), kind.fate) for kind in kinds for entry in kind.entries]
-    check_fates(project, [*wanted, ("Positive/1.jpg", rubbish.GOOD)])
+    wanted = [(as_listed(entry), kind.outcome) for kind in kinds for entry in kind.entries]
+    check_outcomes(project, [*wanted, ("Positive/1.jpg", rubbish.ACCEPTED)])
 
 
 def as_listed(entry: rubbish.Entry) -> str:
-    """An entry's name as zipfile reads it: up to a NUL, in code page 437 if no other is named."""
+    """An entry's name as zipfile reads it: up to a NUL, in code page 437 if not flagged UTF-8."""
     name = entry.name if entry.flags & 1 << 11 else entry.name.encode().decode("cp437")
     return re.sub(r"^\./", "", name.replace("\\", "/")).split("\0")[0] or "."
 
 
 @pytest.mark.parametrize("kind", rubbish.archives(), ids=lambda kind: kind.what)
-def test_an_archive_that_is_none_is_one_line(
+def test_an_invalid_archive_is_a_one_line_error(
     project: Project, tmp_path: Path, kind: rubbish.ArchiveKind
 ) -> None:
     for number, content in enumerate(kind.archives):
@@ -125,13 +128,13 @@ def test_an_archive_that_is_none_is_one_line(
         raw.write_bytes(content)
         code, lines = prepare(project, raw)
         assert (code, len(lines)) == (1, 1), lines
-        assert re.fullmatch(kind.fate, lines[0])
+        assert re.fullmatch(kind.outcome, lines[0])
 
 
-def test_the_page_has_the_table_of_this_corpus() -> None:
+def test_the_documentation_has_the_table_of_this_corpus() -> None:
     page = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
     assert rubbish.table() in page, (
-        "run `python -m tests.support.rubbish` and put what it prints there"
+        "run `python -m tests.support.rubbish` and paste its output there"
     )
     counts = [len(kind.files) for kind in rubbish.files()]
     counts += [len(kind.entries) for kind in rubbish.entries()]

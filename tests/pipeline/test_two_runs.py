@@ -1,4 +1,4 @@
-"""Files of two runs in one folder: no command joins them without a word."""
+"""Files of two runs in one folder: every command refuses to combine them."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ from surface_crack.project.manifest import (
     TEST,
     TRAIN,
     VAL,
-    check_one_run,
+    check_same_run,
     manifest_path,
 )
 from surface_crack.validation.run import validate_photos
@@ -30,8 +30,8 @@ from tests.support.project import Project
 
 SAMPLE = paths.SAMPLE
 FILES = sorted({path for files in MADE.values() for path in files} | {paths.DECISION})
-FILES.remove(paths.NEAR_DUPLICATES)  # of drawings: empty in both runs
-READ_BY = {  # what a command's numbers follow from
+FILES.remove(paths.NEAR_DUPLICATES)  # empty in both runs, as for all synthetic photos
+READ_BY = {  # files that determine the output of a command
     "validate": {paths.INDEX, TRAIN, VAL, paths.MODEL, paths.DECISION},
     "audit": {paths.IMAGES, paths.INDEX, paths.GROUPS, paths.NEAR_DUPLICATES, TRAIN, VAL},
     "export": {paths.IMAGES, VAL, paths.MODEL, paths.DECISION},
@@ -41,7 +41,7 @@ MIXTURES = [set(files) for size in (1, 2) for files in combinations(FILES, size)
 
 @pytest.fixture(scope="module")
 def runs(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """(a run, one of other photos, as many of them)."""
+    """Two runs with different photos, of the same number."""
     other = finished.copy(tmp_path_factory.mktemp("other") / "project")
     other.set(sample_seed=1)
     other.dvc("repro")
@@ -57,14 +57,14 @@ def here(runs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def take(files: Iterable[Path], of: Path) -> None:
-    """Replace the files in the current folder by those of another run."""
+    """Replace files in the current folder by those of another run."""
     for path in files:
-        path.unlink(missing_ok=True)  # a link into DVC's cache, perhaps
+        path.unlink(missing_ok=True)  # may be a link into DVC's cache
         shutil.copy(of / path, path)
 
 
 def fails(command: Any, *arguments: Any) -> bool:
-    """Whether the command ends with one line that says what to run."""
+    """Whether the command fails with a one-line error that says what to run."""
     try:
         command(*arguments)
     except DataError as error:
@@ -81,7 +81,7 @@ def test_two_runs_differ_in_every_file(runs: tuple[Path, Path]) -> None:
     assert not [path for path in FILES if (one / path).read_bytes() == (other / path).read_bytes()]
 
 
-def test_validate_and_audit_refuse_every_mixture_that_they_would_read(
+def test_validate_and_audit_refuse_every_mixture_of_their_inputs(
     here: Path, runs: tuple[Path, Path]
 ) -> None:
     right = validated()
@@ -100,9 +100,7 @@ def test_validate_and_audit_refuse_every_mixture_that_they_would_read(
 
 
 @pytest.mark.slow
-def test_audit_does_not_depend_on_what_it_does_not_read(
-    here: Path, runs: tuple[Path, Path]
-) -> None:
+def test_audit_depends_only_on_its_inputs(here: Path, runs: tuple[Path, Path]) -> None:
     audit(here / "one", 2)
     take(set(FILES) - READ_BY["audit"], runs[1])
     audit(here / "other", 2)
@@ -110,7 +108,7 @@ def test_audit_does_not_depend_on_what_it_does_not_read(
 
 
 @pytest.mark.usefixtures("here")
-def test_export_refuses_every_mixture_that_it_would_read(runs: tuple[Path, Path]) -> None:
+def test_export_refuses_every_mixture_of_its_inputs(runs: tuple[Path, Path]) -> None:
     pytest.importorskip("onnxscript")
     for files in MIXTURES:
         if READ_BY["export"] & files:
@@ -143,18 +141,18 @@ def test_inspect_refuses_a_decision_for_other_weights(here: Path, runs: tuple[Pa
 
 
 @pytest.mark.usefixtures("here")
-def test_verify_names_every_file_of_another_run(runs: tuple[Path, Path]) -> None:
+def test_verify_reports_every_file_of_another_run(runs: tuple[Path, Path]) -> None:
     assert not verify().damaged
     for path in FILES:
         take([path], runs[1])
-        assert [finding.what for finding in verify().damaged] == [
+        assert [finding.problem for finding in verify().damaged] == [
             f"{path}: not what dvc.lock records"
         ]
         take([path], runs[0])
 
 
 @pytest.mark.slow
-def test_verify_and_inspect_tell_every_mixture(here: Path, runs: tuple[Path, Path]) -> None:
+def test_verify_and_inspect_detect_every_mixture(here: Path, runs: tuple[Path, Path]) -> None:
     write_folder(here / "site", {"1.jpg": jpeg(1, crack=True)})
 
     def verdict() -> str:
@@ -164,7 +162,7 @@ def test_verify_and_inspect_tell_every_mixture(here: Path, runs: tuple[Path, Pat
     right = verdict()
     for files in MIXTURES:
         take(files, runs[1])
-        assert {finding.what for finding in verify().damaged} == {
+        assert {finding.problem for finding in verify().damaged} == {
             f"{path}: not what dvc.lock records" for path in files
         }
         own = {paths.MODEL, paths.DECISION} & files
@@ -175,7 +173,7 @@ def test_verify_and_inspect_tell_every_mixture(here: Path, runs: tuple[Path, Pat
         take(files, runs[0])
 
 
-STOPPED = {  # after which stage `dvc repro` stopped -> what fits no more
+STOPPED = {  # stage after which `dvc repro` stopped -> commands that must refuse the files
     "prepare": {"validate", "audit", "export", "verify"},
     "group": {"validate", "audit", "export", "verify"},
     "split": {"validate", "export", "verify"},
@@ -192,30 +190,30 @@ STOPPED = {  # after which stage `dvc repro` stopped -> what fits no more
         "train",
     ],
 )
-def test_a_pipeline_that_stopped_half_way_is_told(
+def test_a_pipeline_that_stopped_half_way_is_detected(
     project: Project, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    """dvc.lock itself agrees with every file, one by one."""
+    """Even though each single file matches dvc.lock."""
     write_folder(project.root, {"wall.jpg": jpeg(1)})
     project.set(sample_seed=1)
     project.dvc("repro", stage)
     monkeypatch.chdir(project.root)
     commands: dict[str, Any] = {
         "validate": validated,
-        "audit": lambda: check_one_run(("prepare", "group", "split"), READ_BY["audit"]),
+        "audit": lambda: check_same_run(("prepare", "group", "split"), READ_BY["audit"]),
         "export": export.main,
         "inspect": lambda: inspect(Request([Path("wall.jpg")], Path("report"), paths.MODEL)),
     }
-    told = {name for name, command in commands.items() if fails(command)}
+    refused = {name for name, command in commands.items() if fails(command)}
     findings = verify().damaged
-    assert {finding.mend for finding in findings} == {"dvc repro"}
-    assert told | {"verify"} == STOPPED[stage]
+    assert {finding.fix for finding in findings} == {"dvc repro"}
+    assert refused | {"verify"} == STOPPED[stage]
     project.dvc("repro")
     assert not [name for name, command in commands.items() if fails(command)]
     assert not verify().damaged
 
 
-def test_a_missing_or_odd_manifest_is_one_line(here: Path) -> None:
+def test_a_missing_or_invalid_manifest_is_a_one_line_error(here: Path) -> None:
     path = here / manifest_path("split")
     content = json.loads(path.read_text())
     assert set(content["read"]) == {file.as_posix() for file in READ["split"]}
@@ -225,7 +223,7 @@ def test_a_missing_or_odd_manifest_is_one_line(here: Path) -> None:
     path.unlink()
     with pytest.raises(DataError, match="data/manifests/split.json is missing: run `dvc repro`"):
         validated()
-    for odd in ({}, {**content, "read": None}, {**content, "made": list(content["made"])}):
-        path.write_text(json.dumps(odd))
-        with pytest.raises(DataError, match="does not name the files of its stage: run"):
+    for invalid in ({}, {**content, "read": None}, {**content, "made": list(content["made"])}):
+        path.write_text(json.dumps(invalid))
+        with pytest.raises(DataError, match="does not list its stage's files: run"):
             validated()

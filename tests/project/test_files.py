@@ -1,4 +1,4 @@
-"""What is written: whole or not at all, and the same bytes for the same content."""
+"""Files are written atomically, and the same content gives the same bytes."""
 
 import csv
 import math
@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from surface_crack.project.errors import DataError
-from surface_crack.project.files import read_json, replacing, write_csv, write_json, write_text
+from surface_crack.project.files import atomic_write, read_json, write_csv, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
     write_text(target, "old\n")
 
     def fail_halfway() -> None:
-        with replacing(target) as temporary:
+        with atomic_write(target) as temporary:
             temporary.write_text("half")
             raise RuntimeError
 
@@ -34,7 +34,7 @@ def test_json_is_sorted_and_has_no_nan(tmp_path: Path) -> None:
     assert not (tmp_path / "y.json").exists()
 
 
-def test_csv_quotes_what_a_file_name_may_hold(tmp_path: Path) -> None:
+def test_csv_quotes_special_characters_in_file_names(tmp_path: Path) -> None:
     write_csv(tmp_path / "x.csv", ("path", "label"), [('a,"b"\n.jpg', 1), ("NA", 0)])
     content = (tmp_path / "x.csv").read_bytes()
     rows = list(csv.reader(content.decode().splitlines(keepends=True)))
@@ -42,7 +42,7 @@ def test_csv_quotes_what_a_file_name_may_hold(tmp_path: Path) -> None:
     assert b"\r" not in content
 
 
-def test_a_carriage_return_in_a_name_ends_no_line(tmp_path: Path) -> None:
+def test_a_carriage_return_in_a_name_does_not_end_the_line(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", ("path", "label"), [("a\rb.jpg", 1), ("c\r\nd.jpg", 0)])
     read = pd.read_csv(tmp_path / "a.csv")
     assert read["label"].tolist() == [1, 0]
@@ -53,7 +53,9 @@ def test_a_carriage_return_in_a_name_ends_no_line(tmp_path: Path) -> None:
     ("content", "message"),
     [(None, "is missing: run"), ("{", "is not JSON"), ("[1]", "must hold a JSON object, got list")],
 )
-def test_a_bad_json_file_is_one_line(tmp_path: Path, content: str | None, message: str) -> None:
+def test_an_invalid_json_file_is_a_one_line_error(
+    tmp_path: Path, content: str | None, message: str
+) -> None:
     if content is not None:
         (tmp_path / "x.json").write_text(content)
     with pytest.raises(DataError, match=message):

@@ -1,4 +1,4 @@
-"""params.yaml: what is accepted, and what a mistake is told."""
+"""params.yaml: accepted values, and messages for invalid ones."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from surface_crack.project.params import (
 )
 from surface_crack.project.paths import GENERAL_PARAMS
 from tests.support.makers import LIMITS
-from tests.support.project import ROOT, SHIPPED, as_it_came, committed
+from tests.support.project import ROOT, SHIPPED, committed, has_shipped_params
 
 TEXT = SHIPPED.read_text(encoding="utf-8")
 LINES = TEXT.splitlines()
@@ -35,12 +35,12 @@ def line_of(key: str) -> int:
 
 
 def with_value(key: str, value: str) -> str:
-    """The params.yaml that the project came with, one value replaced."""
+    """The shipped params.yaml with one value replaced."""
     lines = [f"{key}: {value}" if line.startswith(f"{key}:") else line for line in LINES]
     return "\n".join(lines)
 
 
-def test_the_file_that_the_project_came_with() -> None:
+def test_the_shipped_params_are_valid() -> None:
     params = parse_params(TEXT)
     assert params.raw == "data/sample/synthetic.zip"
     assert params.negative[0] == "Negative"
@@ -52,18 +52,18 @@ SETTINGS = [ROOT / "docs/site.yaml", GENERAL_PARAMS]
 
 
 @pytest.mark.parametrize("path", SETTINGS, ids=lambda path: path.name)
-def test_every_file_of_settings_is_fine_and_complete(path: Path) -> None:
+def test_every_settings_file_is_valid_and_complete(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     parse_params(text)
     assert list(yaml.safe_load(text)) == [field.name for field in fields(Params)]  # same order
 
 
-def test_the_committed_settings_are_fine(tmp_path: Path) -> None:
-    """For the code that is committed with them; unless they are a user's own, in the same order."""
+def test_the_committed_params_are_valid(tmp_path: Path) -> None:
+    """For the code of the same commit; in the shipped order, unless a user has changed them."""
     project = committed(tmp_path / "project")
     check = "from surface_crack.project.params import check_params; check_params()"
     project.run(sys.executable, "-c", check)
-    if as_it_came(project):
+    if has_shipped_params(project):
         names = ("params.yaml", "tests/support/params.yaml")
         own, shipped = (yaml.safe_load((project.root / name).read_text("utf-8")) for name in names)
         assert list(own) == list(shipped)
@@ -99,7 +99,7 @@ def test_values_are_read_as_dvc_reads_them(key: str, written: str, value: object
         ("lr", ".nan", "lr must be a number in (0, 1], got nan"),
         ("lr", ".INF", "lr must be a number in (0, 1], got inf"),
         ("lr", "1" + "0" * 400, "lr must be a number in (0, 1], got 1000"),
-        ("lr", "!!float abc", "lr has a value that is no value"),
+        ("lr", "!!float abc", "the value of lr cannot be parsed"),
         ("lr", "true", "lr must be a number in (0, 1], got True"),
         ("lr", "", "lr must be a number in (0, 1], got None"),
         ("epochs", "2.0", "epochs must be an integer from 1 to 10000, got 2.0"),
@@ -125,11 +125,11 @@ def test_values_are_read_as_dvc_reads_them(key: str, written: str, value: object
         ("test_share", "0.8", "val_share + test_share must leave 0.1 or more for training"),
     ],
 )
-def test_a_wrong_value_is_one_line_with_key_value_and_line(
+def test_a_wrong_value_is_a_one_line_error_with_key_value_and_line(
     key: str, written: str, message: str
 ) -> None:
     text = with_value(key, written)
-    if key == "negative":  # its list goes with it
+    if key == "negative":  # remove its list, too
         text = "\n".join(x for x in text.splitlines() if not x.startswith("- "))
     with pytest.raises(ParamsError) as caught:
         parse_params(text)
@@ -138,7 +138,7 @@ def test_a_wrong_value_is_one_line_with_key_value_and_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_named_by_a_number_goes_in_quotes() -> None:
+def test_a_numeric_folder_name_needs_quotes() -> None:
     text = TEXT.replace("- Negative\n", "- 0\n", 1)
     with pytest.raises(ParamsError, match=rf"got \[0, 'Non-cracked', .* \({QUOTES}\) \("):
         parse_params(text)
@@ -167,12 +167,12 @@ def test_a_duplicate_key_names_both_lines() -> None:
 @pytest.mark.parametrize(
     "text", ["", "a", "- a", "lr: [", "lr: {", "\tlr: 1", "a: b: c", "lr: \x01"]
 )
-def test_broken_yaml_is_one_line(text: str) -> None:
+def test_invalid_yaml_is_a_one_line_error(text: str) -> None:
     with pytest.raises(ParamsError, match=r"^params.yaml [^\n]+$"):
         parse_params(text)
 
 
-# JSON writes characters beyond these as two escapes, which is not YAML.
+# JSON escapes characters beyond these as surrogate pairs, which is not valid YAML.
 CHARACTERS = st.characters(codec="utf-8", max_codepoint=0xFFFF)
 SCALARS = st.one_of(
     st.integers(),
@@ -185,8 +185,8 @@ SCALARS = st.one_of(
 
 
 @given(st.sampled_from(sorted(RULES)), SCALARS)
-def test_any_value_is_kept_or_refused_with_its_line(key: str, value: object) -> None:
-    """JSON is YAML 1.2, so what a rule allows comes out as it went in."""
+def test_any_value_is_parsed_unchanged_or_refused_with_its_line(key: str, value: object) -> None:
+    """JSON is valid YAML 1.2, so an allowed value must be parsed unchanged."""
     written = json.dumps(value).replace("NaN", ".nan").replace("Infinity", ".inf")
     text = f"# first line\n{key}: {written}\n"
     try:
@@ -201,12 +201,12 @@ def test_any_value_is_kept_or_refused_with_its_line(key: str, value: object) -> 
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_parsed_or_refused(text: str) -> None:
+def test_any_text_is_refused_without_a_crash(text: str) -> None:
     with pytest.raises(ParamsError):
         parse_params(text)
 
 
-def test_the_notebooks_network_says_which_size_it_takes() -> None:
+def test_the_notebooks_network_needs_its_image_size() -> None:
     with pytest.raises(ParamsError, match="image_size must be 120 for model notebook, got 64"):
         parse_params(with_value("model", "notebook"))
 
@@ -216,9 +216,9 @@ def test_a_folder_cannot_be_in_both_classes() -> None:
         parse_params(TEXT.replace("- UD\n", "- cracked\n"))
 
 
-def test_a_folder_cannot_be_in_both_classes_with_its_accents_apart() -> None:
-    once, again = (unicodedata.normalize(form, "Fissuré") for form in ("NFC", "NFD"))
-    text = TEXT.replace("- UD\n", f"- {once}\n").replace("- CD\n", f"- {again}\n")
+def test_a_folder_cannot_be_in_both_classes_in_another_unicode_form() -> None:
+    composed, decomposed = (unicodedata.normalize(form, "Fissuré") for form in ("NFC", "NFD"))
+    text = TEXT.replace("- UD\n", f"- {composed}\n").replace("- CD\n", f"- {decomposed}\n")
     with pytest.raises(ParamsError, match="share no folder name"):
         parse_params(text)
 
@@ -234,7 +234,7 @@ def test_every_parameter_is_declared_by_some_stage(monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(ROOT)
     files = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in (PIPELINE, OPTIONAL)]
     stages = [stage for file in files for stage in file["stages"]]
-    assert len(stages) == len(set(stages)), "a name must tell which of the two files is meant"
+    assert len(stages) == len(set(stages)), "stage names must be unique across both files"
     used = {name for stage in stages if stage != "card" for name in declared_params(stage)}
     assert used == {field.name for field in fields(Params)}
-    assert set(declared_params("card")) == used, "it takes the whole file"
+    assert set(declared_params("card")) == used, "it declares the whole file"

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, a killed dvc, a second trainer: each ends in one line and leaves nothing."""
+"""Ctrl-C, SIGTERM, a killed dvc, a second training: each ends in one line and leaves no files."""
 
 import os
 import signal
@@ -15,14 +15,14 @@ import pytest
 from tests.support.makers import jpeg, write_zip
 from tests.support.project import BIN, ROOT, Project
 
-LIMIT = 60  # seconds after which a test is stuck
+LIMIT = 60  # seconds after which a test counts as stuck
 SIGNALS = {signal.SIGINT: ("interrupted", 130), signal.SIGTERM: ("terminated", 143)}
 each_signal = pytest.mark.parametrize("number", SIGNALS)
 
 
 @contextmanager
 def started(folder: Path, *command: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
-    """A program in a process group of its own, all of which is dead in the end."""
+    """Run a program in its own process group, which is killed in the end."""
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     process = subprocess.Popen(
         command,
@@ -31,7 +31,7 @@ def started(folder: Path, *command: str, **environment: str) -> Iterator["subpro
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # if ours is ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # pytest may ignore it
         start_new_session=True,
     )
     with process:
@@ -49,7 +49,7 @@ def stage(name: str) -> tuple[str, ...]:
 def read_until(process: "subprocess.Popen[str]", word: str) -> None:
     assert process.stderr is not None
     lines = iter(process.stderr.readline, "")
-    assert any(word in line for line in lines), f"never said {word!r}"
+    assert any(word in line for line in lines), f"never printed {word!r}"
 
 
 def wait_for(condition: Callable[[], object], what: str) -> None:
@@ -64,7 +64,7 @@ def rest(process: "subprocess.Popen[str]") -> str:
 
 
 def leftovers(project: Project) -> list[str]:
-    """Locks, and files half written."""
+    """Locks and half-written files."""
     locks = list((project.root / ".surface_crack").glob("*.lock"))
     return [str(path) for path in [*project.root.glob("**/.*.tmp"), *locks]]
 
@@ -115,28 +115,28 @@ def test_a_signal_ends_training(project: Project, number: int) -> None:
     assert not leftovers(project)
 
 
-def test_compiled_code_that_does_not_listen_is_left(tmp_path: Path) -> None:
-    """OpenSSL counts to a milliard and never looks up: only another thread can end that."""
-    (tmp_path / "deaf.py").write_text(
+def test_compiled_code_that_blocks_signals_is_stopped(tmp_path: Path) -> None:
+    """OpenSSL runs 10**9 iterations without checking for signals: only a thread can end that."""
+    (tmp_path / "busy.py").write_text(
         "import hashlib\n"
         "from surface_crack.project.console import run\n"
-        "from surface_crack.project.signals import guard\n"
-        "guard()\n"
+        "from surface_crack.project.signals import install_handlers\n"
+        "install_handlers()\n"
         "def main():\n"
         "    print('working', file=__import__('sys').stderr)\n"
         "    hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)\n"
-        "run('deaf', main)\n"
+        "run('busy', main)\n"
     )
-    command = (sys.executable, "-m", "deaf")
+    command = (sys.executable, "-m", "busy")
     with started(tmp_path, *command, PYTHONPATH=str(ROOT)) as process:
         read_until(process, "working")
         process.send_signal(signal.SIGTERM)
-        assert rest(process) == "deaf: terminated\n"
+        assert rest(process) == "busy: terminated\n"
     assert process.returncode == 143
 
 
 def test_nohup_is_respected(project: Project) -> None:
-    """What the shell told a program to ignore, it ignores."""
+    """Signals that the shell set to be ignored stay ignored."""
     project.set(epochs=3)
     command = "trap '' INT; exec python -m stages.train"
     with started(project.root, "sh", "-c", command) as process:
@@ -147,14 +147,14 @@ def test_nohup_is_respected(project: Project) -> None:
 
 
 def holder(project: Project) -> int:
-    """The process that trains."""
+    """Process id of the running training."""
     file = project.root / ".surface_crack/train.lock"
     wait_for(lambda: file.exists() and file.read_text(), "the lock")
     return int(file.read_text())
 
 
 @pytest.mark.parametrize("shell", ["bash", "one that waits for its command"])
-def test_a_trainer_does_not_outlive_its_dvc(project: Project, shell: str, tmp_path: Path) -> None:
+def test_a_training_does_not_outlive_its_dvc(project: Project, shell: str, tmp_path: Path) -> None:
     path = Path("/bin/bash")
     if shell != "bash":
         path = tmp_path / "shell"
@@ -164,13 +164,13 @@ def test_a_trainer_does_not_outlive_its_dvc(project: Project, shell: str, tmp_pa
     with started(project.root, *stage("train")[:2], "dvc", "repro", SHELL=str(path)) as process:
         trainer = psutil.Process(holder(project))
         process.kill()
-        assert rest(process).endswith("train: its dvc is gone: stopping\n")
+        assert rest(process).endswith("train: its dvc has died: stopping\n")
         wait_for(lambda: not trainer.is_running(), "the end of the trainer")
     assert not leftovers(project)
 
 
 def test_ctrl_c_ends_dvc_and_its_stage(project: Project) -> None:
-    """A terminal sends it to both."""
+    """A terminal sends the signal to both."""
     project.set(epochs=10_000, patience=10_000)
     with started(project.root, *stage("train")[:2], "dvc", "repro") as process:
         trainer = psutil.Process(holder(project))
@@ -182,20 +182,20 @@ def test_ctrl_c_ends_dvc_and_its_stage(project: Project) -> None:
     assert not leftovers(project)
 
 
-def test_a_second_trainer_is_refused_and_told_who_is_first(project: Project) -> None:
+def test_a_second_training_is_refused_and_the_error_names_the_first(project: Project) -> None:
     project.set(epochs=10_000, patience=10_000)
     with started(project.root, *stage("train")) as process:
         first = holder(project)
         assert first == process.pid
         output = project.run(*stage("train"), check=False)
         assert output.endswith(
-            f"train: error: the stage train is running here already, by process {first} "
-            f"({sys.executable} -m stages.train): wait for it or end it\n"
+            f"train: error: the stage train is already running here, in process {first} "
+            f"({sys.executable} -m stages.train): wait for it or stop it\n"
         )
         fresh = project.run("surface-crack", "fresh", check=False)
-        assert f"by process {first} " in fresh
-        read_until(process, "epoch  2/")  # there is something to forget
-        process.kill()  # leaves the lock's file, not the lock
+        assert f"in process {first} " in fresh
+        read_until(process, "epoch  2/")  # there is a checkpoint to discard
+        process.kill()  # leaves the lock file, but not the lock
         process.wait()
-    assert "forgotten" in project.run("surface-crack", "fresh")
+    assert "checkpoint discarded" in project.run("surface-crack", "fresh")
     assert list((project.root / ".surface_crack").iterdir()) == []

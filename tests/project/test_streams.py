@@ -1,4 +1,4 @@
-"""Closed standard streams, readers that leave, full disks: the work is done, whoever reads it."""
+"""With closed standard streams, readers that exit, or full disks, programs finish their work."""
 
 import os
 import signal
@@ -12,9 +12,9 @@ import pytest
 from tests.support.makers import encoded, metu_like, picture, write_folder, write_zip
 from tests.support.project import BIN, ROOT, Project, new_project
 
-LIMIT = 60  # seconds after which a test is stuck
+LIMIT = 60  # seconds after which a test counts as stuck
 PYTHON = sys.executable
-KINDS = {  # the shell's words for them
+KINDS = {  # shell redirections
     "stdin closed": "<&-",
     "stdout closed": ">&-",
     "stderr closed": "2>&-",
@@ -28,14 +28,14 @@ full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full o
 
 
 def environment(root: Path) -> dict[str, str]:
-    """With this environment's programs, and the code below `root`."""
+    """Environment variables for this environment's programs and the code below `root`."""
     ours = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(root)}
     rest = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
-    return rest | ours | {"OMP_NUM_THREADS": "1"}  # buffered, more is left for the end
+    return rest | ours | {"OMP_NUM_THREADS": "1"}  # buffered output: more to flush at the end
 
 
 def code_of(folder: Path, command: str, kind: str = "") -> tuple[int, str]:
-    """(exit code of a command whose streams are of this kind, what it still could print)."""
+    """(exit code of a command with these redirections, what it could still print)."""
     file = folder / "code.tmp"
     done = subprocess.run(
         ["bash", "-c", f"{{ {command}; echo $? >{file}; }} {kind}"],
@@ -60,7 +60,7 @@ def files(*folders: Path) -> dict[Path, bytes]:
 
 @pytest.fixture(scope="module")
 def few(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Twelve photos; nothing ran so far."""
+    """A project with twelve photos; nothing has run yet."""
     project = new_project(tmp_path_factory.mktemp("few") / "project", raw="few.zip")
     write_zip(project.root / "few.zip", metu_like(6))
     with (project.root / ".gitignore").open("a", encoding="utf-8") as ignored:
@@ -85,7 +85,7 @@ def root(few: Project, tmp_path: Path) -> Path:
         ("download metu --url http://127.0.0.1:9/nothing.zip --to raw", 1),
     ],
 )
-def test_the_exit_code_is_that_of_the_work(
+def test_the_exit_code_does_not_depend_on_the_streams(
     few: Project, command: str, code: int, kind: str
 ) -> None:
     got, text = code_of(few.root, f"surface-crack {command}", kind)
@@ -103,7 +103,7 @@ def made_by_prepare(root: Path) -> dict[Path, bytes]:
 
 
 @each_kind
-def test_a_stage_makes_the_same_files(root: Path, kind: str) -> None:
+def test_a_stage_writes_the_same_files(root: Path, kind: str) -> None:
     code, text = code_of(root, "python -m stages.prepare")
     assert (code, text) == (0, "prepare: 12 photos, 0 rejected, see data/prepared/rejected.csv\n")
     plain = made_by_prepare(root)
@@ -116,7 +116,7 @@ def test_a_stage_makes_the_same_files(root: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", [KINDS[kind] for kind in ("all closed", "nobody reads either")])
 def test_reports_are_the_same(root: Path, kind: str) -> None:
-    """`inspect`, which logs much, and `validate`, which prints its report."""
+    """For `inspect`, which logs a lot, and `validate`, which prints its report."""
     pytest.importorskip("torch")
     from tests.support.networks import random_cracknet, save_network
 
@@ -140,8 +140,8 @@ def test_reports_are_the_same(root: Path, kind: str) -> None:
             (root / name).rename(root / f"{name} of {command.split()[1]}")
 
 
-def test_programs_that_it_starts_have_streams(root: Path) -> None:
-    """`verify` asks `dvc`."""
+def test_child_processes_have_streams(root: Path) -> None:
+    """`verify` runs `dvc`."""
     project = Project(root)
     project.dvc("repro", "prepare")
     (root / "metrics/data.json").unlink()  # not cached
@@ -153,14 +153,14 @@ def test_programs_that_it_starts_have_streams(root: Path) -> None:
 LOUD = """
 import logging, sys
 from surface_crack.project.console import run
-from surface_crack.project.streams import steady
+from surface_crack.project.streams import protect_streams
 def main():
     for number in range(20_000):
         print(f"{number} on standard output")
         if number % 100 == 0:
             logging.info("%d on standard error", number)
     open("done", "w").close()
-steady()
+protect_streams()
 run("loud", main)
 """
 BAR = """
@@ -184,9 +184,7 @@ def script(folder: Path, text: str, *options: str) -> str:
 @pytest.mark.parametrize(
     "reader", ["| head -n 3", "2>&1 | head -n 3", "2>&1 >/dev/null | head -n 3"]
 )
-def test_a_reader_may_leave_in_the_middle(
-    tmp_path: Path, reader: str, options: tuple[str, ...]
-) -> None:
+def test_a_reader_may_exit_early(tmp_path: Path, reader: str, options: tuple[str, ...]) -> None:
     (tmp_path / "surface_crack").symlink_to(ROOT / "surface_crack")
     code, text = code_of(tmp_path, script(tmp_path, LOUD, *options), reader)
     assert code == 0
@@ -202,15 +200,15 @@ def test_the_reader_of_a_progress_bar_may_be_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such terminals")
-def test_a_terminal_may_go_away(root: Path) -> None:
-    """As one does whose window is closed, of a program that runs on in the background."""
+def test_a_terminal_may_be_closed(root: Path) -> None:
+    """While a program runs on in the background."""
     import pty
     import termios
 
     project = Project(root)
     project.set(sample_photos=600)
     terminal, program = pty.openpty()
-    termios.tcsetwinsize(program, (24, 80))  # a bar takes room
+    termios.tcsetwinsize(program, (24, 80))  # wide enough for a progress bar
     with subprocess.Popen(
         [PYTHON, "-m", "stages.sample"],
         cwd=root,
@@ -232,12 +230,12 @@ def test_a_terminal_may_go_away(root: Path) -> None:
 
 
 @full
-def test_a_full_disk_is_one_line(root: Path) -> None:
+def test_a_full_disk_is_a_one_line_error(root: Path) -> None:
     code, text = code_of(root, "surface-crack --help", ">/dev/full")
     assert code == 1
     assert text == (
-        "surface-crack: error: standard output: No space left on device: make room, then give the "
-        "command again\n"
+        "surface-crack: error: standard output: No space left on device: free some disk space, "
+        "then run the command again\n"
     )
     code, text = code_of(root, "surface-crack nonsense", ">/dev/full")
     assert code == 2
@@ -245,17 +243,17 @@ def test_a_full_disk_is_one_line(root: Path) -> None:
 
 
 @full
-def test_a_full_disk_under_the_messages_ends_no_work(root: Path) -> None:
-    """It cannot be told; the exit code says that there was something to tell."""
+def test_a_full_disk_for_messages_does_not_stop_the_work(root: Path) -> None:
+    """The error cannot be printed, but the exit code is 1."""
     assert code_of(root, "python -m stages.prepare")[0] == 0
     plain = made_by_prepare(root)
     assert code_of(root, "python -m stages.prepare", "2>/dev/full") == (1, "")
     assert made_by_prepare(root) == plain
 
 
-def left(prepare: Callable[[], None], stderr: int | None = None) -> int:
-    """The exit code of `leave(SIGTERM)` in a process that `prepare` was called in first."""
-    code = "from surface_crack.project.signals import leave; leave(15)"
+def exit_code(prepare: Callable[[], None], stderr: int | None = None) -> int:
+    """The exit code of `exit_now(SIGTERM)` in a process, after calling `prepare` there."""
+    code = "from surface_crack.project.signals import exit_now; exit_now(15)"
     done = subprocess.run(
         [PYTHON, "-c", code],
         cwd=ROOT,
@@ -267,35 +265,35 @@ def left(prepare: Callable[[], None], stderr: int | None = None) -> int:
     return done.returncode
 
 
-def test_leave_ends_the_process_whatever_becomes_of_its_line() -> None:
-    assert left(lambda: os.close(2)) == 128 + signal.SIGTERM
+def test_exit_now_ends_the_process_even_if_its_line_cannot_be_written() -> None:
+    assert exit_code(lambda: os.close(2)) == 128 + signal.SIGTERM
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    while True:  # until it is full: a reader that is there and reads nothing
+    while True:  # fill the pipe: its reader exists but does not read
         try:
             os.write(writer, bytes(4096))
         except BlockingIOError:
             break
     os.set_blocking(writer, True)
-    assert left(lambda: None, writer) == 128 + signal.SIGTERM
+    assert exit_code(lambda: None, writer) == 128 + signal.SIGTERM
     os.close(reader)
-    assert left(lambda: None, writer) == 128 + signal.SIGTERM
+    assert exit_code(lambda: None, writer) == 128 + signal.SIGTERM
     os.close(writer)
 
 
 def test_a_signal_ends_a_stage_whose_streams_are_closed(root: Path) -> None:
     Project(root).set(sample_photos=100_000)
     command = 'python -m stages.sample & until [ -e "$1" ]; do sleep 0.05; done; kill $!; wait $!'
-    begun = command.replace('"$1"', "data/sample/.synthetic.zip.tmp")
-    assert code_of(root, begun, "<&- >&- 2>&-") == (128 + signal.SIGTERM, "")
+    command = command.replace('"$1"', "data/sample/.synthetic.zip.tmp")
+    assert code_of(root, command, "<&- >&- 2>&-") == (128 + signal.SIGTERM, "")
 
 
-def test_nothing_else_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:
+def test_no_other_file_gets_the_descriptor_of_a_closed_stream(tmp_path: Path) -> None:
     (tmp_path / "surface_crack").symlink_to(ROOT / "surface_crack")
     text = """
 import os, subprocess, sys
-from surface_crack.project.streams import steady
-steady()
+from surface_crack.project.streams import protect_streams
+protect_streams()
 file = open("mine", "w")
 assert file.fileno() > 2
 print("to nobody")
@@ -303,7 +301,7 @@ print("to nobody", file=sys.stderr)
 os.write(1, b"to nobody")
 os.write(2, b"to nobody")
 assert sys.stdin.read() == ""
-steady()  # twice does no harm
+protect_streams()  # calling it twice is harmless
 child = "import os, sys; assert sys.stdin.read() == ''; print(1); os.write(2, b'2')"
 subprocess.run([sys.executable, "-c", child], check=True)
 """
@@ -311,26 +309,26 @@ subprocess.run([sys.executable, "-c", child], check=True)
     assert (tmp_path / "mine").read_text() == ""
 
 
-def test_streams_that_python_did_not_make(tmp_path: Path) -> None:
+def test_streams_that_python_did_not_create(tmp_path: Path) -> None:
     """As in pythonw on Windows: all three are None."""
     (tmp_path / "surface_crack").symlink_to(ROOT / "surface_crack")
     text = """
 import sys
 sys.stdin = sys.stdout = sys.stderr = None
 from surface_crack import cli
-cli.begin = lambda: sys.stdout.write("to nobody")
+cli.run_command = lambda: sys.stdout.write("to nobody")
 cli.main()
 """
     for kind in ("", "<&- >&- 2>&-"):
         assert code_of(tmp_path, script(tmp_path, text), kind)[0] == 0
 
 
-def test_letters_that_the_encoding_lacks_are_still_written(tmp_path: Path) -> None:
+def test_characters_that_the_encoding_lacks_are_escaped(tmp_path: Path) -> None:
     (tmp_path / "surface_crack").symlink_to(ROOT / "surface_crack")
     text = """
 import sys
 from surface_crack import cli
-cli.begin = lambda: print(chr(0xE4))
+cli.run_command = lambda: print(chr(0xE4))
 cli.main()
 """
     command = f"PYTHONIOENCODING=ascii {script(tmp_path, text)}"
@@ -338,7 +336,7 @@ cli.main()
 
 
 @pytest.mark.slow
-def test_training_that_it_starts_has_streams(project: Project) -> None:
+def test_child_trainings_have_streams(project: Project) -> None:
     plain, other = "surface-crack audit --folds 2 --out plain", "surface-crack audit --folds 2"
     assert code_of(project.root, plain)[0] == 0
     assert code_of(project.root, f"{other} --out other", "<&- >&- 2>&-")[0] == 0

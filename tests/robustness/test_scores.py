@@ -1,4 +1,4 @@
-"""Robustness: which photos are disturbed, and the numbers and words about them."""
+"""Robustness: the choice of photos, the scores and the text report."""
 
 from pathlib import Path
 
@@ -12,42 +12,42 @@ from surface_crack.robustness.disturbances import DISTURBANCES
 from surface_crack.robustness.scores import (
     LEVELS,
     UNDISTURBED,
-    choose,
+    choose_photos,
     find_photos,
+    level_scores,
     robustness_text,
     scores,
-    shares,
 )
 from tests.support.makers import jpeg, write_folder
 
 
-def part(sound: int, cracks: int) -> pd.DataFrame:
-    labels = np.random.default_rng(0).permutation([0] * sound + [1] * cracks)
-    digests = [f"{x:04}" for x in np.random.default_rng(1).permutation(sound + cracks)]
+def made_up_test_set(negatives: int, positives: int) -> pd.DataFrame:
+    labels = np.random.default_rng(0).permutation([0] * negatives + [1] * positives)
+    digests = [f"{x:04}" for x in np.random.default_rng(1).permutation(negatives + positives)]
     return pd.DataFrame({"label": labels, "sha256": digests}, index=range(100, 100 + len(labels)))
 
 
-def test_photos_are_chosen_by_hash_in_the_shares_of_their_classes() -> None:
-    test = part(60, 20)
-    chosen = choose(test, 20)
+def test_photos_are_chosen_by_hash_and_stratified_by_class() -> None:
+    test = made_up_test_set(60, 20)
+    chosen = choose_photos(test, 20)
     assert chosen["label"].value_counts().to_dict() == {0: 15, 1: 5}
     assert chosen.index.is_monotonic_increasing
     for label, count in ((0, 15), (1, 5)):
         lowest = sorted(test.loc[test["label"] == label, "sha256"])[:count]
         assert sorted(chosen.loc[chosen["label"] == label, "sha256"]) == lowest
-    assert set(chosen.index) < set(choose(test, 40).index)
-    assert choose(test, 80).equals(test)
-    assert len(choose(test, 79)) == 79
+    assert set(chosen.index) < set(choose_photos(test, 40).index)
+    assert choose_photos(test, 80).equals(test)
+    assert len(choose_photos(test, 79)) == 79
 
 
-@pytest.mark.parametrize(("sound", "cracks"), [(98, 2), (2, 98)])
-def test_both_classes_are_there(sound: int, cracks: int) -> None:
-    chosen = choose(part(sound, cracks), 10)
+@pytest.mark.parametrize(("negatives", "positives"), [(98, 2), (2, 98)])
+def test_both_classes_are_chosen(negatives: int, positives: int) -> None:
+    chosen = choose_photos(made_up_test_set(negatives, positives), 10)
     assert len(chosen) == 10
     assert set(chosen["label"]) == {0, 1}
 
 
-def test_photos_are_found_by_the_names_of_index_csv(tmp_path: Path) -> None:
+def test_photos_are_found_by_source_and_path(tmp_path: Path) -> None:
     odd = "Positive/a\rb.jpg"
     raw = write_folder(tmp_path / "site", {"Negative/0.jpg": jpeg(0), odd: jpeg(1, crack=True)})
     listing = list_photos(raw, class_labels(["Negative"], ["Positive"]))
@@ -62,12 +62,16 @@ def test_photos_are_found_by_the_names_of_index_csv(tmp_path: Path) -> None:
 LABELS = np.array([1, 1, 1, 1, 0, 0])
 
 
-def test_known_shares() -> None:
+def test_scores_of_known_predictions() -> None:
     decided = np.array([1, 1, 1, 0, 1, 0])
-    assert shares(LABELS, decided) == {"accuracy": 0.666667, "recall": 0.75, "specificity": 0.5}
+    assert level_scores(LABELS, decided) == {
+        "accuracy": 0.666667,
+        "recall": 0.75,
+        "specificity": 0.5,
+    }
 
 
-def test_scores_and_table_belong_to_their_levels() -> None:
+def test_scores_and_text_are_of_the_right_level() -> None:
     decided = dict.fromkeys([UNDISTURBED, *LEVELS], LABELS)
     decided["jpeg", 20] = 1 - LABELS
     decided["scale", 200] = np.ones(6, int)
@@ -82,8 +86,8 @@ def test_scores_and_table_belong_to_their_levels() -> None:
 
     text = robustness_text(found, ["walls"], 0.5)
     lines = [line.split() for line in text.splitlines()]
-    assert text.startswith("6 test photos (walls), 4 with a crack")
-    assert "16.67 % of the accuracy" in text
+    assert text.startswith("6 test photos (walls), 4 positive, disturbed at full size.")
+    assert "16.67 percentage points of accuracy" in text
     assert ["20", "0.00", "%", "0.00", "%", "0.00", "%"] in lines
     assert ["200", "66.67", "%", "100.00", "%", "0.00", "%"] in lines
     assert sum(line.count("%") >= 3 for line in lines) == 25

@@ -1,4 +1,4 @@
-"""Are the drawn photos the same everywhere, and does nothing but a crack tell the classes apart?"""
+"""Synthetic photos: identical everywhere, and only the crack separates the classes."""
 
 import hashlib
 import io
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from surface_crack.sample import photo
-from surface_crack.sample.chance import softened
+from surface_crack.sample.chance import smoothed
 from surface_crack.sample.cracks import crack, net
 from surface_crack.sample.marks import LINES, OTHERS
-from surface_crack.sample.photo import developed, draw, encode, photograph, write_sample
-from surface_crack.sample.shapes import mask_of
+from surface_crack.sample.photo import draw, encode, exposed, photograph, write_sample
+from surface_crack.sample.shapes import rasterised
 from surface_crack.sample.wall import Wall, concrete
 
-# Made with Pillow 13.0.0 and libjpeg-turbo 3.2.0. If a change of ours moves them, the metrics and
-# dvc.lock are to be made anew too; if another release does, look at the photos before pinning.
+# Made with Pillow 13.0.0 and libjpeg-turbo 3.2.0. If our code changes them, the metrics and
+# dvc.lock must be regenerated, too; if another release does, inspect the photos before pinning.
 PIXELS = "947e3c487f4827ec"
 MARKS = "b2232d151c2fd6fc"
 ARCHIVE = "ec1027d88476dc62"
@@ -41,13 +41,13 @@ def test_pixels_are_pinned() -> None:
 
 
 def test_marks_and_nets_are_pinned() -> None:
-    """Each by itself: twelve photos do not show them all."""
+    """Each mark separately: twelve photos do not show them all."""
     shots = []
     for mark in (*LINES, *OTHERS):
         wall = concrete(PCG64(1))
         mark(PCG64(2), wall)
         shots.append(photograph(PCG64(3), wall).tobytes())
-    assert digest(*shots, mask_of(net(PCG64(4))).tobytes()) == MARKS
+    assert digest(*shots, rasterised(net(PCG64(4))).tobytes()) == MARKS
 
 
 def test_archive_is_pinned(tmp_path: Path) -> None:
@@ -96,12 +96,12 @@ def test_no_floating_point_number_reaches_the_pixels() -> None:
     for mark in (*LINES, *OTHERS, crack):
         mark(PCG64(0), wall)
     assert {array.dtype for array in wall} == {np.dtype(np.int32)}
-    lit = developed(wall.colour, 150, 256)
-    assert lit.dtype == softened(lit).dtype == np.int32
+    lit = exposed(wall.colour, 150, 256)
+    assert lit.dtype == smoothed(lit).dtype == np.int32
 
 
 @pytest.mark.parametrize("mark", [*LINES, *OTHERS, crack])
-def test_each_mark_can_be_seen(mark: Callable[[PCG64, Wall], None]) -> None:
+def test_each_mark_is_visible(mark: Callable[[PCG64, Wall], None]) -> None:
     def shot(seed: int, marked: bool) -> NDArray[np.int16]:
         wall = concrete(PCG64(seed))
         if marked:
@@ -112,8 +112,8 @@ def test_each_mark_can_be_seen(mark: Callable[[PCG64, Wall], None]) -> None:
     assert np.median(changes) > 15  # grey levels
 
 
-def test_the_label_decides_on_the_crack_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the crack a photo is drawn from the same streams, whatever its label."""
+def test_the_label_affects_only_the_crack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apart from the crack, photos of both labels are drawn from the same streams."""
     calls: list[tuple[int, int, int]] = []
     stream_of = photo.stream_of
 
@@ -129,7 +129,7 @@ def test_the_label_decides_on_the_crack_alone(monkeypatch: pytest.MonkeyPatch) -
 
 
 def nearest_mean(features: NDArray[np.float64], labels: NDArray[np.bool_]) -> float:
-    """Accuracy on one half when each is given to the nearer class mean of the other half."""
+    """Accuracy of a nearest-mean classifier, fitted on one half and tested on the other."""
     features = (features - features.mean(axis=0)) / features.std(axis=0)
     learn = np.arange(len(labels)) % 4 < 2
     means = [features[learn & (labels == label)].mean(axis=0) for label in (False, True)]
@@ -137,7 +137,7 @@ def nearest_mean(features: NDArray[np.float64], labels: NDArray[np.bool_]) -> fl
     return float(((away[1] < away[0]) == labels[~learn]).mean())
 
 
-def test_no_global_number_gives_the_label_away() -> None:
+def test_no_global_feature_reveals_the_label() -> None:
     """Brightness and colour, contrast, JPEG quality, length of the file; 200 photos."""
     rows, labels = [], []
     for number in range(200):

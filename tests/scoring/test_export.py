@@ -1,4 +1,4 @@
-"""The stage `export`, and an installation that has no PyTorch."""
+"""The stage `export`, and an installation without PyTorch."""
 
 import json
 import os
@@ -22,30 +22,30 @@ SCORE = """
 import sys
 from pathlib import Path
 import numpy as np
-from surface_crack.scoring import load_scorer, scale_of, score_photo, whole
+from surface_crack.scoring import load_scorer, scale_of, score_photo, decode_photo
 
 scorer = load_scorer(Path(sys.argv[1]))
-photo = whole(Path(sys.argv[2]).read_bytes(), scale_of(scorer))
+photo = decode_photo(Path(sys.argv[2]).read_bytes(), scale_of(scorer))
 found = score_photo(scorer, photo.image, size=(photo.width, photo.height))
 np.save(sys.argv[3], found.probability)
 assert not {"torch", "scipy", "pandas"} & set(sys.modules)
 """
 
 
-def test_the_notebooks_network_is_not_exported(project: Project) -> None:
+def test_model_notebook_is_not_exported(project: Project) -> None:
     path = project.root / "models/crack.safetensors"
-    path.unlink()  # a link into DVC's cache, perhaps
+    path.unlink()  # it may be a link into DVC's cache
     save_network(path.parent, NotebookNet(*GREY, dropout=0.1))
     output = project.run(sys.executable, "-m", "stages.optional.export", check=False)
     assert output.splitlines()[-1] == (
-        "export: error: models/crack.safetensors holds model notebook, which fits photos of one "
+        "export: error: models/crack.safetensors holds model notebook, which takes photos of one "
         "size only: set model: cracknet in params.yaml and run `dvc repro`"
     )
     assert not (project.root / "models/crack.onnx").exists()
 
 
 @pytest.mark.slow
-def test_the_export_repeats_and_tells_nothing_of_its_surroundings(project: Project) -> None:
+def test_the_export_is_reproducible_and_names_no_local_paths(project: Project) -> None:
     assert project.ran(project.dvc("repro", EXPORT)) == [EXPORT]
     path, numbers = project.root / "models/crack.onnx", project.root / "metrics/export.json"
     before = path.read_bytes(), numbers.read_bytes()
@@ -61,14 +61,14 @@ def test_the_export_repeats_and_tells_nothing_of_its_surroundings(project: Proje
     numbers.unlink()
     project.run(sys.executable, "-m", "stages.optional.export")
     assert (path.read_bytes(), numbers.read_bytes()) == before
-    project.set(threshold=0.3)  # calibrate alone runs again, and so must this
+    project.set(threshold=0.3)  # only calibrate and the export must run again
     assert project.ran(project.dvc("repro", EXPORT)) == ["calibrate", EXPORT]
     assert load_scorer(path).threshold == 0.3
 
 
 @pytest.mark.slow
-def test_without_torch_the_wheel_scores_the_same(project: Project, tmp_path: Path) -> None:
-    """Built, and installed with its base dependencies alone."""
+def test_the_wheel_without_torch_gives_the_same_scores(project: Project, tmp_path: Path) -> None:
+    """Build the wheel and install it with its base dependencies only."""
     project.run(sys.executable, "-m", "stages.optional.export")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "wheel", "--no-deps", "-w", str(tmp_path), str(ROOT)], check=True)

@@ -1,4 +1,4 @@
-"""The model in the package: its files belong together, and do on real photos what its card says."""
+"""The general model: its files belong together, and its scores on real photos match its card."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from PIL import Image
 from surface_crack.evaluation.calibration import read_decision
 from surface_crack.inspection.photo import Settings, inspect_photo
 from surface_crack.network.cracknet import CrackNet
-from surface_crack.network.model_file import OFF, load_model
+from surface_crack.network.model_file import DEFAULTS, load_model
 from surface_crack.project import paths
 from surface_crack.scoring.scorer import load_scorer
 from surface_crack.validation.run import validate_photos
@@ -26,7 +26,7 @@ CARD = HERE / "README.md"
 MEGABYTE = 1_000_000
 
 
-def test_weights_and_onnx_file_are_one_model() -> None:
+def test_weights_and_onnx_file_are_the_same_model() -> None:
     by_torch = load_scorer(paths.GENERAL_WEIGHTS, HERE / "decision.json")
     by_onnx = load_scorer(paths.GENERAL)
     assert by_torch == by_onnx
@@ -35,7 +35,7 @@ def test_weights_and_onnx_file_are_one_model() -> None:
     np.testing.assert_allclose(by_onnx.score(photo), by_torch.score(photo), atol=1e-4)
 
 
-def test_it_is_as_small_as_promised() -> None:
+def test_the_model_is_small() -> None:
     model, _ = load_model(paths.GENERAL_WEIGHTS)
     assert sum(weights.numel() for weights in model.parameters()) < 1_000_000
     sizes = [path.stat().st_size for path in (paths.GENERAL_WEIGHTS, paths.GENERAL)]
@@ -43,19 +43,19 @@ def test_it_is_as_small_as_promised() -> None:
     assert sum(sizes) < 6 * MEGABYTE
 
 
-def test_it_was_made_by_the_params_beside_it() -> None:
-    """And by no photo that may not be given on: bridges.zip judges alone."""
+def test_the_model_matches_the_params_beside_it() -> None:
+    """It is trained only on photos whose licences allow it; bridges.zip is test data only."""
     model, config = load_model(paths.GENERAL_WEIGHTS)
     assert isinstance(model, CrackNet)
     params = yaml.safe_load(paths.GENERAL_PARAMS.read_text("utf-8"))
     for name, value in params.items():
-        if name in config or name in OFF:
-            assert config.get(name, OFF.get(name)) == value, name
+        if name in config or name in DEFAULTS:
+            assert config.get(name, DEFAULTS.get(name)) == value, name
     assert config["sources"] == ["drone", "metu", "sdnet", "sdnet-more"]
     assert read_decision(HERE / "decision.json", paths.GENERAL_WEIGHTS).threshold > 0.05
 
 
-def test_its_numbers_are_of_this_very_model() -> None:
+def test_its_metrics_belong_to_this_model() -> None:
     _, config = load_model(paths.GENERAL_WEIGHTS)
     decision = json.loads((HERE / "decision.json").read_text())
     assert json.loads((HERE / "metrics/data.json").read_text())["digest"] == config["data_digest"]
@@ -65,20 +65,20 @@ def test_its_numbers_are_of_this_very_model() -> None:
 
 
 @pytest.mark.parametrize("name", ["crack.safetensors", "crack.onnx"])
-def test_the_card_names_the_files_by_their_digest(name: str) -> None:
+def test_the_card_lists_the_digests_of_the_files(name: str) -> None:
     digest = hashlib.sha256((HERE / name).read_bytes()).hexdigest()
     assert digest in CARD.read_text("utf-8")
 
 
-def test_links_of_the_card_lead_somewhere() -> None:
+def test_links_of_the_card_work() -> None:
     for card in (CARD, HERE / "model_card.md"):
         for target in re.findall(r"\]\(([^)#]+)", card.read_text("utf-8")):
             assert target.startswith("http") or (HERE / target).exists(), target
 
 
 @pytest.mark.slow
-def test_bridges_that_it_never_saw(real_data: Path, tmp_path: Path) -> None:
-    """Lower bounds: the card has the numbers."""
+def test_scores_on_bridges_not_used_in_training(real_data: Path, tmp_path: Path) -> None:
+    """Lower bounds of the scores in the card."""
     found, text = validate_photos(
         real_data / "bridges.zip",
         tmp_path / "out",
@@ -93,8 +93,8 @@ def test_bridges_that_it_never_saw(real_data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.xfail(strict=True, reason="98.98 % of these 1,560; 99.13 % of all, below")
-def test_every_tenth_photo_of_metu(real_data: Path, tmp_path: Path) -> None:
-    """The bound is the earlier model's."""
+def test_accuracy_on_every_tenth_photo_of_metu(real_data: Path, tmp_path: Path) -> None:
+    """The bound is that of the previous model."""
     with zipfile.ZipFile(real_data / "metu.zip") as every:
         names = [name for name in every.namelist() if name.endswith(".jpg")][::10]
         archive = write_zip(tmp_path / "some.zip", {name: every.read(name) for name in names})
@@ -104,15 +104,15 @@ def test_every_tenth_photo_of_metu(real_data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_metu(real_data: Path) -> None:
-    """Half of these it learnt from: whether the file that was given on is the one that was made."""
+def test_accuracy_on_metu(real_data: Path) -> None:
+    """Half of these are training photos: checks that the shipped file is the trained model."""
     found, _ = validate_photos(real_data / "metu.zip", model=Path("general"))
     assert found["photos"] == 15_601
     assert found["scores"]["accuracy"]["value"] > 0.99
 
 
 def whole_photo(folder: Path, name: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """(share of each tile that is flagged, whether it is labelled cracked), (rows, columns)."""
+    """(flagged share of each tile, whether it is labelled cracked), both (rows, columns)."""
     scorer = load_scorer(paths.GENERAL, threads=1)
     content = (folder / f"photos/{name}.jpg").read_bytes()
     found, _ = inspect_photo(scorer, content, Settings(scorer.threshold))
@@ -141,8 +141,8 @@ def test_most_cracked_tiles_of_a_whole_photo_are_found(real_data: Path, name: st
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [2304, 1152, 800, 576])
 @pytest.mark.parametrize("name", ["Decks_7018", "Pavements_001", "Walls_7070"])
-def test_a_photo_made_smaller_is_not_clean(real_data: Path, name: str, width: int) -> None:
-    """As a messenger does it."""
+def test_a_downscaled_photo_is_not_clean(real_data: Path, name: str, width: int) -> None:
+    """Downscaled and recompressed as by a messenger."""
     scorer = load_scorer(paths.GENERAL, threads=1)
     with Image.open(real_data / f"photos/{name}.jpg") as photo:
         size = width, round(photo.height * width / photo.width)
@@ -158,7 +158,6 @@ def test_a_photo_made_smaller_is_not_clean(real_data: Path, name: str, width: in
     "name",
     ["Decks_7018", "Pavements_001", "Walls_7070"],
 )
-def test_a_report_is_worth_reading(real_data: Path, name: str) -> None:
-    """Most of what is sound stays unflagged."""
+def test_most_uncracked_area_is_not_flagged(real_data: Path, name: str) -> None:
     flagged, cracked = whole_photo(real_data, name)
     assert flagged[~cracked].mean() < 0.2

@@ -1,4 +1,4 @@
-"""Whole photos: every pixel is scored, each patch as if it had been saved by itself."""
+"""Whole photos: every pixel is scored, each patch as if it were a file of its own."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from surface_crack.dataset import Part
+from surface_crack.dataset import Subset
 from surface_crack.network.cracknet import CrackNet
 from surface_crack.network.training import predict
-from surface_crack.photos.decode import decode, whole
-from surface_crack.scoring.score_map import mirrored, scale_of, scaled, score_photo
+from surface_crack.photos.decode import decode, decode_photo
+from surface_crack.scoring.score_map import pad_mirrored, scale_of, scaled, score_photo
 from surface_crack.scoring.scorer import Scorer
 from tests.support.makers import LIMITS, encoded
 from tests.support.networks import DECISION, random_cracknet, scorer_of, spread
@@ -23,7 +23,7 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
 
 
 def photo_of(width: int, height: int) -> NDArray[np.uint8]:
-    """Smooth and coarse things, so that neither a shift nor another filter goes unnoticed."""
+    """A photo with smooth and coarse structure, which reveals a shift or another filter."""
     draw = np.random.default_rng(width * height)
     coarse = draw.integers(0, 256, (height // 9 + 2, width // 9 + 2, 3), np.uint8)
     large = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
@@ -31,28 +31,28 @@ def photo_of(width: int, height: int) -> NDArray[np.uint8]:
 
 
 def sensitive_to(photo: NDArray[np.uint8], normalise: str = "dataset") -> CrackNet:
-    """A network whose answers differ widely between the photo's corners."""
+    """A network whose scores differ widely between the photo's corners."""
     corners = [photo[:64, :64], photo[-64:, :64], photo[:64, -64:], photo[-64:, -64:]]
     return spread(random_cracknet(8, normalise), np.stack(corners))
 
 
 def evaluated(model: CrackNet, patch: NDArray[np.uint8], size: int) -> float:
-    """P(crack) as `prepare` and `evaluate` would have it of a file that holds the patch."""
+    """P(crack) that `prepare` and `evaluate` would give a file of this patch."""
     pixels = decode(encoded(Image.fromarray(patch), "PNG"), size, LIMITS.max_pixels).pixels
     one = np.zeros(1, np.int64)
-    return float(DECISION.probabilities(predict(model, Part(pixels[None], one, one)))[0])
+    return float(DECISION.probabilities(predict(model, Subset(pixels[None], one, one)))[0])
 
 
 @pytest.mark.parametrize(
     ("normalise", "side", "tolerance"),
     [
-        ("dataset", 64, 1e-4),  # as large as the network sees it
+        ("dataset", 64, 1e-4),  # as large as the network's input
         ("photo", 64, 1e-4),
         ("dataset", 128, 0.01),  # the filter reaches into the neighbouring patch
-        ("dataset", 227, 0.01),  # as METU's photos: no whole number of pixels becomes one
+        ("dataset", 227, 0.01),  # as METU's photos: not a multiple of the network's input
     ],
 )
-def test_a_patch_scores_in_the_photo_as_by_itself(
+def test_a_patch_in_a_photo_scores_as_a_file_of_its_own(
     tmp_path: Path, normalise: str, side: int, tolerance: float
 ) -> None:
     photo = photo_of(4 * side + 33, 3 * side + 50)
@@ -69,9 +69,9 @@ def test_a_patch_scores_in_the_photo_as_by_itself(
             for top in tops.astype(int)
         ]
     )
-    assert np.ptp(alone) > 20 * tolerance  # else all would agree
+    assert np.ptp(alone) > 20 * tolerance  # else the comparison would mean nothing
     rows, columns = (
-        np.abs(places - wanted[:, None]).argmin(axis=1)  # of the patches that begin nearest
+        np.abs(places - wanted[:, None]).argmin(axis=1)  # of the patches that start nearest
         for places, wanted in ((found.tops, tops), (found.lefts, lefts))
     )
     np.testing.assert_allclose(found.probability[np.ix_(rows, columns)], alone, atol=tolerance)
@@ -79,16 +79,16 @@ def test_a_patch_scores_in_the_photo_as_by_itself(
 
 
 def test_a_file_of_one_patch_scores_as_in_evaluate(tmp_path: Path) -> None:
-    """Of a JPEG, too, which libjpeg makes smaller while it decodes."""
+    """Also a JPEG, which libjpeg downscales while it decodes."""
     photo = photo_of(227, 227)
     model = sensitive_to(photo)
     scorer = scorer_of(tmp_path, model, photo_side=227)
     image = Image.fromarray(photo)
     for content in (encoded(image, "PNG"), encoded(image, quality=90)):
-        opened = whole(content, scale_of(scorer))
+        opened = decode_photo(content, scale_of(scorer))
         found = score_photo(scorer, opened.image, size=(opened.width, opened.height))
         one = np.zeros(1, np.int64)
-        part = Part(decode(content, 64, LIMITS.max_pixels).pixels[None], one, one)
+        part = Subset(decode(content, 64, LIMITS.max_pixels).pixels[None], one, one)
         alone = DECISION.probabilities(predict(model, part))
         np.testing.assert_allclose(found.probability, alone[None], atol=1e-4)
 
@@ -108,7 +108,7 @@ def test_every_pixel_lies_in_a_patch(scorer: Scorer, width: int, patch_px: float
 
 
 class Darkest:
-    """Stands for a network that sees any dark pixel: 1 where a patch holds one."""
+    """Stands for a network that detects any dark pixel: 1 if a patch contains one."""
 
     def __init__(self, patch: int, step: int) -> None:
         self.patch, self.step = patch, step
@@ -125,10 +125,10 @@ class Darkest:
 @pytest.mark.parametrize(
     ("width", "height"), [(1, 1), (3, 2), (5, 300), (47, 49), (130, 97), (301, 299), (450, 350)]
 )
-def test_a_crack_in_any_corner_or_at_any_edge_is_seen(
+def test_a_crack_in_any_corner_or_at_any_edge_is_found(
     scorer: Scorer, width: int, height: int
 ) -> None:
-    """As many pixels as become one for the network: all of a crack, wherever it lies."""
+    """A crack as small as one model pixel is found at any position."""
     blank = Scorer(**{**vars(scorer), "run": Darkest(scorer.patch, scorer.step)})
     patch_px = 2 * scorer.patch
     photo = np.full((height, width, 3), 200, np.uint8)
@@ -140,14 +140,14 @@ def test_a_crack_in_any_corner_or_at_any_edge_is_seen(
             found = score_photo(blank, planted, patch_px)
             rows, columns = np.nonzero(found.probability)
             assert len(rows), (top, left)
-            # Each alarm holds the crack; the filter and mirrored pixels reach a little further.
+            # Positive patches contain the crack; filter and mirrored pixels reach a bit further.
             near = 2 * scorer.step
             assert (found.tops[rows] <= top + near).all()
             assert (found.tops[rows] + patch_px >= min(top, height - near)).all()
             assert (found.lefts[columns] <= left + near).all()
 
 
-def test_the_scale_is_exact_and_what_is_left_over_is_kept() -> None:
+def test_the_scale_is_exact_and_the_remainder_is_kept() -> None:
     image = Image.fromarray(photo_of(101, 60))
     exact = np.asarray(image.resize((25, 15), Image.Resampling.BILINEAR, (0, 0, 100, 60)))
     pixels = scaled(image, 0.25, image.size)
@@ -160,24 +160,26 @@ def test_the_scale_is_exact_and_what_is_left_over_is_kept() -> None:
     assert scaled(image, 2, image.size).shape == (120, 202, 3)
 
 
-def test_mirroring_adds_no_more_than_it_must() -> None:
+def test_mirroring_adds_no_more_than_needed() -> None:
     pixels = photo_of(70, 64)
-    assert mirrored(pixels, 64, 8).shape == (64, 72, 3)
-    np.testing.assert_array_equal(mirrored(pixels, 64, 8)[:, 70:], pixels[:, :67:-1])
-    assert mirrored(pixels[:5, :1], 64, 8).shape == (64, 64, 3)
+    assert pad_mirrored(pixels, 64, 8).shape == (64, 72, 3)
+    np.testing.assert_array_equal(pad_mirrored(pixels, 64, 8)[:, 70:], pixels[:, :67:-1])
+    assert pad_mirrored(pixels[:5, :1], 64, 8).shape == (64, 64, 3)
 
 
-def test_a_jpeg_made_smaller_in_decoding_keeps_its_places(scorer: Scorer) -> None:
+def test_a_jpeg_downscaled_in_decoding_keeps_its_positions(scorer: Scorer) -> None:
     smooth = Image.fromarray(photo_of(200, 150)).resize((801, 603), Image.Resampling.BICUBIC)
     content = encoded(smooth, quality=95)
-    half = whole(content, 0.3)
+    half = decode_photo(content, 0.3)
     assert half.image.size == (501, 377)  # five eighths of 801 x 603, rounded up
     assert half[1:3] == (801, 603)
-    full = whole(content)
+    full = decode_photo(content)
     assert full.image.size == (801, 603)
     one, other = (scaled(opened.image, 0.3, (801, 603)).astype(int) for opened in (full, half))
     off = np.abs(one - other).mean()
-    assert off < np.abs(one[:, 1:] - other[:, :-1]).mean() / 3  # of a shift by one pixel
+    assert (
+        off < np.abs(one[:, 1:] - other[:, :-1]).mean() / 3
+    )  # a third of the effect of a shift by one pixel
     found = [
         score_photo(scorer, opened.image, scorer.patch / 0.3, (801, 603)) for opened in (full, half)
     ]

@@ -1,4 +1,4 @@
-"""Scorers: the same numbers from both libraries, in blocks or at once, and errors in one line."""
+"""Scorers: same scores from both libraries, in blocks or at once, and one-line errors."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ def network(normalise: str, size: int = 64, context: int = 0) -> CrackNet:
 
 
 def export(folder: Path, normalise: str, size: int = 64, context: int = 0) -> Path:
-    """The model file, its decision, and the ONNX file."""
+    """Write the model file, its decision and the ONNX file."""
     model, config = load_model(save_network(folder, network(normalise, size, context), size=size))
     assert isinstance(model, CrackNet)
     step = step_of(size, normalise=model.by, context=context)
@@ -55,7 +55,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("normalise", "size", "context"), KINDS)
-def test_each_patch_gets_the_probability_that_it_has_by_itself(
+def test_each_patch_scores_as_it_does_alone(
     tmp_path: Path, normalise: str, size: int, context: int
 ) -> None:
     model = network(normalise, size, context)
@@ -86,7 +86,7 @@ def test_blocks_leave_no_seam(
     whole = scorer.score(pixels)
     assert whole.shape == (269 // scorer.step + 1, 386 // scorer.step + 1)
     for block in (1, 130, 200, 300):  # even one smaller than a patch
-        monkeypatch.setattr(module, "BLOCK", block)
+        monkeypatch.setattr(module, "BLOCK_SIDE", block)
         np.testing.assert_allclose(scorer.score(pixels), whole, atol=1e-4)
 
 
@@ -96,11 +96,11 @@ def test_photos_normalised_one_by_one_are_scored_in_batches(
     scorer = scorer_of(tmp_path, network("photo"))
     pixels = noise(200, 300)
     whole = scorer.score(pixels)
-    monkeypatch.setattr(module, "AT_ONCE", 5)
+    monkeypatch.setattr(module, "BATCH", 5)
     np.testing.assert_allclose(scorer.score(pixels), whole, atol=1e-4)
 
 
-def test_both_libraries_say_the_same(exported: Path) -> None:
+def test_both_libraries_give_the_same_scores(exported: Path) -> None:
     compare(exported)
 
 
@@ -108,14 +108,16 @@ def test_both_libraries_say_the_same(exported: Path) -> None:
 @pytest.mark.parametrize(
     ("normalise", "size", "context"), [("photo", 64, 0), ("local", 64, 0), ("local", 128, 3)]
 )
-def test_both_libraries_normalise_photos_alike(
+def test_both_libraries_normalise_alike(
     tmp_path: Path, normalise: str, size: int, context: int
 ) -> None:
     compare(export(tmp_path, normalise, size, context), size)
 
 
-def test_a_file_of_one_patch_scores_as_in_training_whatever_is_normalised(tmp_path: Path) -> None:
-    """With `local` a patch of a larger photo sees what is around it; one by itself does not."""
+def test_a_photo_of_one_patch_scores_as_in_training_with_local_normalisation(
+    tmp_path: Path,
+) -> None:
+    """In a larger photo, `local` also uses the pixels around the patch."""
     model = network("local")
     pixels = noise(64, 64)
     with torch.inference_mode():
@@ -136,18 +138,20 @@ def compare(folder: Path, size: int = 64) -> None:
         found = by_onnx.score(pixels)
         np.testing.assert_allclose(found, by_torch.score(pixels), atol=1e-4)
         assert found.dtype == np.float32
-    assert np.ptp(found) > 0.1  # else all would agree
+    assert np.ptp(found) > 0.1  # else the comparison would mean nothing
 
 
 @pytest.mark.parametrize(
     ("pixels", "message"),
     [
-        (noise(64, 63), "want at least 64 pixels a side, got 63 x 64"),
-        (noise(64, 64).astype(np.float32), r"want uint8 \(H, W, 3\), got float32 \(64, 64, 3\)"),
-        (noise(1, 64, 64), r"want uint8 \(H, W, 3\), got uint8 \(1, 64, 64, 3\)"),
+        (noise(64, 63), "pixels must be at least 64 a side, got 63 x 64"),
+        (noise(64, 64).astype(np.float32), r"must be uint8 \(H, W, 3\), got float32 \(64, 64, 3\)"),
+        (noise(1, 64, 64), r"must be uint8 \(H, W, 3\), got uint8 \(1, 64, 64, 3\)"),
     ],
 )
-def test_other_pixels_are_refused(exported: Path, pixels: NDArray[np.uint8], message: str) -> None:
+def test_invalid_pixels_are_rejected(
+    exported: Path, pixels: NDArray[np.uint8], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         load_scorer(exported / "crack.onnx").score(pixels)
 
@@ -163,7 +167,9 @@ def test_other_pixels_are_refused(exported: Path, pixels: NDArray[np.uint8], mes
         ("b.safetensors", "b.safetensors is not a model of this project"),
     ],
 )
-def test_what_cannot_be_loaded_is_one_line(tmp_path: Path, name: str, message: str) -> None:
+def test_files_that_cannot_be_loaded_are_one_line_errors(
+    tmp_path: Path, name: str, message: str
+) -> None:
     for present in ("a.pt", "b.onnx", "b.safetensors"):
         (tmp_path / present).write_bytes(b"something else, of a certain length")
     (tmp_path / "empty.onnx").touch()
@@ -172,7 +178,7 @@ def test_what_cannot_be_loaded_is_one_line(tmp_path: Path, name: str, message: s
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_from_before_whole_photos_is_one_line(tmp_path: Path) -> None:
+def test_a_model_without_photo_side_is_a_one_line_error(tmp_path: Path) -> None:
     path = save_network(tmp_path, random_cracknet())
     model, config = load_model(path)
     del config["photo_side"]
@@ -181,23 +187,25 @@ def test_a_model_from_before_whole_photos_is_one_line(tmp_path: Path) -> None:
         load_scorer(path, tmp_path / "decision.json")
 
 
-def test_an_exported_file_beside_the_decision_of_others_is_one_line(
+def test_an_export_beside_another_decision_is_a_one_line_error(
     exported: Path, tmp_path: Path
 ) -> None:
     path = Path(shutil.copy(exported / "crack.onnx", tmp_path))
-    assert load_scorer(path) == load_scorer(exported / "crack.onnx")  # it holds its own
+    assert load_scorer(path) == load_scorer(exported / "crack.onnx")  # it contains its own decision
     save_network(tmp_path, network("dataset", 96), size=96)
-    with pytest.raises(DataError, match=r"other weights than those that .*decision.json was made"):
+    with pytest.raises(
+        DataError, match=r"other weights than those that .*decision.json belongs to"
+    ):
         load_scorer(path)
 
 
-def test_a_model_without_its_decision_is_one_line(exported: Path, tmp_path: Path) -> None:
+def test_a_model_without_its_decision_is_a_one_line_error(exported: Path, tmp_path: Path) -> None:
     path = exported / "crack.safetensors"
     with pytest.raises(DataError, match="run `dvc repro`, or copy it from where .* comes from"):
         load_scorer(path, tmp_path / "decision.json")
 
 
-def test_another_onnx_file_is_one_line(exported: Path, tmp_path: Path) -> None:
+def test_a_foreign_onnx_file_is_a_one_line_error(exported: Path, tmp_path: Path) -> None:
     import onnx
 
     proto = onnx.load(exported / "crack.onnx")
@@ -207,9 +215,11 @@ def test_another_onnx_file_is_one_line(exported: Path, tmp_path: Path) -> None:
         load_scorer(tmp_path / "theirs.onnx")
 
 
-def test_the_notebooks_network_is_refused(tmp_path: Path) -> None:
+def test_model_notebook_is_rejected(tmp_path: Path) -> None:
     path = save_network(tmp_path, NotebookNet(*GREY, dropout=0.1))
-    with pytest.raises(DataError, match="holds model notebook, which fits photos of one size only"):
+    with pytest.raises(
+        DataError, match="holds model notebook, which takes photos of one size only"
+    ):
         load_scorer(path)
 
 
@@ -220,10 +230,10 @@ def test_the_notebooks_network_is_refused(tmp_path: Path) -> None:
         ("onnxruntime", "crack.onnx", "needs onnxruntime: run `pip install onnxruntime`"),
     ],
 )
-def test_a_missing_library_is_one_line(
+def test_a_missing_library_is_a_one_line_error(
     exported: Path, missing: str, file: str, message: str
 ) -> None:
-    """In a new process, where an import of it fails."""
+    """In a new process, in which importing it fails."""
     path = exported / file
     code = (
         f"import sys; sys.modules[{missing!r}] = None\n"
@@ -237,7 +247,7 @@ def test_a_missing_library_is_one_line(
     assert done.stdout.startswith("DataError(")
 
 
-def test_the_module_loads_neither_library_nor_pickles() -> None:
+def test_importing_the_package_loads_neither_library() -> None:
     code = (
         "import sys, surface_crack.scoring\n"
         "print({'torch', 'onnxruntime', 'scipy', 'pandas'} & set(sys.modules))"
@@ -248,7 +258,7 @@ def test_the_module_loads_neither_library_nor_pickles() -> None:
     assert done.stdout == "set()\n"
 
 
-def test_the_file_says_what_it_holds(exported: Path) -> None:
+def test_the_metadata_of_the_onnx_file(exported: Path) -> None:
     session = onnxruntime.InferenceSession(exported / "crack.onnx")
     metadata = session.get_modelmeta().custom_metadata_map
     model, _ = load_model(exported / "crack.safetensors")

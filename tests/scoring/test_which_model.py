@@ -1,4 +1,4 @@
-"""Which model answers where none is given."""
+"""Choice of the model, with and without --model."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from surface_crack.project import paths
 from surface_crack.project.errors import DataError
 from surface_crack.scoring import which_model
-from surface_crack.scoring.which_model import called, choose_model
+from surface_crack.scoring.which_model import choose_model, model_name
 from tests.support.networks import random_cracknet, save_network
 from tests.support.project import Project
 
@@ -22,20 +22,20 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("here")
-def test_without_one_of_ones_own_it_is_the_general_model() -> None:
+def test_the_general_model_is_the_default() -> None:
     chosen = choose_model(None)
     assert (chosen.path, chosen.why) == (paths.GENERAL, "no model in models/ here")
-    assert called(chosen.path) == "the general model of this package"
+    assert model_name(chosen.path) == "the general model of this package"
 
 
-def test_a_model_that_has_learnt_from_photos_is_ones_own(here: Path) -> None:
+def test_an_own_model_trained_on_photos_is_preferred(here: Path) -> None:
     save_network(here / "models", random_cracknet())
     chosen = choose_model(None)
     assert (chosen.path, chosen.why) == (paths.MODEL, "the one in models/")
-    assert called(chosen.path) == "models/crack.safetensors"
+    assert model_name(chosen.path) == "models/crack.safetensors"
 
 
-def test_where_there_is_no_pytorch_the_exported_one_is(
+def test_without_pytorch_the_exported_own_model_is_used(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("crack.safetensors", "crack.onnx", "decision.json"):
@@ -45,23 +45,23 @@ def test_where_there_is_no_pytorch_the_exported_one_is(
     assert choose_model(None).path == paths.ONNX
 
 
-def test_a_model_of_drawings_does_not_answer_unasked(
+def test_a_model_trained_on_drawings_is_used_only_if_named(
     finished: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(finished.root)
     chosen = choose_model(None)
     assert chosen.path == paths.GENERAL
-    assert chosen.why == "the one in models/ has seen drawings only"
+    assert chosen.why == "the one in models/ was trained on drawings only"
     assert choose_model(paths.MODEL).path == paths.MODEL
 
 
-def test_a_word_asks_for_the_general_model(here: Path) -> None:
+def test_general_names_the_general_model(here: Path) -> None:
     save_network(here / "models", random_cracknet())
     chosen = choose_model(Path("general"))
     assert (chosen.path, chosen.why) == (paths.GENERAL, "asked for")
 
 
-def test_an_unusable_model_of_ones_own_is_no_reason_for_another(here: Path) -> None:
+def test_an_unusable_own_model_is_an_error(here: Path) -> None:
     save_network(here / "models", random_cracknet())
     (here / "models/decision.json").unlink()
     with pytest.raises(DataError, match=r"decision.json is missing"):

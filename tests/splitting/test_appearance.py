@@ -1,4 +1,4 @@
-"""Photos of one look come together, whatever shows on them; what must not be parted is not."""
+"""Appearance clusters: places are separated, cracks are not, and units are never split."""
 
 import hashlib
 
@@ -29,12 +29,12 @@ def images() -> NDArray[np.uint8]:
 
 
 def units_of(images: NDArray[np.uint8]) -> list[str]:
-    """A name for each photo, in no order."""
+    """A name for each photo, in random order."""
     return [hashlib.sha256(image).hexdigest() for image in images]
 
 
-def test_places_are_told_apart_and_cracks_are_not(images: NDArray[np.uint8]) -> None:
-    order = np.random.default_rng(1).permutation(len(images))  # no runs: look alone
+def test_clusters_separate_places_and_not_cracks(images: NDArray[np.uint8]) -> None:
+    order = np.random.default_rng(1).permutation(len(images))  # no runs: appearance alone
     shuffled = images[order]
     found = appearance_clusters(
         appearance_features(shuffled), ["x"] * len(order), units_of(shuffled)
@@ -44,14 +44,14 @@ def test_places_are_told_apart_and_cracks_are_not(images: NDArray[np.uint8]) -> 
     assert PLACES <= len(places) <= len(images) // 20
 
 
-def test_photos_of_a_unit_are_never_parted(images: NDArray[np.uint8]) -> None:
+def test_units_are_never_split(images: NDArray[np.uint8]) -> None:
     units = [str(number % 30) for number in range(len(images))]  # each spans all places
     found = appearance_clusters(appearance_features(images), ["x"] * len(images), units)
     assert pd.Series(found).groupby(units).nunique().max() == 1
 
 
-def test_neighbours_pull_a_photo_along() -> None:
-    """A photo that alone would look like another place goes where its run goes."""
+def test_an_outlier_in_a_run_gets_the_cluster_of_its_neighbours() -> None:
+    """By itself, the photo would be assigned to another place."""
     features = np.repeat([0.0, 2.0], 40)[:, None] + np.random.default_rng(0).normal(
         0, 0.05, (80, 7)
     )
@@ -63,14 +63,14 @@ def test_neighbours_pull_a_photo_along() -> None:
     assert shuffled[20] != shuffled[19]
 
 
-def test_one_photo_more_changes_hardly_any_look(images: NDArray[np.uint8]) -> None:
+def test_adding_a_photo_changes_few_clusters(images: NDArray[np.uint8]) -> None:
     units = [f"b{unit}" for unit in units_of(images)]
-    folders = [str(number % 7) for number in range(len(images))]  # no order to go by
+    folders = [str(number % 7) for number in range(len(images))]  # no runs
     before = appearance_clusters(appearance_features(images), folders, units)
     more = np.concatenate([images, images[:1] // 2])
     after = appearance_clusters(appearance_features(more), [*folders, "y"], [*units, "c"])
     moved = sum(one != other for one, other in zip(before, after, strict=False))
-    assert moved <= 0.1 * len(images)  # all of them if the clusters started elsewhere
+    assert moved <= 0.1 * len(images)  # with other initial clusters, all would move
 
 
 def test_the_same_photos_give_the_same_clusters(images: NDArray[np.uint8]) -> None:
@@ -83,7 +83,7 @@ def test_the_same_photos_give_the_same_clusters(images: NDArray[np.uint8]) -> No
 
 
 @pytest.mark.parametrize("count", [1, 3, 50])
-def test_photos_that_all_look_the_same(count: int) -> None:
+def test_identical_photos_form_one_cluster(count: int) -> None:
     images = np.full((count, 64, 64, 3), 120, np.uint8)
     units = [str(number) for number in range(count)]
     assert len(appearance_clusters(appearance_features(images), ["x"] * count, units)) == count

@@ -1,4 +1,4 @@
-"""Photos of the same thing are found in every disguise, and nothing else is."""
+"""Near-duplicates are found after each alteration, and other pairs are not."""
 
 from collections.abc import Callable
 from functools import cache
@@ -14,9 +14,9 @@ from scipy.spatial import KDTree
 from surface_crack.photos.decode import decode
 from surface_crack.sample.photo import draw
 from surface_crack.splitting import near_duplicates
-from surface_crack.splitting.near_duplicates import find_near_duplicates, find_relatives
+from surface_crack.splitting.near_duplicates import find_duplicates, find_near_duplicates
 from surface_crack.splitting.ties import components
-from tests.support.makers import DISGUISES, LIMITS, SLIGHT, encoded
+from tests.support.makers import ALTERATIONS, LIMITS, SLIGHT, encoded
 
 COUNT = 60
 
@@ -36,16 +36,16 @@ def found(images: NDArray[np.uint8]) -> set[tuple[int, ...]]:
     }
 
 
-@pytest.mark.parametrize("disguise", DISGUISES)
+@pytest.mark.parametrize("disguise", ALTERATIONS)
 @pytest.mark.parametrize("size", [48, 64, 128])
-def test_a_disguised_photo_is_found(disguise: str, size: int) -> None:
+def test_an_altered_photo_is_found(disguise: str, size: int) -> None:
     originals = [encoded(drawn(number), quality=90) for number in range(COUNT)]
-    again = [DISGUISES[disguise](drawn(number)) for number in range(COUNT)]
+    again = [ALTERATIONS[disguise](drawn(number)) for number in range(COUNT)]
     pairs = found(packed(originals + again, size))
     hits = {(number, number + COUNT) for number in range(COUNT)} & pairs
     assert len(hits) >= (0.99 if disguise in SLIGHT else 0.9) * COUNT
-    assert pairs == hits  # and nothing else
-    assert found(packed(again + originals, size)) == hits  # whichever comes first
+    assert pairs == hits  # no false positives
+    assert found(packed(again + originals, size)) == hits  # in either order
 
 
 def framed(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -54,11 +54,11 @@ def framed(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return framed
 
 
-def through_a_tube(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def with_round_frame(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.where(RADIUS[..., None] <= 1, photo, 0).astype(np.uint8)
 
 
-def darker_at_the_rim(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def with_vignette(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return (photo * (1 - RADIUS[..., None] / 3)).astype(np.uint8)
 
 
@@ -73,7 +73,7 @@ def with_joints(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def with_one_crack(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """As straight cracks are that happen to lie alike."""
+    """A straight crack that all photos have in the same place."""
     cracked = photo.copy()
     cracked[28:32] = 30
     return cracked
@@ -84,25 +84,25 @@ RADIUS = np.hypot(*np.meshgrid(np.linspace(-1, 1, 64), np.linspace(-1, 1, 64)))
 
 @pytest.mark.parametrize(
     "shared",
-    [framed, through_a_tube, darker_at_the_rim, lit_from_the_left, with_joints, with_one_crack],
+    [framed, with_round_frame, with_vignette, lit_from_the_left, with_joints, with_one_crack],
 )
-def test_what_many_photos_share_makes_no_twins(
+def test_shared_features_do_not_make_near_duplicates(
     shared: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
 ) -> None:
-    """Nor does it hide those that are there."""
+    """Nor do they hide real near-duplicates."""
     surfaces = packed([encoded(drawn(number)) for number in range(COUNT)])
     again = packed([encoded(drawn(number), quality=60) for number in range(10)])
     photos = np.stack([shared(photo) for photo in np.concatenate([surfaces, again])])
     assert found(photos) == {(number, COUNT + number) for number in range(10)}
 
 
-def test_photos_without_any_detail_are_no_evidence() -> None:
+def test_uniform_photos_are_not_near_duplicates() -> None:
     grey = [Image.new("RGB", (96, 96), (level, level, level)) for level in range(100, 160, 3)]
     assert not found(packed([encoded(image) for image in grey]))
 
 
-def test_many_versions_of_one_photo_hang_together() -> None:
-    """More of each kind than a photo has candidates, so that each kind sees only itself."""
+def test_many_versions_of_one_photo_form_one_family() -> None:
+    """More versions of each kind than candidates per photo, so each kind finds only itself."""
     bright, dark = (ImageEnhance.Brightness(drawn(0)).enhance(factor) for factor in (1.12, 0.88))
     versions = [
         encoded(image, quality=quality)
@@ -118,7 +118,7 @@ def test_many_versions_of_one_photo_hang_together() -> None:
     assert len(np.unique(pairs, axis=0)) == len(pairs)
 
 
-def test_only_the_rows_asked_for_are_looked_at() -> None:
+def test_only_the_given_rows_are_searched() -> None:
     images = packed([encoded(drawn(number % 4), quality=90 - number) for number in range(12)])
     rows = np.array([1, 3, 5, 8, 9])
     few = find_near_duplicates(images, rows)
@@ -127,21 +127,21 @@ def test_only_the_rows_asked_for_are_looked_at() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_hardly_any_photos(count: int) -> None:
+def test_very_few_photos(count: int) -> None:
     images = packed([encoded(drawn(number)) for number in range(3)])
     assert find_near_duplicates(images, np.arange(count)).pairs.shape == (0, 2)
 
 
-def test_copies_are_told_from_twins() -> None:
-    """Ten copies would be all the neighbours that a photo asks for: only the first is asked."""
+def test_copies_are_separated_from_near_duplicates() -> None:
+    """Ten copies would use up all candidates of a photo, so only the first copy is searched."""
     photo, other = encoded(drawn(0)), encoded(drawn(1))
     turned = encoded(ImageOps.mirror(drawn(0)))
-    copies, found = find_relatives(packed([other, *[photo] * 12, turned, other]))
+    copies, found = find_duplicates(packed([other, *[photo] * 12, turned, other]))
     assert sorted(copies) == [(0, 14), *((1, row) for row in range(2, 13))]
     assert found.pairs.tolist() == [[1, 13]]
 
 
-def test_cosines_and_blur_are_those_of_scipy() -> None:
+def test_cosines_and_blur_agree_with_scipy() -> None:
     grey = np.random.default_rng(0).normal(size=(3, near_duplicates.GRID, near_duplicates.GRID))
     found = near_duplicates._on_both_axes(near_duplicates.COSINES[:5], grey)
     wanted = dctn(grey, axes=(1, 2), norm="ortho")[:, :5, :5]
@@ -156,38 +156,40 @@ def test_cosines_and_blur_are_those_of_scipy() -> None:
 
 @pytest.mark.parametrize("count", [1, 5, 64, 193, 2500])
 def test_candidates_are_the_nearest_neighbours(count: int) -> None:
-    """As many as each may have, whether the tiles are full or not; far ones are none."""
+    """At most NEIGHBOURS each, with full and partly filled tiles; distant ones are excluded."""
     draw = np.random.default_rng(0)
     points = draw.normal(size=(count, 4))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
-    points[: count // 2] = np.round(points[: count // 2], 1)  # equals, too
+    points[: count // 2] = np.round(points[: count // 2], 1)  # with equal points
     asked = points + draw.normal(0, 0.01, points.shape)
     tree, wanted = KDTree(points), set()
     for question in (points, asked):
         distance, found = tree.query(
-            question, k=near_duplicates.NEIGHBOURS + 1, distance_upper_bound=near_duplicates.FAR
+            question,
+            k=near_duplicates.NEIGHBOURS + 1,
+            distance_upper_bound=near_duplicates.MAX_DISTANCE,
         )
         for row, (near, others) in enumerate(zip(distance, found, strict=True)):
-            last = near[-1]  # of several as far away, any may be the last
+            last = near[-1]  # of equal distances, any may be the last
             wanted |= {
                 (*sorted((row, int(other))),)
                 for other, far in zip(others, near, strict=True)
-                if other != row and far < min(last, near_duplicates.FAR) - 1e-5
+                if other != row and far < min(last, near_duplicates.MAX_DISTANCE) - 1e-5
             }
     pairs = near_duplicates._candidates(points.astype(np.float32), asked.astype(np.float32))
     assert wanted <= {tuple(pair) for pair in pairs.tolist()}
     assert len(pairs) <= 2 * count * (near_duplicates.NEIGHBOURS + 1)
     assert len(np.unique(pairs, axis=0)) == len(pairs)
     gap = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
-    assert (gap < near_duplicates.FAR + 0.1).all()
+    assert (gap < near_duplicates.MAX_DISTANCE + 0.1).all()
     assert (pairs[:, 0] < pairs[:, 1]).all()
 
 
-def test_no_product_is_shared_out_among_threads_of_blas() -> None:
-    """OpenBLAS does so from this many multiplications; our threads would wait for its."""
+def test_no_matrix_product_is_large_enough_for_blas_threads() -> None:
+    """OpenBLAS uses threads from 64**3 multiplications; they would compete with ours."""
     cells = 2 * near_duplicates.GRID // near_duplicates.PARTS
     largest = [
-        near_duplicates.ASKING * near_duplicates.TILE * (18 + 2),
+        near_duplicates.QUERIES * near_duplicates.TILE * (18 + 2),
         near_duplicates.PAIRS * near_duplicates.SPECTRUM**2 * 4,
         near_duplicates.GRID * (2 * near_duplicates.GRID) ** 2,
         *(cells * (side // near_duplicates.PARTS) ** 2 for side in (48, 192, 512)),
@@ -196,7 +198,7 @@ def test_no_product_is_shared_out_among_threads_of_blas() -> None:
 
 
 @pytest.mark.parametrize("side", [48, 64, 128, 192, 512])
-def test_a_photo_is_made_smaller_in_parts_as_it_is_in_one(side: int) -> None:
+def test_downscaling_in_parts_equals_downscaling_at_once(side: int) -> None:
     photos = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), np.uint8)
     luma = photos @ np.array([0.299, 0.587, 0.114])
     wanted, _ = near_duplicates._window(

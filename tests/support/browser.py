@@ -1,6 +1,6 @@
-"""A real, headless Chromium without a network: what a reader of an HTML page sees.
+"""Render HTML pages in a headless Chromium without a network.
 
-Used by the tests of pages that must work from a disk; they skip where no Chromium is installed.
+For tests of pages that must work from disk; they are skipped if Chromium is not installed.
 """
 
 import re
@@ -37,7 +37,7 @@ class Page(NamedTuple):
 
 
 def run(page: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    """Open `page` in a fresh profile, let its scripts finish, and come back."""
+    """Open `page` in a fresh profile and wait until its scripts have finished."""
     assert CHROMIUM is not None, "skip the test when browser.CHROMIUM is None"
     with tempfile.TemporaryDirectory(prefix="chromium-") as profile:
         return subprocess.run(
@@ -63,6 +63,6 @@ def render(page: Path, width: int = 1280, height: int = 900) -> Page:
 
 
 def screenshot(page: Path, png: Path, width: int = 1280, height: int = 2400) -> Path:
-    """Write what a window of `width` x `height` CSS pixels shows of `page`."""
+    """Save a screenshot of `page` in a window of `width` x `height` CSS pixels."""
     run(page, f"--window-size={width},{height}", "--hide-scrollbars", f"--screenshot={png}")
     return png

@@ -1,9 +1,9 @@
-"""Coverage-guided fuzzing of params.yaml and of zips: `make fuzz`, or
-`python -m tests.support.fuzz params 60`, for so many seconds.
+"""Coverage-guided fuzzing of params.yaml and of zips: `make fuzz`, or for a number of seconds
+`python -m tests.support.fuzz params 60`.
 
-Anything but a result or a SurfaceCrackError of one line ends it with a traceback, and the bytes
-that did it are kept in .fuzz/. There the corpus grows, too, from the project's own settings and
-from the zips of rubbish.py. With atheris, https://github.com/google/atheris.
+Any outcome but a result or a one-line SurfaceCrackError is a failure: fuzzing stops with a
+traceback, and the input is saved in .fuzz/. The corpus is also there; it starts from the project's
+settings and the zips of rubbish.py. Uses atheris, https://github.com/google/atheris.
 """
 
 import re
@@ -23,12 +23,12 @@ with atheris.instrument_imports(include=["surface_crack", "yaml", "zipfile"]):
 from tests.support import rubbish
 from tests.support.project import ROOT
 
-LONGEST = 4096  # bytes of an input
+MAX_BYTES = 4096  # of an input
 LABELS = class_labels(["Negative"], ["Positive"])
 
 
 def one_line(error: Exception) -> None:
-    assert str(error), "an error without a reason"
+    assert str(error), "an error without a message"
     assert "\n" not in str(error), error
 
 
@@ -62,7 +62,7 @@ def seeds(target: str) -> list[bytes]:
         return [re.sub(" *#.*", "", text).encode() for text in texts]
     each = [rubbish.zipped([entry]) for kind in rubbish.entries() for entry in kind.entries]
     whole = [content for kind in rubbish.archives() for content in kind.archives]
-    return [content for content in each + whole if len(content) <= LONGEST]
+    return [content for content in each + whole if len(content) <= MAX_BYTES]
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def main() -> None:
     corpus.mkdir(parents=True, exist_ok=True)
     for number, content in enumerate(seeds(target)):
         (corpus / f"seed-{number}").write_bytes(content)
-    options = [f"-max_total_time={seconds}", f"-max_len={LONGEST}", "-timeout=10"]
+    options = [f"-max_total_time={seconds}", f"-max_len={MAX_BYTES}", "-timeout=10"]
     options += [f"-artifact_prefix={ROOT / '.fuzz'}/", "-rss_limit_mb=1000", "-print_final_stats=1"]
     atheris.Setup(
         [sys.argv[0], *options, str(corpus)], {"params": params, "archive": archive}[target]

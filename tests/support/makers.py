@@ -1,4 +1,4 @@
-"""Small photos and archives for tests: real JPEGs, real zips."""
+"""Small photos and archives for tests: real JPEGs and zips."""
 
 import zipfile
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ LIMITS = Limits(max_pixels=52_000_000, max_bytes=200_000_000)  # those of params
 
 
 def picture(number: int, side: int = 48, crack: bool = False) -> Image.Image:
-    """Grey noise that differs with `number`, with a dark line if `crack`."""
+    """Grey noise seeded with `number`, with a dark line if `crack`."""
     pixels = np.random.default_rng(number).integers(120, 200, (side, side, 3), np.uint8)
     if crack:
         pixels[:, side // 2 - 1 : side // 2 + 2] = 20
@@ -56,7 +56,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def _cropped(image: Image.Image, left: float, top: float, right: float, bottom: float) -> bytes:
-    """Without these shares of its sides, at the same size as before."""
+    """Crop by these shares of the sides, and resize to the original size."""
     width, height = image.size
     rest = image.crop(
         (
@@ -67,11 +67,11 @@ def _cropped(image: Image.Image, left: float, top: float, right: float, bottom: 
     return encoded(rest.resize(image.size, Image.Resampling.BICUBIC), quality=90)
 
 
-# What may have happened to a photo that turns up again under another name.
-DISGUISES: Mapping[str, Callable[[Image.Image], bytes]] = {
+# Alterations that turn a photo into a near-duplicate.
+ALTERATIONS: Mapping[str, Callable[[Image.Image], bytes]] = {
     "mirrored": lambda image: encoded(ImageOps.mirror(image), quality=90),
     "upside down": lambda image: encoded(ImageOps.flip(image), quality=90),
-    "turned": lambda image: encoded(image.transpose(Image.Transpose.ROTATE_90), quality=90),
+    "rotated": lambda image: encoded(image.transpose(Image.Transpose.ROTATE_90), quality=90),
     "transposed": lambda image: encoded(image.transpose(Image.Transpose.TRANSPOSE), quality=90),
     "quality 40": lambda image: encoded(image, quality=40),
     "png": lambda image: encoded(image, "PNG"),
@@ -82,4 +82,4 @@ DISGUISES: Mapping[str, Callable[[Image.Image], bytes]] = {
     "cropped all round": lambda image: _cropped(image, 0.05, 0.05, 0.05, 0.05),
     "cropped and mirrored": lambda image: _cropped(ImageOps.mirror(image), 0.05, 0.05, 0, 0),
 }
-SLIGHT = {name for name in DISGUISES if not name.startswith(("cropped", "brighter", "darker"))}
+SLIGHT = {name for name in ALTERATIONS if not name.startswith(("cropped", "brighter", "darker"))}

@@ -1,4 +1,4 @@
-"""Networks with random weights, and files of them."""
+"""Networks with random weights, and their model files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ DECISION = Decision(temperature=0.8, threshold=0.4, rule="for tests", weights=""
 
 
 def random_cracknet(width: int = 16, normalise: str = "dataset", context: int = 0) -> CrackNet:
-    """Random weights, and normalisation layers that do not happen to be the identity."""
+    """A network with random weights and batch norm layers that are not the identity."""
     torch.manual_seed(0)
     model = CrackNet(*GREY, 0.5, width, normalise, context)
     for layer in model.modules():
@@ -33,7 +33,7 @@ def random_cracknet(width: int = 16, normalise: str = "dataset", context: int = 
 
 
 def spread(model: CrackNet, photos: NDArray[np.uint8]) -> CrackNet:
-    """The same with a last layer that tells these photos (N, S, S, 3) apart: logits of 0 +- 1."""
+    """Scale the last layer so that logits of these photos (N, S, S, 3) have mean 0 and std 1."""
     with torch.inference_mode():
         logits = model(torch.tensor(photos).permute(0, 3, 1, 2))
     model.head.weight.data /= logits.std()
@@ -42,7 +42,7 @@ def spread(model: CrackNet, photos: NDArray[np.uint8]) -> CrackNet:
 
 
 def save_network(folder: Path, model: Model, photo_side: float = 227, size: int = 64) -> Path:
-    """The files that `train` and `calibrate` would leave of it; the path of the model file."""
+    """Write the files that `train` and `calibrate` would; returns the path of the model file."""
     config = {
         "classes": ["negative", "positive"],
         "data_digest": "of nothing",

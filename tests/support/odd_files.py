@@ -1,4 +1,4 @@
-"""TIFFs of any directories, PNGs of 16 bits, and ICC profiles: what Pillow does not write."""
+"""Files that Pillow cannot write: TIFFs with any directories, 16-bit PNGs, ICC profiles."""
 
 import struct
 import zlib
@@ -15,17 +15,17 @@ class Page(NamedTuple):
     """A directory of a TIFF, with its pixels: uint8 or uint16, (H, W) or (H, W, 3)."""
 
     pixels: NDArray[np.generic]
-    tags: Mapping[int, Value] = {}  # further ones, or others than follow from the pixels
+    tags: Mapping[int, Value] = {}  # additional tags, or replacements of the default ones
     below: tuple["Page", ...] = ()  # SubIFDs
 
 
 def tiff(*pages: Page, order: str = "<", big: bool = False, start: bytes = b"") -> bytes:
-    """Of directories in a chain, not compressed; `start` lies between header and pixels."""
+    """An uncompressed TIFF with a chain of pages; `start` is put between header and pixels."""
     head = {"<": b"II", ">": b"MM"}[order]
     content = bytearray(head + struct.pack(f"{order}H", 43 if big else 42))
     pointer = f"{order}{'Q' if big else 'I'}"
     content += struct.pack(f"{order}2H", 8, 0) if big else b""
-    place = len(content)  # where the next directory's place has to be put
+    place = len(content)  # of the pointer to the next directory
     content += bytes(struct.calcsize(pointer)) + start
     for page in pages:
         directory, following = _add(content, page, order, big)
@@ -35,7 +35,7 @@ def tiff(*pages: Page, order: str = "<", big: bool = False, start: bytes = b"") 
 
 
 def _add(content: bytearray, page: Page, order: str, big: bool) -> tuple[int, int]:
-    """(place of the directory, place of the pointer to the next one)"""
+    """Append a page: (offset of its directory, offset of the pointer to the next one)."""
     below = tuple(_add(content, one, order, big)[0] for one in page.below)
     strip = len(content)
     pixels = page.pixels.astype(f"{order}u{page.pixels.dtype.itemsize}").tobytes()
@@ -69,7 +69,7 @@ def _add(content: bytearray, page: Page, order: str, big: bool) -> tuple[int, in
 
 
 def endless(count: int) -> bytes:
-    """A TIFF whose chain has so many directories, each without anything."""
+    """A TIFF with a chain of `count` empty directories."""
     place, content = 8, bytearray(b"II*\0\x08\0\0\0")
     for _ in range(count):
         place += 6
@@ -78,13 +78,13 @@ def endless(count: int) -> bytes:
 
 
 def crowded() -> bytes:
-    """A TIFF of three directories with nearly as many entries as there can be."""
+    """A TIFF of three directories with nearly the maximum number of entries."""
     tags = dict.fromkeys(range(1000, 50_000), 0)
     return tiff(*3 * [Page(np.zeros((8, 8), np.uint8), {254: 1, **tags})])
 
 
 def png(pixels: NDArray[np.generic], *chunks: tuple[bytes, bytes]) -> bytes:
-    """Of 8 or 16 bits: grey (H, W), with alpha (H, W, 2), RGB (H, W, 3), RGBA (H, W, 4)."""
+    """A PNG of 8 or 16 bits: grey (H, W), grey and alpha (H, W, 2), RGB or RGBA (H, W, 3 or 4)."""
     height, width, *rest = pixels.shape
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[rest[0] if rest else 1]
     header = struct.pack(">2I5B", width, height, 8 * pixels.dtype.itemsize, kind, 0, 0, 0)
@@ -107,7 +107,7 @@ WHITE = (0.9642, 1.0, 0.8249)
 def profile(
     primaries: tuple[tuple[float, float, float], ...] = SRGB, curve: tuple[float, ...] = SRGB_CURVE
 ) -> bytes:
-    """ICC, of RGB; `curve`: a gamma, or gamma and a, b, c, d of a parametric curve."""
+    """ICC profile of RGB; `curve`: gamma, or gamma and a, b, c, d of a parametric curve."""
     tags = {b"wtpt": _xyz(WHITE)}
     for letter, primary in zip((b"r", b"g", b"b"), primaries, strict=True):
         tags[letter + b"XYZ"] = _xyz(primary)
@@ -120,9 +120,9 @@ def grey_profile(gamma: float) -> bytes:
 
 
 def cmyk_profile(paper: int = 255, darkest: int = 0, kind: bytes = b"prtr") -> bytes:
-    """Four inks, each of which takes away a quarter of the lightness; no hue.
+    """ICC profile of CMYK: each of the four inks removes a quarter of the lightness; no hue.
 
-    `paper` and `darkest`: lightness, of 255, where there is no ink and where all four are.
+    `paper` and `darkest`: lightness, of 255, without ink and with all four inks.
     """
     table = bytes(range(256))
     colours = b"".join(

@@ -15,27 +15,27 @@ GIT_IDENTITY = {
     for role in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "Test"), ("EMAIL", "test@example.org"))
 }
-PARTS = ("stages", "surface_crack", ".dvc/config", ".dvc/.gitignore", ".dvc/plots")
+COPIED = ("stages", "surface_crack", ".dvc/config", ".dvc/.gitignore", ".dvc/plots")
 FILES = ("dvc.yaml", ".gitignore", ".gitattributes", ".dvcignore")
 OWN = ROOT / "params.yaml"
-SHIPPED = ROOT / "tests/support/params.yaml"  # as the project came; its own is the user's to change
+SHIPPED = ROOT / "tests/support/params.yaml"  # as shipped; users may change params.yaml itself
 
 
 class Project:
-    """One repository. Commands run in its root, with this environment's programs first on PATH."""
+    """A repository. Commands run in its root, with this environment's programs first on PATH."""
 
     def __init__(self, root: Path, **environment: str) -> None:
-        """`environment` is for all commands."""
+        """`environment` is set for all commands."""
         self.root = root
         self.environment = environment
 
     def run(self, *command: str, check: bool = True) -> str:
-        """Standard output and error of a command, which must succeed unless `check` is false."""
+        """Run a command and return its standard output and error; it must succeed if `check`."""
         environment = {
             key: os.environ[key] for key in ("HOME", "LANG", "OMP_NUM_THREADS") if key in os.environ
         }
         environment |= GIT_IDENTITY | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-        environment |= {"PYTHONPATH": str(self.root)}  # for `surface-crack`: its code, not ours
+        environment |= {"PYTHONPATH": str(self.root)}  # `surface-crack` runs the code of the copy
         environment |= self.environment
         done = subprocess.run(
             command,
@@ -61,7 +61,7 @@ class Project:
         self.git("commit", "-qm", message)
 
     def set(self, **values: object) -> None:
-        """Change parameters as a user does in an editor: the line, comment and all."""
+        """Change parameters as in an editor: replaces whole lines, including comments."""
         path = self.root / "params.yaml"
         lines = path.read_text().splitlines()
         for key, value in values.items():
@@ -70,7 +70,7 @@ class Project:
         path.write_text("\n".join(lines) + "\n")
 
     def ran(self, output: str) -> list[str]:
-        """The stages that `dvc repro` or `dvc exp run` started, in order."""
+        """The stages that `dvc repro` or `dvc exp run` started, in order, from its output."""
         starts = [line for line in output.splitlines() if line.startswith("Running stage '")]
         return [line.split("'")[1] for line in starts]
 
@@ -80,18 +80,18 @@ class Project:
 
 
 def new_project(root: Path, settings: Path = SHIPPED, /, **params: object) -> Project:
-    """The project's code, without its lock files and data, in a fresh repository at `root`.
+    """Copy the project's code, without lock files and data, into a new repository at `root`.
 
-    `params` replace those of the file `settings`.
+    `params` override those in the file `settings`.
     """
-    for part in PARTS:
-        source = ROOT / part
+    for name in COPIED:
+        source = ROOT / name
         if source.is_dir():
             ignore = shutil.ignore_patterns("__pycache__", "dvc.lock")
-            shutil.copytree(source, root / part, ignore=ignore)
+            shutil.copytree(source, root / name, ignore=ignore)
         else:
-            (root / part).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, root / part)
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, root / name)
     for name in FILES:
         shutil.copy(ROOT / name, root / name)
     shutil.copy(settings, root / "params.yaml")
@@ -103,21 +103,21 @@ def new_project(root: Path, settings: Path = SHIPPED, /, **params: object) -> Pr
 
 
 def committed(root: Path) -> Project:
-    """A clone of the last commit at `root`.
+    """Clone the last commit to `root`.
 
-    What a test demands of committed files it reads here: those of the working tree are the user's
-    to change, by hand or by a run. The test is skipped where nothing is committed.
+    Tests of committed files use this clone, because users and runs may change the working tree.
+    The test is skipped outside of a git checkout.
     """
     if not (ROOT / ".git").exists():
-        import pytest  # which bench/ works without
+        import pytest  # bench/ must work without it
 
-        pytest.skip("no git checkout: what is committed is not known")
+        pytest.skip("no git checkout: the committed files are not known")
     Project(ROOT).git("clone", "-q", str(ROOT), str(root))
     return Project(root)
 
 
-def as_it_came(project: Project) -> bool:
-    """Does its params.yaml hold the values that the project ships with, and no user's own?"""
+def has_shipped_params(project: Project) -> bool:
+    """Whether params.yaml has the shipped values."""
     own, shipped = (project.root / name for name in ("params.yaml", "tests/support/params.yaml"))
     return bool(
         yaml.safe_load(own.read_text("utf-8")) == yaml.safe_load(shipped.read_text("utf-8"))

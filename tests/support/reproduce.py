@@ -1,6 +1,6 @@
-"""Run the pipeline twice, on the sample, in two clones, and compare every byte: `make reproduce`.
+"""Run the pipeline on the sample in two clones and compare every byte: `make reproduce`.
 
-The second clone is told another time zone, locale and seed of Python's hashes.
+The second clone has another time zone, locale and hash seed of Python.
 """
 
 import logging
@@ -15,14 +15,14 @@ from surface_crack.project.errors import StageError
 from tests.support.project import ROOT, Project
 
 log = logging.getLogger("reproduce")
-ELSEWHERE = {  # in pure ASCII DVC itself cannot work below a folder like "ä"
+ELSEWHERE = {  # with this encoding, DVC itself fails below a folder like "ä"
     **{"PYTHONHASHSEED": "4711", "TZ": "Asia/Kathmandu"},
     **{"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
 }
 
 
 def outputs(project: Project) -> dict[str, bytes]:
-    """All that dvc.lock records as made, and dvc.lock itself."""
+    """Contents of all outputs in dvc.lock, and of dvc.lock itself."""
     lock = project.root / "dvc.lock"
     stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"].values()
     names = [out["path"] for stage in stages for out in stage["outs"]]
@@ -33,7 +33,7 @@ def main() -> None:
     """Raises StageError if a byte differs."""
     dirty = Project(ROOT).git("status", "--porcelain", "--untracked-files=no").strip()
     if dirty:
-        log.warning("clones hold what is committed, not these changes:\n%s", dirty)
+        log.warning("the clones contain the last commit, without these changes:\n%s", dirty)
     with TemporaryDirectory(prefix="surface-crack-") as folder:
         made = []
         for name, environment in (("one", {}), ("another clone", ELSEWHERE)):
@@ -47,14 +47,14 @@ def main() -> None:
     one, other = made
     differing = [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
     if differing:
-        raise StageError(f"not the same bytes twice: {', '.join(differing)}")
-    log.info("%d files, the same bytes twice", len(one))
+        raise StageError(f"files differ between the clones: {', '.join(differing)}")
+    log.info("%d files, byte-identical in both clones", len(one))
 
 
 def compared_with_git(project: Project) -> str:
-    """Made on another type of processor, it may differ: see docs/reliability.md."""
+    """Made on another type of processor, dvc.lock may differ: see docs/reliability.md."""
     changed = project.git("diff", "--stat", "--", "dvc.lock")
-    return "differs: made on another machine, or not up to date" if changed else "says the same"
+    return "differs: made on another machine, or not up to date" if changed else "is the same"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What lies among photos and is none, or is an odd one: one table of kinds, each with its fate.
+"""Unusual and unusable files found among photos: a table of kinds with the expected outcome.
 
-`files` go into a folder, `entries` into one zip, `archives` are zips that are none. The table in
+`files` go into a folder, `entries` into one zip, `archives` replace a zip. The table in
 docs/reliability.md is made from these: `python -m tests.support.rubbish` prints it.
 """
 
@@ -25,54 +25,54 @@ from tests.support import odd_files
 from tests.support.makers import LIMITS, encoded, picture
 from tests.support.odd_files import Page, Value
 
-GOOD = "counted as a photo"
-EITHER = "counted if its pixels can be had, else rejected as damaged"
-CLUTTER = "a file of the operating system's"
-NO_IMAGE = "not an image, or of a kind that is not read"
+ACCEPTED = "counted as a photo"
+DEPENDS = "counted if its pixels can be decoded, else rejected as damaged"
+CLUTTER = "a system file"
+NO_IMAGE = "not an image, or not a supported format"
 DAMAGED = "damaged: .+"
 UNUSABLE = f"{DAMAGED}|{NO_IMAGE}"
 TOO_LARGE = r"too large: .+, more than max_pixels \(52,000,000\)"
 ABOVE_BYTES = r"cannot be read: .+ bytes, more than max_bytes \(200,000,000\)"
-SEVERAL = "holds several pictures: save them one by one"
+SEVERAL = "contains several images: save them one by one"
 RAW = r"camera raw \(.+\): develop it to JPEG or TIFF|camera raw: develop it to JPEG or TIFF"
 OUTSIDE = "not a photo, outside the class folders"
-DEFLATE = "compressed by another method than deflate: zip it again"
+DEFLATE = "not compressed with deflate: zip it again"
 
-Content = bytes | Callable[[Path], None]  # or what makes the thing at a path
+Content = bytes | Callable[[Path], None]  # or a function that creates the file at a path
 
 
 class Kind(NamedTuple):
     what: str
-    fate: str  # GOOD, EITHER, or the reason in rejected.csv as a regular expression
+    outcome: str  # ACCEPTED, DEPENDS, or the reason in rejected.csv as a regular expression
     files: Mapping[str, Content]
 
 
 class Entry(NamedTuple):
-    """One entry of a zip, honest or not."""
+    """One entry of a zip; size and checksum may be wrong."""
 
     name: str
     packed: bytes
     method: int = zipfile.ZIP_STORED
-    size: int | None = None  # unpacked, as claimed
+    size: int | None = None  # stated size when unpacked
     checksum: int | None = None
     flags: int = 1 << 11  # the name is UTF-8
-    mode: int = 0  # of Unix
+    mode: int = 0  # Unix file mode
 
 
 class ZipKind(NamedTuple):
     what: str
-    fate: str
+    outcome: str
     entries: tuple[Entry, ...]
 
 
 class ArchiveKind(NamedTuple):
     what: str
-    fate: str  # the one line, as a regular expression
+    outcome: str  # the one-line error, as a regular expression
     archives: tuple[bytes, ...]
 
 
 def zipped(entries: Iterable[Entry]) -> bytes:
-    """A zip that claims what its entries claim."""
+    """A zip with the sizes and checksums that its entries state."""
     body, directory, count = bytearray(), bytearray(), 0
     for entry in entries:
         name = entry.name.encode()
@@ -101,26 +101,24 @@ def plain(kind: str = "JPEG", **options: object) -> bytes:
 
 
 def cut_at_markers(jpeg: bytes, name: str) -> dict[str, bytes]:
-    """The file cut before each of its markers but the first, which would leave nothing, and the
-    last, which ends it.
-    """
+    """The file truncated before each of its markers except the first and the last."""
     places = [found.start() for found in re.finditer(rb"\xff[\xc0-\xfe]", jpeg)]
     return {f"cut-{place}-{name}": jpeg[:place] for place in places[1:-1]}
 
 
 def flipped(content: bytes, count: int, name: str) -> dict[str, bytes]:
-    """`count` copies of the file, each with one bit turned round."""
+    """`count` copies of the file, each with one bit flipped."""
     draw = random.Random(name)
-    turned = {}
+    copies = {}
     for number in range(count):
         copy = bytearray(content)
         copy[draw.randrange(len(copy))] ^= 1 << draw.randrange(8)
-        turned[f"{number}-{name}"] = bytes(copy)
-    return turned
+        copies[f"{number}-{name}"] = bytes(copy)
+    return copies
 
 
 def png(width: int, height: int, kind: bytes, *before: tuple[bytes, bytes], data: bytes) -> bytes:
-    """A PNG of chunks; `kind`: bits per sample and colour type."""
+    """A PNG; `kind`: bits per sample and colour type; `before`: chunks before the pixels."""
     header = struct.pack(">2I", width, height) + kind + b"\0\0\0"
     content = b"\x89PNG\r\n\x1a\n"
     for name, chunk in ((b"IHDR", header), *before, (b"IDAT", zlib.compress(data)), (b"IEND", b"")):
@@ -134,7 +132,7 @@ def text_bomb() -> tuple[bytes, bytes]:
 
 
 def tiff(width: int, height: int, *more: tuple[int, int, int, int]) -> bytes:
-    """A grey TIFF without its pixels; `more`: further (tag, type, count, value)."""
+    """A grey TIFF without pixels; `more`: further tags (tag, type, count, value)."""
     tags = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (259, 3, 1, 1)]
     tags += [(262, 3, 1, 1), (273, 4, 1, 8), (278, 4, 1, height), (279, 4, 1, 64), *more]
     fields = b"".join(struct.pack("<2H2I", *tag) for tag in sorted(tags))
@@ -142,11 +140,11 @@ def tiff(width: int, height: int, *more: tuple[int, int, int, int]) -> bytes:
 
 
 def sized(content: bytes, width: int, height: int) -> bytes:
-    """A JPEG, BMP or GIF whose header says another size than it has."""
+    """A JPEG, BMP or GIF with a wrong size in its header."""
     if content.startswith(b"BM"):
         return content[:18] + struct.pack("<2i", width, height) + content[26:]
     if content.startswith(b"GIF"):
-        place = content.index(b",") + 5  # of the first picture, too
+        place = content.index(b",") + 5  # of the first frame, too
         size = struct.pack("<2H", width, height)
         return content[:6] + size + content[10:place] + size + content[place + 4 :]
     place = next(re.finditer(rb"\xff[\xc0\xc2]\0\x11\x08", content)).end()
@@ -166,32 +164,34 @@ def of_size(width: int, height: int) -> dict[str, bytes]:
 
 
 def largest_webp() -> bytes:
-    """34 bytes, one colour, and just as many pixels as `max_pixels` allows: 16 bytes each."""
+    """34 bytes, one colour, and as many pixels as `max_pixels` allows: 16 bytes of memory each."""
     side = int(LIMITS.max_pixels**0.5)
     return encoded(Image.new("RGB", (side, side)), "WEBP", lossless=True, quality=0, method=0)
 
 
 def scans(count: int) -> bytes:
-    """A progressive JPEG whose last scan comes `count` times again."""
+    """A progressive JPEG whose last scan is repeated `count` times."""
     jpeg = plain(progressive=True)
     last = jpeg.rindex(b"\xff\xda")
     return jpeg[:-2] + jpeg[last:-2] * count + jpeg[-2:]
 
 
 def frames(count: int) -> bytes:
-    """A GIF that shows its picture `count` times."""
+    """A GIF with `count` equal frames."""
     gif = encoded(Image.new("L", (8, 8)), "GIF")
     start = gif.index(b",\0")
     return gif[:start] + gif[start:-1] * count + gif[-1:]
 
 
 def exif(orientation: bytes, tag: int = 0x0112, kind: int = 3, count: int = 1) -> bytes:
-    """An EXIF block with one field, whose four bytes of value are given."""
+    """An EXIF block with one field; `orientation` are the four bytes of its value."""
     entry = struct.pack("<2HI", tag, kind, count) + orientation
-    return b"Exif\0\0II*\0\x08\0\0\0\x01\0" + entry + b"\x08\0\0\0"  # the next one is itself again
+    return (
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0" + entry + b"\x08\0\0\0"
+    )  # the next directory is itself again
 
 
-def turned(orientation: int) -> bytes:
+def with_orientation(orientation: int) -> bytes:
     block = Image.Exif()
     block[0x0112] = orientation
     return plain(exif=block)
@@ -219,7 +219,7 @@ MASK: dict[int, Value] = {254: 4, 262: 4}
 
 
 def raws() -> dict[str, bytes]:
-    """Camera raw: TIFFs with a preview that Pillow would take for the photo, and others."""
+    """Camera raw: TIFFs with a preview that Pillow would open instead, and others."""
     mosaic = Page(GREY, {262: 32803})
     dng: dict[int, Value] = {50706: b"\1\4\0\0"}
     nikon: dict[int, Value] = {271: b"NIKON CORPORATION\0"}
@@ -247,7 +247,7 @@ def raws() -> dict[str, bytes]:
 
 
 def loop() -> bytes:
-    """A TIFF whose second directory is followed by the first."""
+    """A TIFF whose second directory points back to the first."""
     content = odd_files.tiff(Page(PHOTO), Page(SMALL, COPY))
     return content[:-4] + content[4:8]
 
@@ -280,7 +280,7 @@ def in_a_folder_there(path: Path) -> None:
 
 def unix_socket(path: Path) -> None:
     here = Path.cwd()
-    os.chdir(path.parent)  # the name of a socket may have 107 letters
+    os.chdir(path.parent)  # a socket's path may have 107 characters
     try:
         with socket.socket(socket.AF_UNIX) as made:
             made.bind(path.name)
@@ -290,16 +290,16 @@ def unix_socket(path: Path) -> None:
 
 def huge(path: Path) -> None:
     path.touch()
-    os.truncate(path, 4_000_000_000)  # takes no room on disk
+    os.truncate(path, 4_000_000_000)  # takes no disk space
 
 
-# 16 x 16 grey pixels, from `jpegtran -arithmetic` of libjpeg-turbo 2.1.5: Pillow writes none.
+# 16 x 16 grey pixels, from `jpegtran -arithmetic` of libjpeg-turbo 2.1.5: Pillow cannot write it.
 ARITHMETIC = base64.b64decode(
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDACgcHiMeGSgjISMtKygwPGRBPDc3PHtYXUlkkYCZlo+AjIqgtObDoKrarYqM"
     "yP/L2u71////m8H////6/+b9//j/yQALCAAQABABAREA/8wABgAQEAX/2gAIAQEAAD8AyJZcw0hgf0aMkSUm1OHIMpgP"
     "XS/4+4bT7LDc/9k="
 )
-UMLAUT = "\u00fc.jpg"  # one letter, or a letter and two dots
+UMLAUT = "\u00fc.jpg"  # composed; decomposed it has two code points
 NAMES = (
     *(unicodedata.normalize(form, UMLAUT) for form in ("NFC", "NFD")),
     *("\u88c2\u7f1d.jpg", "\u0634\u0642.jpg", "\U0001f9f1.jpg", "\u202egpj.exe", "a\u200bb.jpg"),
@@ -313,25 +313,27 @@ PROGRESSIVE = plain(progressive=True)
 
 
 def files() -> tuple[Kind, ...]:
-    """What a folder can hold. Built anew each time: together they are some 30 MB."""
+    """Files in a folder. Built on each call: together they have about 30 MB."""
     page = b"<!DOCTYPE html><title>Please log in</title>"
     small = png(8, 8, b"\x08\0", data=bytes(72))
     return (
         Kind(
-            "JPEG, baseline, cut at each marker", UNUSABLE, cut_at_markers(BASELINE, "baseline.jpg")
+            "JPEG, baseline, truncated at each marker",
+            UNUSABLE,
+            cut_at_markers(BASELINE, "baseline.jpg"),
         ),
         Kind(
-            "JPEG, progressive, cut at each marker",
+            "JPEG, progressive, truncated at each marker",
             UNUSABLE,
             cut_at_markers(PROGRESSIVE, "progressive.jpg"),
         ),
         Kind(
-            "JPEG with nothing but its first marker",
+            "JPEG with only its first marker",
             NO_IMAGE,
             {"soi.jpg": b"\xff\xd8", "3": b"\xff\xd8\xff"},
         ),
         Kind(
-            "PNG, BMP, TIFF, WebP and GIF cut in the middle",
+            "PNG, BMP, TIFF, WebP and GIF, truncated in the middle",
             UNUSABLE,
             {
                 f"half.{kind}": (x := plain(kind))[: len(x) // 2]
@@ -339,8 +341,8 @@ def files() -> tuple[Kind, ...]:
             },
         ),
         Kind(
-            "one bit turned round, in JPEG, PNG, BMP, TIFF, WebP and GIF",
-            EITHER,
+            "one bit flipped, in JPEG, PNG, BMP, TIFF, WebP and GIF",
+            DEPENDS,
             flipped(BASELINE, 15, "baseline.jpg")
             | flipped(PROGRESSIVE, 15, "progressive.jpg")
             | flipped(plain("PNG"), 10, "a.png")
@@ -351,7 +353,7 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind("empty file", "empty file", {"empty.jpg": b"", "empty.png": b"", "empty": b""}),
         Kind(
-            "no image at all: HTML saved as .jpg, text, zeros, noise, PDF, video, zip, SVG",
+            "not an image: HTML saved as .jpg, text, zeros, noise, PDF, video, zip, SVG",
             NO_IMAGE,
             {
                 "page.jpg": page,
@@ -369,13 +371,13 @@ def files() -> tuple[Kind, ...]:
             },
         ),
         Kind(
-            "image of a kind that is not read: PPM, TGA, ICO, PCX, SGI, EPS",
+            "unsupported image format: PPM, TGA, ICO, PCX, SGI, EPS",
             NO_IMAGE,
             {f"other.{kind}": plain(kind) for kind in ("PPM", "TGA", "ICO", "PCX", "SGI", "EPS")},
         ),
         Kind(
-            "image with a wrong ending, or none",
-            GOOD,
+            "image with a wrong suffix, or none",
+            ACCEPTED,
             {
                 "a.jpg": plain("PNG"),
                 "a.png": plain(),
@@ -387,19 +389,20 @@ def files() -> tuple[Kind, ...]:
             },
         ),
         Kind(
-            "animated or of several pages: GIF, PNG, WebP, TIFF; 300,000 frames",
+            "animation or several pages: GIF, PNG, WebP, TIFF; 300,000 frames",
             SEVERAL,
             {f"pages.{kind}": pages(kind) for kind in ("GIF", "PNG", "WEBP", "TIFF")}
             | {"frames.gif": frames(300_000)},
         ),
         Kind(
-            "camera raw, by its contents: DNG, NEF, ARW, PEF, CR2, CR3, IIQ, RAF, RW2, ORF, CRW",
+            "camera raw, recognised by content: DNG, NEF, ARW, PEF, CR2, CR3, IIQ, RAF, RW2, ORF, "
+            "CRW",
             RAW,
             raws(),
         ),
         Kind(
-            "TIFF with overviews, a preview (before, behind or above the photo), masks; in a loop",
-            GOOD,
+            "TIFF with overviews, a preview (before, after or above the photo), masks; a loop",
+            ACCEPTED,
             {
                 "overviews.tif": odd_files.tiff(Page(PHOTO), *3 * [Page(SMALL, COPY)]),
                 "overviews-below.tif": odd_files.tiff(Page(PHOTO, {}, (Page(SMALL, COPY),))),
@@ -413,7 +416,7 @@ def files() -> tuple[Kind, ...]:
             },
         ),
         Kind(
-            "TIFF with two full pictures, and copies between them",
+            "TIFF with two full images, also with a preview between them",
             SEVERAL,
             {
                 "two.tif": odd_files.tiff(Page(PHOTO), Page(SMALL, COPY), Page(PHOTO)),
@@ -421,15 +424,15 @@ def files() -> tuple[Kind, ...]:
             },
         ),
         Kind(
-            "TIFF with nothing but a smaller copy, or a mask",
-            "holds only a smaller copy or a mask: save the full picture",
+            "TIFF with only a preview, or only a mask",
+            "contains only a preview or a mask: save the full image",
             {
                 "copy.tif": odd_files.tiff(Page(SMALL, COPY)),
                 "mask-only.tif": odd_files.tiff(Page(GREY, MASK)),
             },
         ),
         Kind(
-            "TIFF with a million directories, or 49,000 entries in each",
+            "TIFF with a million directories, or with 49,000 entries in each directory",
             "more than 1000 TIFF directories: save it again"
             "|more than 100,000 TIFF entries: save it again",
             {
@@ -438,23 +441,23 @@ def files() -> tuple[Kind, ...]:
             },
         ),
         Kind(
-            "TIFF whose next directory lies outside the file",
-            "damaged: a directory lies outside the file",
+            "TIFF with a pointer to a directory outside the file",
+            "damaged: a directory is outside the file",
             {"outside.tif": tiff(48, 48)[:-68] + b"\xff\xff\xff\x7f" + bytes(64)},
         ),
-        Kind("camera's JPEG with a preview beside it (MPO)", GOOD, {"mpo.jpg": pages("MPO")}),
+        Kind("camera JPEG with an embedded preview (MPO)", ACCEPTED, {"mpo.jpg": pages("MPO")}),
         Kind(
-            "header of 60,000 x 60,000 and of 65,535 x 1,000 pixels",
+            "header with 60,000 x 60,000 and with 65,535 x 1,000 pixels",
             TOO_LARGE,
             of_size(60_000, 60_000) | of_size(65_535, 1_000),
         ),
         Kind(
-            "header of 0 pixels",
+            "header with 0 pixels",
             f"too small: .+|{UNUSABLE}",
             of_size(0, 0) | of_size(0, 48) | of_size(48, 0),
         ),
         Kind(
-            "of 7 x 48, 48 x 1 and 1 x 1 pixels",
+            "image of 7 x 48, 48 x 1 and 1 x 1 pixels",
             "too small: .+",
             {
                 f"{x}x{y}.png": encoded(Image.new("L", (x, y)), "PNG")
@@ -463,21 +466,21 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "as many pixels as `max_pixels` allows, in 40 bytes",
-            GOOD,
+            ACCEPTED,
             dict.fromkeys(("most-1.webp", "most-2.webp"), largest_webp()),
         ),
         Kind(
-            "progressive JPEG of 100 scans more",
+            "progressive JPEG with 100 additional scans",
             "more than 100 scans: save it again",
             {"scans.jpg": scans(100)},
         ),
         Kind(
-            "PNG with 50 MB of text in 50 KB",
+            "PNG with 50 MB of text, compressed to 50 KB",
             DAMAGED,
             {"text.png": png(8, 8, b"\x08\0", text_bomb(), data=bytes(72))},
         ),
         Kind(
-            "PNG with too few pixels, with a wrong checksum of its header",
+            "PNG with missing pixels, or with a wrong checksum of its header",
             UNUSABLE,
             {
                 "few.png": png(48, 48, b"\x08\0", data=bytes(400)),
@@ -485,14 +488,14 @@ def files() -> tuple[Kind, ...]:
             },
         ),
         Kind(
-            "PNG with a wrong checksum of its pixels, which all can be had",
-            GOOD,
+            "PNG with a wrong checksum of its pixels, all of which can be decoded",
+            ACCEPTED,
             {"pixels.png": small[:-16] + b"oops" + small[-12:]},
         ),
         Kind("file of 4 GB", ABOVE_BYTES, {"huge.jpg": huge}),
         Kind(
-            "16 bits per pixel: PNG and TIFF of either byte order, RGB PNG",
-            GOOD,
+            "16 bits per pixel: PNG, TIFF of either byte order, RGB PNG",
+            ACCEPTED,
             {
                 "16.png": deep("PNG", "uint16"),
                 "16.tif": deep("TIFF", "uint16"),
@@ -501,8 +504,8 @@ def files() -> tuple[Kind, ...]:
             },
         ),
         Kind(
-            "12 bits in 16: with their range, and without (a warning)",
-            GOOD,
+            "12 bits in 16: with a stated range, and without (a warning)",
+            ACCEPTED,
             {
                 "12.tif": odd_files.tiff(Page(TWELVE, {281: 4095})),
                 "12.png": odd_files.png(TWELVE, (b"sBIT", b"\x0c")),
@@ -514,7 +517,7 @@ def files() -> tuple[Kind, ...]:
             },
         ),
         Kind(
-            "16 bits above the largest value that the file states",
+            "16 bits, with values above the stated maximum",
             r"pixels up to .+, above the MaxSampleValue .+ that the file states: "
             "correct or remove that tag",
             {
@@ -524,17 +527,17 @@ def files() -> tuple[Kind, ...]:
         ),
         Kind(
             "32 bits per pixel",
-            "32-bit pixels, whose range is not known",
+            "32-bit pixels, whose range is unknown",
             {"32.tif": deep("TIFF", "int32")},
         ),
         Kind(
             "float pixels",
-            "float pixels, whose range is not known",
+            "float pixels, whose range is unknown",
             {"float.tif": deep("TIFF", "float32")},
         ),
         Kind(
             "grey, palette, black and white, transparent, CMYK without profile, YCbCr, Lab",
-            GOOD,
+            ACCEPTED,
             {
                 f"{name}.{kind}": mode(name, kind)
                 for name, kind in (
@@ -552,8 +555,8 @@ def files() -> tuple[Kind, ...]:
             },
         ),
         Kind(
-            "colour profile: linear, wide, of grey, of inks; cut, 20 MB, for other pixels",
-            GOOD,
+            "colour profile: linear, wide gamut, grey, CMYK; truncated, 20 MB, for another mode",
+            ACCEPTED,
             {
                 "icc-linear.jpg": profiled("JPEG", odd_files.profile(curve=(1.0,))),
                 "icc-wide.png": profiled("PNG", odd_files.profile(odd_files.ADOBE, (2.2,))),
@@ -569,10 +572,14 @@ def files() -> tuple[Kind, ...]:
                 "icc-RGB-on-inks.jpg": profiled("JPEG", odd_files.profile(), "CMYK"),
             },
         ),
-        Kind("EXIF orientation 1 to 8", GOOD, {f"turned-{n}.jpg": turned(n) for n in range(1, 9)}),
         Kind(
-            "broken EXIF: garbage, endless, orientation 0, 9, a text, a place outside",
-            GOOD,
+            "EXIF orientation 1 to 8",
+            ACCEPTED,
+            {f"turned-{n}.jpg": with_orientation(n) for n in range(1, 9)},
+        ),
+        Kind(
+            "broken EXIF: garbage, endless loop, orientation 0, 9, text, offset outside the file",
+            ACCEPTED,
             {
                 "exif-garbage.jpg": plain(exif=b"Exif\0\0garbage"),
                 "exif-cut.jpg": plain(exif=exif(b"")[:-4]),
@@ -584,8 +591,8 @@ def files() -> tuple[Kind, ...]:
             },
         ),
         Kind(
-            "JPEG: progressive, arithmetic, 4:4:4, restart markers, more behind the end",
-            GOOD,
+            "JPEG: progressive, arithmetic coding, 4:4:4, restart markers, data after the end",
+            ACCEPTED,
             {
                 "progressive.jpg": PROGRESSIVE,
                 "arithmetic.jpg": ARITHMETIC,
@@ -597,7 +604,7 @@ def files() -> tuple[Kind, ...]:
             },
         ),
         Kind(
-            "JPEG of 12 bits, lossless, without its end marker",
+            "JPEG: 12 bits, lossless, without end marker",
             UNUSABLE,
             {
                 "no-end.jpg": plain()[:-2],
@@ -606,12 +613,12 @@ def files() -> tuple[Kind, ...]:
             },
         ),
         Kind(
-            "name in Unicode, very long, no UTF-8, with line breaks, quotes; the same but for case",
-            GOOD,
+            "name: Unicode, very long, not UTF-8, with line breaks, quotes; differing only in case",
+            ACCEPTED,
             dict.fromkeys(NAMES, plain()),
         ),
         Kind(
-            "files that systems leave behind: Thumbs.db, .DS_Store, __MACOSX, hidden ones",
+            "system files: Thumbs.db, .DS_Store, __MACOSX, hidden files",
             CLUTTER,
             {
                 "Thumbs.db": b"x",
@@ -626,7 +633,7 @@ def files() -> tuple[Kind, ...]:
             },
         ),
         Kind(
-            "a text in a folder called a.jpg, or beside the class folders",
+            "text file in a folder named like a photo, or next to the class folders",
             OUTSIDE,
             {
                 "folder.jpg/inner.txt": b"x",
@@ -634,17 +641,17 @@ def files() -> tuple[Kind, ...]:
             },
         ),
         Kind(
-            "link to a photo outside: read, as DVC does",
-            GOOD,
+            "link to a photo outside: read, as by DVC",
+            ACCEPTED,
             {"link.jpg": link_to_a_photo_outside},
         ),
         Kind(
-            "photo behind a link to a folder, and in a folder there: each folder read once",
-            GOOD,
+            "photo behind a link to a folder, and in a subfolder there: each folder is read once",
+            ACCEPTED,
             {"Negative/a.jpg": behind_a_link, "Negative/Negative/b.jpg": in_a_folder_there},
         ),
         Kind(
-            "link to nothing, to itself",
+            "broken link, link to itself",
             "cannot be read: .+",
             {"gone.jpg": link("nowhere"), "self.jpg": link("self.jpg")},
         ),
@@ -663,7 +670,7 @@ DEFLATED = zipfile.ZIP_DEFLATED
 
 
 def zeros_deflated(count: int) -> bytes:
-    """`count` times 1 MiB of zeros. Each MiB ends a block, so that it is compressed only once."""
+    """`count` MiB of zeros. Each MiB is a block of its own, so that it is compressed only once."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
     return block * count + packer.flush()
@@ -674,14 +681,14 @@ def deflated(content: bytes) -> bytes:
 
 
 def entries() -> tuple[ZipKind, ...]:
-    """What a zip can hold and a folder often cannot."""
+    """Entries that a zip can have and a folder often cannot."""
     photo = plain()
     sums = zlib.crc32(photo)
     bomb = zeros_deflated(-(-BOMB >> 20))
     return (
         ZipKind(
-            "stored and deflated photos, with an older name encoding, without a folder's entry",
-            GOOD,
+            "stored and deflated photos, older name encoding, no entries for folders",
+            ACCEPTED,
             (
                 Entry("Negative/stored.jpg", photo),
                 Entry("Negative/deflated.jpg", deflated(photo), DEFLATED, len(photo), sums),
@@ -690,8 +697,8 @@ def entries() -> tuple[ZipKind, ...]:
             ),
         ),
         ZipKind(
-            "names that a file system may not hold: very long, with NUL, differing in case only",
-            GOOD,
+            "names impossible in some file systems: very long, with NUL, differing only in case",
+            ACCEPTED,
             (
                 Entry(f"Negative/{'n' * 5000}.jpg", photo),
                 Entry(f"{'deep/' * 200}Negative/1.jpg", photo),
@@ -701,8 +708,8 @@ def entries() -> tuple[ZipKind, ...]:
             ),
         ),
         ZipKind(
-            "names that lead out: with .., absolute, of Windows",
-            "a name that leads out of the archive",
+            "path that escapes the archive: with .., absolute, Windows style",
+            "its path escapes the archive",
             (
                 Entry("../Negative/out.jpg", photo),
                 Entry("Negative/../../out.jpg", photo),
@@ -712,23 +719,23 @@ def entries() -> tuple[ZipKind, ...]:
             ),
         ),
         ZipKind(
-            "a second entry of a name",
+            "second entry of the same name",
             "a second entry of the same name",
             (Entry("Negative/stored.jpg", plain("PNG")), Entry("./Negative/stored.jpg", photo)),
         ),
         ZipKind("encrypted", "encrypted", (Entry("Negative/secret.jpg", photo, flags=1),)),
         ZipKind(
-            "compressed by bzip2, LZMA, Zstandard, or a method that nobody knows",
+            "compressed with bzip2, LZMA, Zstandard, or an unknown method",
             DEFLATE,
             tuple(Entry(f"Negative/{method}.jpg", photo, method) for method in (12, 14, 93, 99)),
         ),
         ZipKind(
-            "4 GB of zeros in 4 MB",
+            "4 GB of zeros, compressed to 4 MB",
             ABOVE_BYTES,
             (Entry("Negative/bomb.jpg", bomb, DEFLATED, BOMB),),
         ),
         ZipKind(
-            "the same, said to be 1 MB, and a photo said to be smaller than it is",
+            "the same with a stated size of 1 MB, and a photo with a stated size that is too small",
             "cannot be read: Bad CRC-32 .+",
             (
                 Entry("Negative/liar.jpg", bomb, DEFLATED, 1 << 20),
@@ -736,7 +743,7 @@ def entries() -> tuple[ZipKind, ...]:
             ),
         ),
         ZipKind(
-            "wrong checksum, damaged or cut stream",
+            "wrong checksum, damaged or truncated stream",
             "cannot be read: .+",
             (
                 Entry("Negative/checksum.jpg", photo, checksum=sums ^ 1),
@@ -745,7 +752,7 @@ def entries() -> tuple[ZipKind, ...]:
             ),
         ),
         ZipKind(
-            "nothing, a zip, the target of a link, or a photo cut in half as a photo",
+            "entry that is empty, a zip, a symbolic link, or half a photo",
             f"empty file|{UNUSABLE}",
             (
                 Entry("Negative/empty.jpg", b""),
@@ -755,7 +762,7 @@ def entries() -> tuple[ZipKind, ...]:
             ),
         ),
         ZipKind(
-            "what systems add",
+            "system files",
             CLUTTER,
             (
                 Entry("__MACOSX/Negative/._1.jpg", b"x"),
@@ -764,7 +771,7 @@ def entries() -> tuple[ZipKind, ...]:
             ),
         ),
         ZipKind(
-            "a zip beside the class folders, a photo without a name",
+            "zip next to the class folders, photo without a name",
             OUTSIDE,
             (Entry("inner.zip", zipped([Entry("Negative/1.jpg", photo)])), Entry("", photo)),
         ),
@@ -772,34 +779,35 @@ def entries() -> tuple[ZipKind, ...]:
 
 
 def archives() -> tuple[ArchiveKind, ...]:
-    """Zips that are none, or that hold no photo."""
+    """Files that are not valid zips, or zips without photos."""
     whole = zipped([Entry(f"{name}/1.jpg", plain()) for name in ("Negative", "Positive")])
     start = whole.index(b"PK\1\2")
-    no_zip = r"prepare: error: .+ is not a zip that can be read \(.+\)"
+    no_zip = r"prepare: error: .+ is not a readable zip \(.+\)"
     return (
         ArchiveKind(
-            "empty file, HTML, a photo, a tar called .zip",
+            "empty file, HTML, photo or tar, named .zip",
             no_zip,
             (b"", b"<!DOCTYPE html>", plain(), b"Negative/1.jpg".ljust(1024, b"\0")),
         ),
         ArchiveKind(
-            "zip cut in its first photo, before and in its directory, in its last byte",
+            "zip truncated in its first photo, before and in its directory, at its last byte",
             no_zip,
             tuple(whole[:place] for place in (100, start, start + 60, len(whole) - 1)),
         ),
         ArchiveKind(
-            "name that is no UTF-8, though it says so",
+            "name marked as UTF-8 that is not UTF-8",
             no_zip,
             (whole.replace(b"Positive/1.jpg", b"Positive/\xff.jpg"),),
         ),
         ArchiveKind(
-            "directory whose entries lie outside the file",
+            "directory with entries outside the file",
             "prepare: error: no negative photo can be read, see data/prepared/rejected.csv",
             (whole[:-6] + b"\xff\xff\xff\x7f\0\0",),
         ),
         ArchiveKind(
-            "no entry, only a zip in it",
-            "prepare: error: no photo found in .+: want <class folder>/<photo>, see params.yaml",
+            "no entry, or only a zip in the zip",
+            "prepare: error: no photo found in .+: expected <class folder>/<photo>, "
+            "see params.yaml",
             (zipped([]), zipped([Entry("inner.zip", whole)])),
         ),
     )
@@ -809,25 +817,25 @@ def archives() -> tuple[ArchiveKind, ...]:
 
 
 def table() -> str:
-    """All kinds in Markdown, with the number of each and its fate."""
+    """Markdown table of all kinds, with the number of files and the outcome."""
     lines = ["| in a folder | how many | what happens |", "|---|--:|---|"]
-    lines += [_row(kind.what, len(kind.files), _said(kind.fate)) for kind in files()]
+    lines += [_row(kind.what, len(kind.files), _described(kind.outcome)) for kind in files()]
     lines.append("| **in a zip** | | |")
-    lines += [_row(kind.what, len(kind.entries), _said(kind.fate)) for kind in entries()]
+    lines += [_row(kind.what, len(kind.entries), _described(kind.outcome)) for kind in entries()]
     lines.append("| **instead of a zip** | | |")
-    lines += [_row(kind.what, len(kind.archives), _quoted(kind.fate)) for kind in archives()]
+    lines += [_row(kind.what, len(kind.archives), _quoted(kind.outcome)) for kind in archives()]
     return "\n".join(lines) + "\n"
 
 
-def _row(what: str, count: int, fate: str) -> str:
-    return f"| {what} | {count} | {fate} |"
+def _row(what: str, count: int, outcome: str) -> str:
+    return f"| {what} | {count} | {outcome} |"
 
 
-def _said(fate: str) -> str:
-    if fate in (GOOD, EITHER):
-        return fate
-    kept = "listed, not held against `max_rejected`" if fate in (CLUTTER, OUTSIDE) else "rejected"
-    return f"{kept}: {_quoted(fate)}"
+def _described(outcome: str) -> str:
+    if outcome in (ACCEPTED, DEPENDS):
+        return outcome
+    kept = "listed, not counted in `max_rejected`" if outcome in (CLUTTER, OUTSIDE) else "rejected"
+    return f"{kept}: {_quoted(outcome)}"
 
 
 def _quoted(pattern: str) -> str:

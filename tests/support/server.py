@@ -1,4 +1,4 @@
-"""A real server on 127.0.0.1 that misbehaves in every way we have heard of."""
+"""A real HTTP server on 127.0.0.1 that can misbehave: cut, stall, redirect, lie."""
 
 import re
 import ssl
@@ -14,7 +14,9 @@ TAG = '"v1"'
 LOCAL = Rules(hosts=("127.0.0.1",), schemes=("http",), timeout=0.3)
 
 
-class Asked(NamedTuple):
+class Received(NamedTuple):
+    """One request."""
+
     path: str
     range: str
     if_range: str
@@ -22,11 +24,11 @@ class Asked(NamedTuple):
 
 
 class Site:
-    """A server: what each path answers, what it was asked, and how many bytes of body it sent."""
+    """A server: the answer of each path, the requests received, the body bytes sent."""
 
     def __init__(self, certificate: Path | None = None) -> None:
         self.answers: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {}
-        self.asked: list[Asked] = []
+        self.requests: list[Received] = []
         self.sent: list[int] = []
         self.closing = threading.Event()
         site = self
@@ -34,7 +36,8 @@ class Site:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 names = ("Range", "If-Range", "User-Agent")
-                site.asked.append(Asked(self.path, *(self.headers.get(n, "") for n in names)))
+                headers = (self.headers.get(name, "") for name in names)
+                site.requests.append(Received(self.path, *headers))
                 site.answers.get(self.path, status(404))(self)
 
             def log_message(self, format: str, *args: object) -> None:
@@ -65,7 +68,7 @@ class Site:
     def file(
         self, content: bytes, *, cut: int | None = None, tag: str = TAG, ranges: bool = True
     ) -> Callable[[BaseHTTPRequestHandler], None]:
-        """An honest file server, but for `cut`: the first answer ends after so many bytes."""
+        """Serve `content`; with `cut`, the first answer ends after so many bytes."""
         cuts = [] if cut is None else [cut]
 
         def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -96,7 +99,7 @@ class Site:
             handler.send_header("Content-Length", str(len(content)))
             handler.end_headers()
             self.body(handler, content[:after])
-            self.closing.wait(60)  # longer than any test looks on, however busy the machine is
+            self.closing.wait(60)  # longer than any test waits, even on a busy machine
 
         return answer
 
@@ -117,6 +120,6 @@ def redirect(url: str) -> Callable[[BaseHTTPRequestHandler], None]:
 
 def page(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
-    handler.send_header("Content-Type", "application/zip")  # they lie
+    handler.send_header("Content-Type", "application/zip")  # wrong on purpose
     handler.end_headers()
     handler.wfile.write(b"\n<!DOCTYPE html><title>Are you a robot?</title>")

@@ -1,7 +1,8 @@
-"""Run one stage and tell what it really opened and imported: `python watch_stage.py STAGE LOG`,
-STAGE as in `stages/STAGE.py`. Files that are gone in the end, as locks are, do not count.
+"""Run a stage and log the files that it opened and imported: `python watch_stage.py STAGE LOG`,
+STAGE as in `stages/STAGE.py`. Files that no longer exist at the end, such as locks, do not count.
 
-Python's audit hooks see every file that Python code opens, https://peps.python.org/pep-0578/.
+Uses Python's audit hooks, which report every file that Python code opens,
+https://peps.python.org/pep-0578/.
 """
 
 import json
@@ -16,10 +17,10 @@ WRITTEN: set[str] = set()
 
 
 def inside(path: object) -> str | None:
-    """The path relative to the project, or None if it lies outside it."""
+    """The path relative to the project, or None if it lies outside."""
     if not isinstance(path, str | bytes | os.PathLike):
         return None
-    full = Path(os.path.normpath(ROOT / os.fsdecode(path)))  # links stay as they are named
+    full = Path(os.path.normpath(ROOT / os.fsdecode(path)))  # does not resolve links
     return full.relative_to(ROOT).as_posix() if full.is_relative_to(ROOT) else None
 
 
@@ -27,14 +28,14 @@ def hook(event: str, arguments: tuple[object, ...]) -> None:
     if event == "open" and (path := inside(arguments[0])):
         flags = arguments[2] if isinstance(arguments[2], int) else 0
         (WRITTEN if flags & (os.O_WRONLY | os.O_RDWR) else READ).add(path)
-    elif event == "os.rename":  # a finished file gets its name
+    elif event == "os.rename":  # a finished temporary file gets its name
         if old := inside(arguments[0]):
             WRITTEN.discard(old)
         if new := inside(arguments[1]):
             WRITTEN.add(new)
 
 
-def there(paths: set[str]) -> set[str]:
+def existing(paths: set[str]) -> set[str]:
     return {path for path in paths if Path(path).exists()}
 
 
@@ -45,14 +46,16 @@ def main() -> None:
     sys.addaudithook(hook)
     runpy.run_module(f"stages.{stage.replace('/', '.')}", run_name="__main__", alter_sys=True)
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    known = [file for file in files if file and Path(file).exists()]  # torch invents some
+    known = [file for file in files if file and Path(file).exists()]  # torch has fake names
     imported = {path for file in known if (path := inside(file))}
     imported.add(f"stages/{stage}.py")  # ran as __main__
     Path(log).write_text(
         json.dumps(
             {
-                "read": sorted(path for path in there(READ) if not path.endswith((".py", ".pyc"))),
-                "written": sorted(path for path in there(WRITTEN) if not path.endswith(".pyc")),
+                "read": sorted(
+                    path for path in existing(READ) if not path.endswith((".py", ".pyc"))
+                ),
+                "written": sorted(path for path in existing(WRITTEN) if not path.endswith(".pyc")),
                 "imported": sorted(imported),
             }
         )

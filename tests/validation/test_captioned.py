@@ -1,4 +1,4 @@
-"""Photos under captions, drawn with Pillow."""
+"""The gallery of photos with captions, drawn with Pillow."""
 
 from pathlib import Path
 
@@ -15,19 +15,19 @@ from surface_crack.validation.captioned import (
     SIDE,
     _fitting,
     _font,
-    captioned,
+    write_gallery,
 )
 
 
 def drawn(path: Path, count: int, caption: str = "a\nb", size: int = 64) -> Image.Image:
     photos = [np.full((size, size, 3), 10 * number, np.uint8) for number in range(count)]
-    captioned(photos, [caption] * count, "a title", path)
+    write_gallery(photos, [caption] * count, "a title", path)
     with Image.open(path) as picture:
         return picture.copy()
 
 
 @pytest.mark.parametrize("size", [48, 64, 192, 512])
-def test_each_photo_has_its_place_below_its_caption(tmp_path: Path, size: int) -> None:
+def test_each_photo_is_below_its_caption(tmp_path: Path, size: int) -> None:
     picture = drawn(tmp_path / "x.png", COLUMNS + 2, size=size)
     rows = (picture.height - HEAD) // 2
     for number in range(COLUMNS + 2):
@@ -40,7 +40,7 @@ def test_each_photo_has_its_place_below_its_caption(tmp_path: Path, size: int) -
         assert (np.asarray(picture.crop((left, bottom, left + SIDE, bottom + 1))) == PAPER).all()
 
 
-def test_a_long_name_keeps_its_end_and_stays_over_its_photo(tmp_path: Path) -> None:
+def test_a_long_caption_is_cut_at_the_start(tmp_path: Path) -> None:
     name = "a-folder-of-folders/" * 9 + "0001.jpg"
     shown = _fitting(name, _font(12))
     assert shown.startswith("...")
@@ -52,13 +52,13 @@ def test_a_long_name_keeps_its_end_and_stays_over_its_photo(tmp_path: Path) -> N
     assert (between == PAPER).all()
 
 
-def test_no_photos_are_a_title(tmp_path: Path) -> None:
+def test_a_gallery_without_photos_shows_its_title(tmp_path: Path) -> None:
     picture = drawn(tmp_path / "x.png", 0)
     assert picture.height == HEAD
     assert np.asarray(picture).min() <= max(INK)
 
 
-def test_the_same_photos_are_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_photos_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         drawn(tmp_path / name, 3, "\u4e2d \u0142 \U0001f600")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -1,4 +1,4 @@
-"""May a model be used elsewhere: scores and verdict, from arrays made by hand."""
+"""Scores, verdict and report of `validate`, from synthetic arrays."""
 
 import json
 from typing import Any
@@ -8,19 +8,19 @@ import pytest
 from numpy.typing import NDArray
 
 from surface_crack.evaluation.calibration import highest_threshold
-from surface_crack.evaluation.folders import WIDTH, Judged, folder_table
+from surface_crack.evaluation.folders import WIDTH, Prediction, folder_table
 from surface_crack.evaluation.intervals import intervals
 from surface_crack.evaluation.scores import summary
 from surface_crack.validation.report import validation_report
 from surface_crack.validation.verdict import (
-    FEW,
-    FEW_GROUPS,
+    MIN_GROUPS,
+    MIN_PHOTOS,
+    MIN_SPECIFICITY,
     SHOWN,
-    SPARED,
-    Moved,
+    AtSuggested,
+    ClassResult,
     Score,
-    Side,
-    baseline,
+    constant_classifier,
     percent,
     shortest,
     validate,
@@ -28,7 +28,7 @@ from surface_crack.validation.verdict import (
 )
 
 MIN_RECALL = 0.99
-REST = {  # what the files add to the scores
+REST = {  # the rest of report.json, which does not come from the scores
     "path": "site.zip",
     "model": "models/crack.safetensors (the one in models/)",
     "patch_px": None,
@@ -45,11 +45,11 @@ REST = {  # what the files add to the scores
 
 
 def drawn(
-    sound: int, cracks: int, skill: float, shift: float = 0.0
+    negatives: int, positives: int, skill: float, shift: float = 0.0
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(labels, P(crack)) whose logits lie `skill` apart, moved by `shift`, with a spread of 1."""
-    labels = np.repeat([0, 1], [sound, cracks])
-    draw = np.random.default_rng(sound + cracks)
+    """(labels, P(crack)): normal logits, class means `skill` apart, moved by `shift`."""
+    labels = np.repeat([0, 1], [negatives, positives])
+    draw = np.random.default_rng(negatives + positives)
     logits = skill * (labels - 0.5) + shift + draw.standard_normal(len(labels))
     return labels, 1 / (1 + np.exp(-logits))
 
@@ -63,7 +63,7 @@ def found(
 ) -> dict[str, Any]:
     names = groups or [str(number) for number in range(len(labels))]
     numbers = validate(labels, probability, threshold, names, min_recall)
-    return dict(json.loads(json.dumps(numbers, allow_nan=False)))  # no NaN, nothing of NumPy's
+    return dict(json.loads(json.dumps(numbers, allow_nan=False)))  # no NaN, no NumPy types
 
 
 def text_of(numbers: dict[str, Any]) -> str:
@@ -74,7 +74,7 @@ def words_of(numbers: dict[str, Any]) -> str:
     return " ".join(text_of(numbers).split())
 
 
-def test_scores_are_those_of_metrics() -> None:
+def test_scores_equal_those_of_evaluate() -> None:
     labels, probability = drawn(300, 200, skill=2)
     groups = [str(number // 2) for number in range(500)]
     numbers = found(labels, probability, 0.3, groups)
@@ -90,14 +90,14 @@ def test_scores_are_those_of_metrics() -> None:
     for answer in (0, 1):
         constant = np.full(500, answer)
         reference = summary(labels, constant.astype(float), constant)
-        baseline = numbers[("never_crack", "always_crack")[answer]]
+        constant_scores = numbers[("never_crack", "always_crack")[answer]]
         for name in ("recall", "specificity", "balanced_accuracy", "accuracy"):
-            assert baseline[name] == reference[name], name
+            assert constant_scores[name] == reference[name], name
     assert numbers["always_crack"]["precision"] == 0.4
     assert numbers["never_crack"]["precision"] is None
 
 
-def test_the_suggested_threshold_finds_enough_cracks_and_no_higher_one_does() -> None:
+def test_the_suggested_threshold_is_the_highest_with_min_recall() -> None:
     labels, probability = drawn(300, 200, skill=2)
     suggested = found(labels, probability)["suggested"]
     at = probability >= suggested["threshold"]
@@ -109,30 +109,30 @@ def test_the_suggested_threshold_finds_enough_cracks_and_no_higher_one_does() ->
     assert len(str(suggested["threshold"])) <= len("0.0123")
 
 
-def test_the_highest_threshold_may_lie_above_a_half() -> None:
+def test_the_highest_threshold_may_be_above_0_5() -> None:
     labels = np.array([0, 0, 1, 1])
     assert highest_threshold(np.array([0.1, 0.7, 0.9, 0.95]), labels, 1) == pytest.approx(0.8)
     assert highest_threshold(np.array([0.1, 0.7, 0.3, 0.95]), labels, 1) == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("exact", [0.5000001, 0.123456, 1e-9, 0.99999999])
-def test_a_short_threshold_decides_alike(exact: float) -> None:
+def test_a_rounded_threshold_gives_the_same_predictions(exact: float) -> None:
     probability = np.append(np.linspace(0, 1, 101), [exact - exact / 100, exact + exact / 100])
     short = shortest(exact, probability)
     assert ((probability >= short) == (probability >= exact)).all()
     assert len(str(short)) <= len(str(exact))
 
 
-def test_a_perfect_model_may_be_used_and_may_yet_fail() -> None:
+def test_a_perfect_model_may_be_used_with_a_reservation() -> None:
     labels, _ = drawn(100, 50, skill=0)
     numbers = found(labels, np.where(labels == 1, 0.99, 0.01))
     assert numbers["verdict"]["use"] == "yes"
-    assert "do not rule out a recall as low as 94.18 %." in numbers["verdict"]["why"]
+    assert "does not rule out a recall as low as 94.18 %." in numbers["verdict"]["why"]
     assert "specificity as low" not in numbers["verdict"]["why"]
     assert text_of(numbers).startswith("Verdict: the model may be used here as it is.\n")
 
 
-def test_many_photos_leave_no_reservation() -> None:
+def test_many_photos_give_no_reservation() -> None:
     labels, probability = drawn(2000, 2000, skill=7)
     verdict = found(labels, probability)["verdict"]
     assert verdict["use"] == "yes"
@@ -140,74 +140,72 @@ def test_many_photos_leave_no_reservation() -> None:
 
 
 @pytest.mark.parametrize(("shift", "above_half"), [(-3, False), (3, True)])
-def test_a_model_that_is_off_by_a_constant_needs_another_threshold(
-    shift: float, above_half: bool
-) -> None:
+def test_a_shift_of_the_logits_needs_another_threshold(shift: float, above_half: bool) -> None:
     labels, probability = drawn(400, 400, skill=7, shift=shift)
     numbers = found(labels, probability)
     other = numbers["suggested"]["threshold"]
     assert numbers["verdict"]["use"] == "with another threshold"
     assert (other > 0.5) == above_half
-    assert f"At {other} it finds" in numbers["verdict"]["why"]
-    assert "chosen on these very photos, so check it on others." in numbers["verdict"]["why"]
-    assert f"after moving the threshold to {other}." in words_of(numbers)
+    assert f"At {other}, recall is" in numbers["verdict"]["why"]
+    assert "chosen on these photos, so check it on others." in numbers["verdict"]["why"]
+    assert f"with the threshold set to {other}." in words_of(numbers)
     moved = found(labels, probability, threshold=other)
     assert moved["verdict"]["use"] == "yes"
     assert moved["scores"]["recall"] == numbers["suggested"]["recall"]
 
 
-def test_a_threshold_that_may_spare_too_few_says_so() -> None:
+def test_a_reservation_on_the_specificity_at_another_threshold() -> None:
     labels = np.repeat([0, 1], [50, 400])
     probability = np.where(labels == 1, 0.4, 0.1)
-    probability[:8] = 0.45  # 16 % of the sound photos look more like a crack than any crack
+    probability[:8] = 0.45  # 16 % of the negatives score higher than any positive
     numbers = found(labels, probability)
     assert numbers["verdict"]["use"] == "with another threshold"
-    assert numbers["suggested"]["specificity"]["low"] < SPARED
+    assert numbers["suggested"]["specificity"]["low"] < MIN_SPECIFICITY
     low = percent(numbers["suggested"]["specificity"]["low"])
     assert f"rule out a specificity as low as {low}." in numbers["verdict"]["why"]
 
 
-def test_a_weak_model_is_refused_with_what_it_would_cost() -> None:
+def test_a_weak_model_is_rejected_with_its_false_positive_rate() -> None:
     labels, probability = drawn(1000, 1000, skill=1)
     numbers = found(labels, probability)
-    looks = percent(1 - numbers["suggested"]["specificity"]["value"])
+    rate = percent(1 - numbers["suggested"]["specificity"]["value"])
     assert numbers["verdict"]["use"] == "no"
     assert (
-        "No other threshold helps. Finding 99 % of the cracks here takes a second look at"
+        "No threshold meets both. A recall of 99 % here means false positives on"
         in (numbers["verdict"]["why"])
     )
-    assert f"{looks} of the sound photos." in numbers["verdict"]["why"]
+    assert f"{rate} of the negatives." in numbers["verdict"]["why"]
     assert text_of(numbers).startswith("Verdict: do not use the model here.\n")
 
 
-def test_a_useless_alarm_that_finds_every_crack_is_refused() -> None:
-    """High recall alone, from a model that sees cracks everywhere."""
+def test_a_recall_of_1_with_low_specificity_is_rejected() -> None:
+    """The model predicts a crack almost everywhere."""
     labels, probability = drawn(500, 500, skill=1, shift=8)
     numbers = found(labels, probability)
     assert numbers["scores"]["recall"]["value"] == 1
     assert numbers["verdict"]["use"] == "no"
 
 
-def test_chance_is_called_chance() -> None:
+def test_chance_level_is_rejected() -> None:
     verdict = found(*drawn(500, 500, skill=0))["verdict"]
     assert verdict["use"] == "no"
-    assert "better than a coin" in verdict["why"]
+    assert "better than chance" in verdict["why"]
     assert "swapped" not in verdict["why"]
 
 
-def test_better_than_a_coin_by_luck_is_not_enough() -> None:
+def test_a_roc_auc_whose_ci_includes_chance_is_rejected() -> None:
     numbers = found(*drawn(40, 40, skill=0.2))
-    area = numbers["scores"]["roc_auc"]
-    assert area["low"] < 0.5 < area["value"]
+    roc_auc = numbers["scores"]["roc_auc"]
+    assert roc_auc["low"] < 0.5 < roc_auc["value"]
     assert numbers["verdict"]["use"] == "no"
-    assert f"{area['value']:.2f} ({area['low']:.2f} to" in numbers["verdict"]["why"]
+    assert f"{roc_auc['value']:.2f} (95 % CI {roc_auc['low']:.2f} to" in numbers["verdict"]["why"]
 
 
-def test_reversed_answers_look_like_swapped_folders() -> None:
+def test_swapped_classes_are_suspected() -> None:
     labels, probability = drawn(500, 500, skill=6)
     verdict = found(1 - labels, probability)["verdict"]
     assert verdict["use"] == "no"
-    assert "area under ROC 0.00" in verdict["why"]
+    assert "ROC AUC is 0.00" in verdict["why"]
     assert "Have the two classes been swapped?" in verdict["why"]
 
 
@@ -220,8 +218,8 @@ def test_reversed_answers_look_like_swapped_folders() -> None:
         (0.99, 0.79, "with another threshold"),
     ],
 )
-def test_the_rules_include_their_limits(recall: float, specificity: float, use: str) -> None:
-    """Cracks at 0.9 or 0.3, sound photos at 0.8 or 0.1: 0.2 finds all cracks, 0.85 most."""
+def test_requirements_are_inclusive(recall: float, specificity: float, use: str) -> None:
+    """Positives at 0.9 or 0.3, negatives at 0.8 or 0.1: 0.2 finds all cracks, 0.85 most."""
     labels = np.repeat([0, 1], [100, 100])
     probability = np.concatenate(
         [
@@ -236,7 +234,7 @@ def test_the_rules_include_their_limits(recall: float, specificity: float, use: 
 
 
 @pytest.mark.parametrize(("label", "score"), [(1, "recall"), (0, "specificity")])
-def test_one_class_tells_its_own_score(label: int, score: str) -> None:
+def test_with_one_class_only_its_score_is_reported(label: int, score: str) -> None:
     labels = np.full(200, label)
     probability = np.where(np.arange(200) < 20, 1 - label, label).astype(float)  # 10 % are wrong
     numbers = found(labels, probability)
@@ -246,64 +244,70 @@ def test_one_class_tells_its_own_score(label: int, score: str) -> None:
     assert numbers["suggested"] is None
     assert numbers["verdict"]["use"] == "cannot tell"
     why = numbers["verdict"]["why"]
-    kind = ("of cracks", "without a crack")[label]
-    assert why.startswith(f"No photos {kind}: 30 are needed. What can be told: it ")
-    assert "90.00 % (85.50 % to 94.00 %)" in why
-    assert ("speaks against" in why) == (label == 1)  # 99 % are asked for, but 80 % of the others
+    name = ("positive", "negative")[label]
+    assert why.startswith(f"No {name} photos: at least 30 are needed. What can be said: {score} ")
+    assert "is 90.00 % (95 % CI 85.50 % to 94.00 %; required:" in why
+    assert ("reason not to use" in why) == (label == 1)  # required: recall 99 %, specificity 80 %
     assert "nan" not in text_of(numbers).lower()
 
 
-def test_one_class_that_may_be_good_enough_is_not_held_against_the_model() -> None:
+def test_one_class_whose_ci_includes_the_requirement_is_no_reason_against() -> None:
     probability = np.where(np.arange(200) < 4, 0.1, 0.9)
     numbers = found(np.ones(200, np.int64), probability)
     assert numbers["scores"]["recall"]["low"] < MIN_RECALL < numbers["scores"]["recall"]["high"]
-    assert "speaks against" not in numbers["verdict"]["why"]
+    assert "reason not to use" not in numbers["verdict"]["why"]
 
 
-def test_five_photos_tell_nothing() -> None:
+def test_five_photos_are_too_few() -> None:
     labels = np.array([0, 0, 1, 1, 1])
     numbers = found(labels, np.array([0.1, 0.2, 0.9, 0.8, 0.3]))
     assert numbers["verdict"] == {
         "use": "cannot tell",
-        "why": "Only 3 photos of cracks: 30 are needed. Only 2 photos without a crack: 30 are "
-        "needed. So nothing can be concluded.",
+        "why": "Only 3 positive photos: at least 30 are needed. Only 2 negative photos: at least "
+        "30 are needed. So nothing can be concluded.",
     }
     assert numbers["scores"]["recall"]["value"] == pytest.approx(2 / 3, abs=1e-6)
-    assert "(few: take them as rough)" in words_of(numbers)
+    assert "With so few groups they are rough." in words_of(numbers)
 
 
-def test_a_single_photo_is_not_too_little() -> None:
+def test_a_single_photo_does_not_crash() -> None:
     numbers = found(np.array([1]), np.array([0.9]))
-    assert numbers["verdict"]["why"].startswith("Only 1 photo of cracks: 30 are needed. No photos")
+    assert numbers["verdict"]["why"].startswith(
+        "Only 1 positive photo: at least 30 are needed. No neg"
+    )
     assert "nan" not in text_of(numbers).lower()
 
 
-@pytest.mark.parametrize(("cracks", "use"), [(FEW - 1, "cannot tell"), (FEW, "yes")])
-def test_the_rarer_class_counts(cracks: int, use: str) -> None:
-    verdict = found(*drawn(500, cracks, skill=14))["verdict"]
+@pytest.mark.parametrize(
+    ("positives", "use"), [(MIN_PHOTOS - 1, "cannot tell"), (MIN_PHOTOS, "yes")]
+)
+def test_each_class_needs_enough_photos(positives: int, use: str) -> None:
+    verdict = found(*drawn(500, positives, skill=14))["verdict"]
     assert verdict["use"] == use
     if use == "cannot tell":
-        assert "Only 29 photos of cracks" in verdict["why"]
-        assert "What can be told: it spares 100.00 %" in verdict["why"]
+        assert "Only 29 positive photos" in verdict["why"]
+        assert "What can be said: specificity is 100.00 %" in verdict["why"]
 
 
-@pytest.mark.parametrize(("places", "use"), [(FEW_GROUPS - 1, "cannot tell"), (FEW_GROUPS, "yes")])
-def test_copies_of_one_crack_are_one_crack(places: int, use: str) -> None:
+@pytest.mark.parametrize(("places", "use"), [(MIN_GROUPS - 1, "cannot tell"), (MIN_GROUPS, "yes")])
+def test_each_class_needs_enough_groups(places: int, use: str) -> None:
     labels, probability = drawn(200, 200, skill=14)
     groups = [str(row) if row < 200 else f"wall {row % places}" for row in range(400)]
     verdict = found(labels, probability, groups=groups)["verdict"]
     assert verdict["use"] == use
-    assert ("200 photos of cracks fall into fewer than 5 groups" in verdict["why"]) == (places < 5)
+    assert ("200 positive photos are of 4 groups: at least 5 are needed." in verdict["why"]) == (
+        places < 5
+    )
 
 
-def test_a_share_is_never_rounded_up_to_what_it_misses() -> None:
+def test_percentages_are_rounded_down() -> None:
     assert percent(0.98998) == "98.99 %"
     assert percent(0.99) == "99.00 %"
     assert percent(0.29) == "29.00 %"
     assert percent(1) == "100.00 %"
 
 
-def test_min_recall_is_what_the_rules_ask_for() -> None:
+def test_min_recall_is_the_required_recall() -> None:
     labels, probability = drawn(1000, 1000, skill=3)
     assert found(labels, probability, min_recall=0.99)["verdict"]["use"] == "no"
     assert found(labels, probability, min_recall=0.9)["verdict"]["use"] == "yes"
@@ -318,7 +322,7 @@ def test_the_order_of_photos_does_not_matter() -> None:
     assert shuffled == found(labels, probability, groups=groups.tolist())
 
 
-def test_the_text_fits_80_columns_and_names_what_was_left_out() -> None:
+def test_the_report_fits_80_columns_and_states_what_was_left_out() -> None:
     labels, probability = drawn(60, 60, skill=2)
     numbers = found(labels, probability) | {
         "trained_on": 7,
@@ -328,7 +332,7 @@ def test_the_text_fits_80_columns_and_names_what_was_left_out() -> None:
         "first_rejected": [{"source": "site", "path": "a/" * 60, "reason": "no photo"}],
     }
     folders = folder_table(
-        Judged(
+        Prediction(
             "site",
             f"a folder with a long name {row % 3}/x/{row}.jpg",
             int(labels[row]),
@@ -341,14 +345,14 @@ def test_the_text_fits_80_columns_and_names_what_was_left_out() -> None:
     text = validation_report({**REST, **numbers}, folders)
     assert max(map(len, text.splitlines())) <= WIDTH
     assert "Left out: 7 photos that the model was trained on" in text
-    assert "Left out: 8 photos that `exclude` names." in text
-    assert "The group_pattern finds nothing" in text
-    assert "counts as a place of its own" in text
+    assert "Left out: 8 photos that match `exclude`." in text
+    assert "The group_pattern matches none of these paths." in text
+    assert "Each photo is its own group" in text
     assert "9 files cannot be used:" in text
     assert "\n  ...\n" in text
     assert text.count("long name") == 3
     text = validation_report({**REST, **numbers, "trained_on": None}, folders)
-    assert "Which photos the model was trained on cannot be told" in text
+    assert "Unknown which photos the model was trained on" in text
     assert max(map(len, text.splitlines())) <= WIDTH
 
 
@@ -361,25 +365,25 @@ def test_no_line_begins_with_a_per_cent_sign() -> None:
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_answers_of_those_who_do_not_look_at_one_class(label: int) -> None:
+def test_constant_classifiers_on_a_single_class(label: int) -> None:
     labels = np.full(50, label)
-    asked, other = ("recall", "specificity") if label else ("specificity", "recall")
+    own, other = ("recall", "specificity") if label else ("specificity", "recall")
     for answer in (0, 1):
-        scores = baseline(labels, answer)
-        assert scores[asked] == float(answer == label)
+        scores = constant_classifier(labels, answer)
+        assert scores[own] == float(answer == label)
         assert scores["accuracy"] == float(answer == label)
         assert scores[other] is scores["precision"] is scores["balanced_accuracy"] is None
 
 
-def test_an_area_that_reaches_the_coins_is_not_enough() -> None:
+def test_a_roc_auc_ci_that_just_includes_chance_is_rejected() -> None:
     good = Score(1.0, 0.99, 1.0)
-    sides = Side(200, 200, good, 0.98), Side(200, 200, good, 0.8)
+    sides = ClassResult(200, 200, good, 0.98), ClassResult(200, 200, good, 0.8)
     for low, use in ((0.4999, "no"), (0.5, "no"), (0.5001, "yes")):
-        moved = Moved(0.4, good, good)
+        moved = AtSuggested(0.4, good, good)
         assert verdict(*sides, Score(0.7, low, 0.9), moved).use == use
 
 
-def test_the_text_says_what_answered_and_how() -> None:
+def test_the_report_states_model_threshold_and_patches() -> None:
     labels, probability = drawn(60, 60, skill=2)
     numbers = found(labels, probability)
     text = text_of(numbers)
@@ -387,5 +391,5 @@ def test_the_text_says_what_answered_and_how() -> None:
     assert "Threshold 0.5 (fixed by params.yaml)." in text
     assert "patches" not in text
     text = " ".join(text_of(numbers | {"rule": None, "patch_px": 300.5}).split())
-    assert "Threshold 0.5. Beside the model" in text
-    assert "the highest of its patches, 300.5 pixels a side." in text
+    assert "Threshold 0.5. 95 % confidence" in text
+    assert "the highest probability of its patches of 300.5 pixels a side." in text
