@@ -68,7 +68,7 @@ def test_validate_runs_in_an_empty_folder(site: Path, tmp_path: Path) -> None:
         *("mistakes.png", "predictions.csv", "report.json", "report.txt")
     ]
     found = json.loads((tmp_path / "verdict/report.json").read_text())
-    assert (found["photos"], found["cracks"], found["trained_on"]) == (80, 40, None)
+    assert (found["photos"], found["positive"], found["trained_on"]) == (80, 40, None)
     assert [path.name for path in tmp_path.iterdir()] == ["verdict"], "it writes nothing else"
 
 

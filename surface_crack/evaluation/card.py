@@ -203,7 +203,7 @@ def _failures(
     evaluate: Mapping[str, Any], folders: pd.DataFrame, params: Mapping[str, Any]
 ) -> list[str]:
     places = folders[folders["folder"] != ALL]
-    missed, false_positives = places["missed"].sum(), places["false_alarms"].sum()
+    missed, false_positives = places["false_negatives"].sum(), places["false_positives"].sum()
     positives, negatives = evaluate["positive"]["support"], evaluate["negative"]["support"]
     paragraphs = [
         "## Limits and failures",
@@ -223,7 +223,10 @@ def _failures(
         rows = [
             [
                 _code(f"{row['source']}/{row['folder']}".rstrip("/")),
-                *(f"{row[name]:,}" for name in ("photos", "cracks", "missed", "false_alarms")),
+                *(
+                    f"{row[name]:,}"
+                    for name in ("photos", "cracks", "false_negatives", "false_positives")
+                ),
                 "{:.2f} % ({:.2f} to {:.2f})".format(
                     *(100 * row[name] for name in ("accuracy", "low", "high"))
                 ),

@@ -32,8 +32,8 @@ class FolderScores(NamedTuple):
     folder: str  # without the class folder; empty at the root, `*` in a source's total
     photos: int
     cracks: int  # positives
-    missed: int  # false negatives
-    false_alarms: int  # false positives
+    false_negatives: int  # missed cracks
+    false_positives: int
     accuracy: float
     low: float  # 95 % confidence interval of the accuracy
     high: float
@@ -68,8 +68,8 @@ def _folder(source: str, folder: str, photos: Sequence[Prediction]) -> FolderSco
         folder=folder,
         photos=len(photos),
         cracks=positives,
-        missed=positives - found,
-        false_alarms=flagged - found,
+        false_negatives=positives - found,
+        false_positives=flagged - found,
         accuracy=_rounded((labels == decided).mean()),
         low=_rounded(low),
         high=_rounded(high),
@@ -87,7 +87,7 @@ def _rounded(value: float) -> float:
 
 def folder_lines(folders: Sequence[FolderScores], whole: str) -> list[str]:
     """Format the folders with the most mistakes, in table order; `whole` names the full table."""
-    mistakes = [folder.missed + folder.false_alarms for folder in folders]
+    mistakes = [folder.false_negatives + folder.false_positives for folder in folders]
     worst = sorted(range(len(folders)), key=lambda place: -mistakes[place])[:SHOWN]
     lines = [
         f"{'per folder':26}{'photos':>7}{'positive':>9}{'FN':>6}{'FP':>6}"
@@ -102,5 +102,5 @@ def folder_lines(folders: Sequence[FolderScores], whole: str) -> list[str]:
 def _folder_line(row: FolderScores) -> str:
     name = shortened(f"{row.source}/{row.folder}".rstrip("/"), 25)
     low, high = f"{100 * row.low:.2f}", f"{100 * row.high:.2f}"
-    counts = f"{row.photos:7}{row.cracks:9}{row.missed:6}{row.false_alarms:6}"
+    counts = f"{row.photos:7}{row.cracks:9}{row.false_negatives:6}{row.false_positives:6}"
     return f"{name:26}{counts}{100 * row.accuracy:8.2f} {f'({low} to {high})':>17}"

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -25,7 +26,7 @@ from surface_crack.inspection.inputs import Item, list_inputs
 from surface_crack.inspection.model_facts import Facts, model_facts
 from surface_crack.inspection.overlay import Pictures, draw_pictures
 from surface_crack.inspection.page import page
-from surface_crack.inspection.photo import Settings, inspect_photo
+from surface_crack.inspection.photo import VERDICTS, Settings, inspect_photo
 from surface_crack.inspection.records import (
     UNREADABLE,
     is_current,
@@ -94,7 +95,8 @@ def inspect(request: Request) -> None:
         log.info(
             "removed %s of an earlier run that are not among the inputs", counted(removed, "photo")
         )
-    log.info("%s, %d of them already done", counted(len(items), "photo"), len(items) - len(times))
+    if before := len(items) - len(times):
+        log.info("%d of %s already done", before, counted(len(items), "photo"))
     report(request.out, items, facts, settings, name)
     log.info("see %s", request.out / "report.html")
 
@@ -156,9 +158,7 @@ class Worker:
 
     def _made_from(self, content: bytes, problem: str) -> str:
         known = [hashlib.sha256(content).hexdigest(), problem, self.model, asdict(self.settings)]
-        if is_heic(content) and find_spec(
-            "pi_heif"
-        ):  # it may have been installed since the last run
+        if is_heic(content) and find_spec("pi_heif"):  # installed since the last run, perhaps
             known.append("pi-heif")
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
@@ -174,6 +174,9 @@ def report(out: Path, items: Sequence[Item], facts: Facts, settings: Settings, n
     write_regions(out / "regions.csv", records, settings.mm_per_px)
     write_geojson(out / "regions.geojson", records, settings.mm_per_px, located, name)
     write_text(out / "report.html", page(out, records, facts, settings, today()))
+    found = Counter(record["verdict"] for record in records)
+    verdicts = [f"{found[name]} {name}" for name in (*VERDICTS, UNREADABLE) if found[name]]
+    log.info("%s: %s", counted(len(items), "photo"), ", ".join(verdicts))
     if faint := [record["name"] for record in records if "faint" in record["flags"]]:
         log.warning("%s", faint_warning(len(faint), faint[0]))
     broken = [record for record in records if record["verdict"] == UNREADABLE]

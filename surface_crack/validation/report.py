@@ -25,7 +25,7 @@ def validation_report(found: Mapping[str, Any], folders: Sequence[FolderScores])
         *(_wrapped(f"Sizes: {found['size_note']}") if found["size_note"] else []),
         *_wrapped(f"Verdict: {VERDICT_TEXT[found['verdict']['use']].format(other)}."),
         *_wrapped(found["verdict"]["why"]),
-        *(_wrapped(DRAWINGS) if only_drawings(found["learnt_from"]) else []),
+        *(_wrapped(DRAWINGS) if only_drawings(found["trained_sources"]) else []),
         "",
         *_photos(found),
         "",
@@ -51,7 +51,7 @@ def validation_report(found: Mapping[str, Any], folders: Sequence[FolderScores])
 def _photos(found: Mapping[str, Any]) -> list[str]:
     """Lines on the number of photos, the model, and which photos were left out and why."""
     lines = _wrapped(
-        f"{found['path']}: {found['photos']:,} photos, {found['cracks']:,} positive, in "
+        f"{found['path']}: {found['photos']:,} photos, {found['positive']:,} positive, in "
         f"{found['groups']:,} groups."
     )
     lines += _wrapped(f"Model: {found['model']}.")
@@ -100,7 +100,7 @@ def _line(name: str, score: Mapping[str, float] | None, *others: str) -> str:
 
 def _baselines(name: str, found: Mapping[str, Any]) -> list[str]:
     """This score of the classifiers that always, and never, predict a crack; "" if undefined."""
-    values = [found[answer].get(name) for answer in ("always_crack", "never_crack")]
+    values = [found[answer].get(name) for answer in ("always_positive", "always_negative")]
     return ["" if value is None else f"{_number(name, value)} %" for value in values]
 
 

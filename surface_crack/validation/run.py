@@ -137,7 +137,7 @@ def validate_photos(
         report = {
             **scores,
             "photo_side": round(side, 2),
-            "learnt_side": scorer.photo_side,
+            "trained_photo_side": scorer.photo_side,
             "size_note": "" if patch_px else size_warning(side, scorer.photo_side),
             "path": readable(str(path)),
             "model": readable(f"{model_name(model)} ({why})"),
@@ -145,7 +145,7 @@ def validate_photos(
             "temperature": scorer.temperature,
             "trained_on": None if known is None else len(packed.rows) - len(unseen),
             "training_data": scorer.data_digest,
-            "learnt_from": list(scorer.sources),
+            "trained_sources": list(scorer.sources),
             "patch_px": patch_px,
             "excluded": listing.excluded,
             "group_pattern": group_pattern,

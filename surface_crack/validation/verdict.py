@@ -114,17 +114,17 @@ def validate(
     return {
         "verdict": verdict(positives, negatives, found["roc_auc"], at_suggested)._asdict(),
         "photos": len(labels),
-        "cracks": positives.photos,
-        "sound": negatives.photos,
+        "positive": positives.photos,
+        "negative": negatives.photos,
         "groups": len(set(groups)),
-        "groups_with_cracks": positives.groups,
-        "groups_with_sound": negatives.groups,
+        "positive_groups": positives.groups,
+        "negative_groups": negatives.groups,
         "min_recall": min_recall,
         "threshold": threshold,
         "scores": _as_dicts(found),
         "suggested": suggested,
-        "always_crack": constant_classifier(labels, 1),
-        "never_crack": constant_classifier(labels, 0),
+        "always_positive": constant_classifier(labels, 1),
+        "always_negative": constant_classifier(labels, 0),
     }
 
 

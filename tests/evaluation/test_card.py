@@ -33,8 +33,8 @@ def classes(*sources: str) -> pd.DataFrame:
 
 def folders(*rows: tuple[str, str, int, int]) -> pd.DataFrame:
     """(source, folder, false negatives, false positives) of 100 photos each, half positive."""
-    table = pd.DataFrame(rows, columns=["source", "folder", "missed", "false_alarms"])
-    accuracy = 1 - (table["missed"] + table["false_alarms"]) / 100
+    table = pd.DataFrame(rows, columns=["source", "folder", "false_negatives", "false_positives"])
+    accuracy = 1 - (table["false_negatives"] + table["false_positives"]) / 100
     low, high = accuracy - 0.05, (accuracy + 0.02).clip(upper=1)
     return table.assign(photos=100, cracks=50, accuracy=accuracy, low=low, high=high)
 

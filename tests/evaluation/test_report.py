@@ -111,8 +111,8 @@ def test_each_folder_and_source_has_a_row() -> None:
     deck = table[table["path"].str.startswith("Decks/")]
     labels, decided = deck["label"], deck["decided"]
     row = dict(zip(rows.columns, rows.loc["sdnet"].loc["Decks"], strict=True))
-    assert row["missed"] == ((labels == 1) & (decided == 0)).sum()
-    assert row["false_alarms"] == ((labels == 0) & (decided == 1)).sum() > 0
+    assert row["false_negatives"] == ((labels == 1) & (decided == 0)).sum()
+    assert row["false_positives"] == ((labels == 0) & (decided == 1)).sum() > 0
     assert row["accuracy"] == (labels == decided).mean()
     assert row["low"] < row["accuracy"] < row["high"]
     assert row["recall"] == decided[labels == 1].mean()

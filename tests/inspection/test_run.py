@@ -266,6 +266,8 @@ def test_log_report_and_geojson_name_the_model_and_why(tmp_path: Path) -> None:
     code, log = command(tmp_path, "a.jpg", "--out", "out")
     name = "the general model of this package (no model in models/ here)"
     assert (code, f"model: {name}" in log) == (0, True)
+    (row,) = rows(tmp_path / "out/photos.csv")
+    assert f"1 photo: 1 {row['verdict']}\n" in log
     assert name in (tmp_path / "out/report.html").read_text()
     assert json.loads((tmp_path / "out/regions.geojson").read_text())["model"] == name
 
@@ -787,7 +789,7 @@ def test_a_killed_run_continues(model: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out/report.html").exists()
     code, errors = command(tmp_path, *arguments, "out")
     assert code == 1
-    assert f"{PHOTOS} photos, {len(before)} of them already done" in errors
+    assert f"{len(before)} of {PHOTOS} photos already done" in errors
     after = {path.name: path.stat().st_mtime_ns for path in results.glob("*.json")}
     assert {name: after[name] for name in before} == before
     assert content(tmp_path / "out") == content(tmp_path / "whole")

@@ -143,7 +143,7 @@ def test_photos_of_one_class(
     files = {path: photo for path, photo in content(site).items() if path.startswith(name)}
     raw = write_folder(tmp_path / "one", files) / inside
     found, text = validated(raw)
-    assert (found["cracks"], found["sound"]) == (40 * label, 40 * (1 - label))
+    assert (found["positive"], found["negative"]) == (40 * label, 40 * (1 - label))
     assert found["verdict"]["use"] == "cannot tell"
     assert "What can be said: " in found["verdict"]["why"]
     assert text.startswith("Verdict: cannot tell whether the model may be used here.\nNo ")
@@ -186,7 +186,7 @@ def test_copies_and_pattern_matches_form_groups(
 @pytest.mark.usefixtures("there")
 def test_a_model_trained_on_drawings_comes_with_a_warning(site: Path) -> None:
     found, text = validated(site)
-    assert found["learnt_from"] == ["synthetic"]
+    assert found["trained_sources"] == ["synthetic"]
     assert "trained on drawings alone" in " ".join(text.split())
 
 
@@ -309,7 +309,7 @@ def test_the_report_states_the_model_and_why_it_was_chosen(
     expected = "the general model of this package (the one in models/ was trained on drawings only)"
     assert unasked["model"] == expected
     assert unasked["trained_on"] is None
-    assert unasked["learnt_from"] != ["synthetic"]
+    assert unasked["trained_sources"] != ["synthetic"]
     monkeypatch.chdir(tmp_path)
     unasked, text = validated(site, model=None)
     expected = "the general model of this package (no model in models/ here)"

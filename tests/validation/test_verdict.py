@@ -39,7 +39,7 @@ REST = {  # the rest of report.json, which does not come from the scores
     "pattern_misses": False,
     "rejected": 0,
     "first_rejected": [],
-    "learnt_from": ["metu"],
+    "trained_sources": ["metu"],
     "size_note": "",
 }
 
@@ -85,16 +85,16 @@ def test_scores_equal_those_of_evaluate() -> None:
         score = numbers["scores"][name]
         assert score["value"] == pytest.approx(reference[name], abs=1.1e-6), name
         assert (score["low"], score["high"]) == pytest.approx(bounds[name], abs=1e-6), name
-    assert (numbers["photos"], numbers["cracks"], numbers["sound"]) == (500, 200, 300)
-    assert (numbers["groups"], numbers["groups_with_cracks"]) == (250, 100)
+    assert (numbers["photos"], numbers["positive"], numbers["negative"]) == (500, 200, 300)
+    assert (numbers["groups"], numbers["positive_groups"]) == (250, 100)
     for answer in (0, 1):
         constant = np.full(500, answer)
         reference = summary(labels, constant.astype(float), constant)
-        constant_scores = numbers[("never_crack", "always_crack")[answer]]
+        constant_scores = numbers[("always_negative", "always_positive")[answer]]
         for name in ("recall", "specificity", "balanced_accuracy", "accuracy"):
             assert constant_scores[name] == reference[name], name
-    assert numbers["always_crack"]["precision"] == 0.4
-    assert numbers["never_crack"]["precision"] is None
+    assert numbers["always_positive"]["precision"] == 0.4
+    assert numbers["always_negative"]["precision"] is None
 
 
 def test_the_suggested_threshold_is_the_highest_with_min_recall() -> None:
