@@ -245,7 +245,7 @@ def test_heic_is_processed_once_its_library_is_installed(
         (("notes.txt", "--out", "out"), "notes.txt is not a folder, and its name does not end"),
         (("empty", "--out", "out"), "no photo found in empty"),
         (("bad.zip", "--out", "out"), "bad.zip is not a readable zip"),
-        (("a.jpg", "--out", "notes.txt"), "notes.txt is a file, or lies below one: give"),
+        (("a.jpg", "--out", "notes.txt"), "notes.txt is a file, or lies below one: choose"),
         (("a.jpg", "--out", "out", "--model", "no.onnx"), "no.onnx is missing: run `make export`"),
     ],
 )
