@@ -114,7 +114,7 @@ def test_an_unknown_class_folder_is_a_one_line_error_naming_the_known_ones(
     assert code == 1
     assert errors.count("\n") == 1
     assert "folder 'Maybe' of 'Maybe/1.jpg' in site is in neither class" in errors
-    assert "there is no params.yaml here, so the names of the class folders are Negative," in errors
+    assert "class folders must be named Negative," in errors
 
 
 def test_commands_that_train_name_the_missing_library(tmp_path: Path) -> None:

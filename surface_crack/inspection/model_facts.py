@@ -111,9 +111,9 @@ def _test_scores_text(rows: Sequence[tuple[str, str]]) -> str:
     if not known:
         return ""
     return (
-        f"On its test set ({known['test set']}), it found {known[SHARES['recall']]} of the cracks "
-        f"(recall) and wrongly reported cracks in {known['false positive rate']} of the uncracked "
-        "photos (false positive rate). On other surfaces it may do far worse."
+        f"On its test set ({known['test set']}), it found {known[SHARES['recall']]} of the cracked "
+        f"photos (recall) and wrongly reported cracks in {known['false positive rate']} of the "
+        "uncracked photos (false positive rate). On other surfaces it may do far worse."
     )
 
 

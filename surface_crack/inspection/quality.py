@@ -66,11 +66,11 @@ class PatchMeasures:
 
     def off_colour(self, mean: Sequence[float]) -> NDArray[np.bool_]:
         """Mask of the parts with unusual colours, given the training pixels' mean, RGB."""
-        learnt = differences(np.array(mean, np.float32))
-        away = np.abs(self.cast - learnt).max(axis=-1)
+        training_cast = differences(np.array(mean, np.float32))
+        away = np.abs(self.cast - training_cast).max(axis=-1)
         # A coloured surface, such as brick, has grey joints: allow a larger spread.
         off_colour: NDArray[np.bool_] = (away > MAX_CAST) | (
-            self.colours > MAX_COLOUR_SPREAD + np.abs(learnt).max() / 2
+            self.colours > MAX_COLOUR_SPREAD + np.abs(training_cast).max() / 2
         )
         return off_colour
 

@@ -245,7 +245,7 @@ def test_heic_is_processed_once_its_library_is_installed(
         (("notes.txt", "--out", "out"), "notes.txt is not a folder, and its name does not end"),
         (("empty", "--out", "out"), "no photo found in empty"),
         (("bad.zip", "--out", "out"), "bad.zip is not a readable zip"),
-        (("a.jpg", "--out", "notes.txt"), "notes.txt is a file, or lies below one: give"),
+        (("a.jpg", "--out", "notes.txt"), "notes.txt is a file, or lies below one: choose"),
         (("a.jpg", "--out", "out", "--model", "no.onnx"), "no.onnx is missing: run `make export`"),
     ],
 )
@@ -339,14 +339,14 @@ class Fine:
 
 
 @pytest.mark.parametrize(
-    ("side", "verdict", "flags"),
+    ("share", "verdict", "flags"),
     [(0.01, "crack", []), (0.3, "unsure", []), (0.7, "cannot tell", ["scales"]), (1, "clean", [])],
 )
-def test_a_crack_at_one_scale_is_not_clean(side: float, verdict: str, flags: list[str]) -> None:
+def test_a_crack_at_one_scale_is_not_clean(share: float, verdict: str, flags: list[str]) -> None:
     """A bright square of 64 pixels: a quarter of a patch, one patch, or several by scale."""
     pixels = np.random.default_rng(0).integers(120, 160, (512, 512, 1), np.uint8).repeat(3, axis=2)
     pixels[192:256, 192:256] = np.random.default_rng(1).integers(190, 230, (64, 64, 1))
-    scorer = Scorer(**{**vars(SCORER), "run": Fine(side)})
+    scorer = Scorer(**{**vars(SCORER), "run": Fine(share)})
     found, _ = inspect_photo(scorer, encoded(Image.fromarray(pixels), "PNG"), Settings(0.45))
     assert (found.verdict, found.flags) == (verdict, flags)
     assert found.patch_sides == [128, 64, 32]

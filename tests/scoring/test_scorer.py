@@ -201,7 +201,7 @@ def test_an_export_beside_another_decision_is_a_one_line_error(
 
 def test_a_model_without_its_decision_is_a_one_line_error(exported: Path, tmp_path: Path) -> None:
     path = exported / "crack.safetensors"
-    with pytest.raises(DataError, match="run `dvc repro`, or copy it from where .* comes from"):
+    with pytest.raises(DataError, match="run `dvc repro`, or copy it together with .*crack.safe"):
         load_scorer(path, tmp_path / "decision.json")
 
 
