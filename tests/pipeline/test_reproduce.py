@@ -23,7 +23,7 @@ PINNED = {
     "data/prepared/images.npy": "b8456ae642438f9f",
     "data/prepared/index.csv": "604aa4f5eb3679b8",
     "data/groups.csv": "94781b5e976ee187",
-    "data/near_duplicates.csv": "db307267a7425707",
+    "data/near_duplicates.csv": "6448464b436e3df1",
     "data/split/train.csv": "6dbcdf1c1dbaffe9",
     "data/split/val.csv": "d3d5045834b7ad4d",
     "data/split/test.csv": "37d962fa67cb16d8",
