@@ -18,20 +18,26 @@ def index_of(project: Project) -> pd.DataFrame:
     return pd.read_csv(project.root / "data/prepared/index.csv", keep_default_na=False)
 
 
+def files_of(project: Project) -> set[Path]:
+    """All files but those of git and Python's caches."""
+    caches = {".git", "__pycache__"}
+    return {
+        path for path in project.root.rglob("*") if path.is_file() and not caches & set(path.parts)
+    }
+
+
 @pytest.mark.slow
 def test_metu_from_zip_folder_and_collection(real_data: Path, tmp_path: Path) -> None:
     """Same rows, same labels; accurate and calibrated on the test set; few files."""
     project = new_project(tmp_path / "project", raw=real_data / "metu.zip")
+    code = files_of(project)
     project.dvc("repro")
     scores = json.loads((project.root / "metrics/evaluate.json").read_text())
     assert scores["photos"] > 2000
     assert scores["accuracy"] >= 0.995
     assert scores["ece"] <= 0.005
     assert scores["ci95"]["accuracy"]["low"] < scores["accuracy"]
-    files = [
-        path for path in project.root.rglob("*") if path.is_file() and ".git" not in path.parts
-    ]
-    assert len(files) < 300
+    assert len(files_of(project) - code) < 120
     from_zip = index_of(project)
 
     project.run(
